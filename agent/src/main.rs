@@ -1,0 +1,3 @@
+//! netpatch-agent
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! netpatch-relay
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! netpatch-inventory
+
+fn main() {}

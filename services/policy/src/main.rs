@@ -1,0 +1,3 @@
+//! netpatch-policy
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! netpatch-reporting
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! netpatch-scheduler
+
+fn main() {}

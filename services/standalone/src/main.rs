@@ -1,0 +1,3 @@
+//! netpatch
+
+fn main() {}
