@@ -1,1 +1,28 @@
-//! netpatch-types
+//! Words that every crate shares: ids, tenants, clock, severity, package URLs, version order, error codes.
+//!
+//! Invariants: no IO except [`SystemClock`], which is the one place that reads the wall clock. Nothing here
+//! knows a service, a database or a network.
+
+mod base32;
+pub mod clock;
+pub mod component;
+pub mod context;
+pub mod error;
+pub mod event;
+pub mod hash;
+pub mod id;
+pub mod label;
+pub mod page;
+pub mod severity;
+pub mod version;
+
+pub use clock::{Clock, SharedClock, SystemClock};
+pub use component::{ComponentKey, Ecosystem};
+pub use context::{Actor, ActorKind, Permission, RequestContext};
+pub use error::{ErrorCode, ServiceError, ServiceResult};
+pub use event::{Cursor, EventEnvelope, EventPage};
+pub use hash::Sha256;
+pub use id::*;
+pub use label::{Labels, Selector};
+pub use page::{Page, PageRequest};
+pub use severity::{Classification, Severity};
