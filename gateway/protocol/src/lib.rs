@@ -1,1 +1,31 @@
-//! netpatch-protocol
+//! The wire protocol of agents and relays: frames, messages, signed documents. Sans-IO.
+//!
+//! The `.proto` files in `proto/` are the specification and say shapes, units and limits. ALPN names and limits
+//! stand here.
+
+#[allow(
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
+    unreachable_pub,
+    rustdoc::all
+)]
+mod generated {
+    include!(concat!(env!("OUT_DIR"), "/messages.rs"));
+}
+
+pub use generated::netpatch::document::v1 as document;
+pub use generated::netpatch::enrol::v1 as enrol;
+pub use generated::netpatch::session::v1 as session;
+pub use generated::netpatch::site::v1 as site;
+
+/// ALPN of enrolment: no client certificate.
+pub const ALPN_ENROL: &[u8] = b"netpatch-enrol/1";
+/// ALPN of an agent's session with the edge.
+pub const ALPN_AGENT: &[u8] = b"netpatch-agent/1";
+/// ALPN of a relay's connection to the edge.
+pub const ALPN_RELAY: &[u8] = b"netpatch-relay/1";
+/// ALPN of an agent's connection to its relay.
+pub const ALPN_SITE: &[u8] = b"netpatch-site/1";
+/// Largest frame, bytes.
+pub const MAX_FRAME_BYTES: usize = 1 << 20;
