@@ -1,1 +1,18 @@
-//! netpatch-chassis
+//! The skeleton of every platform process: calls between services, configuration, telemetry, health, shutdown.
+//!
+//! Invariants: the chassis knows no service and no implementation; whether a callee runs in this process is decided
+//! in one function, [`wire`]; the wall clock is read only through a [`netpatch_types::Clock`]. The agent and the
+//! relay do not use this crate.
+
+pub mod rpc;
+
+pub use rpc::key::{ContextKeys, ContextSigner, ContextVerifier};
+pub use rpc::wire::{Remote, WireError, through_rpc, wire};
+
+/// What [`rpc_service!`] expands to needs these; nobody else should.
+#[doc(hidden)]
+pub mod __private {
+    pub use async_trait::async_trait;
+    pub use axum::Router;
+    pub use netpatch_types::{RequestContext, ServiceResult};
+}

@@ -1,0 +1,5 @@
+//! One test binary of the chassis, a file per noun.
+#![allow(missing_docs)]
+
+mod lamp;
+mod rpc;
