@@ -1,7 +1,9 @@
 //! The wire protocol of agents and relays: frames, messages, signed documents. Sans-IO.
 //!
 //! The `.proto` files in `proto/` are the specification and say shapes, units and limits. ALPN names and limits
-//! stand here.
+//! stand here. Invariants: any bytes from outside give a value or an error, never a panic; nothing is allocated
+//! by a length that the sender only claims; a signed document is decoded only after its signatures were verified
+//! over the exact bytes. Absent on purpose: sockets, clocks, TLS (`netpatch-tunnel`), private keys.
 
 #[allow(
     missing_docs,
@@ -19,6 +21,20 @@ pub use generated::netpatch::enrol::v1 as enrol;
 pub use generated::netpatch::session::v1 as session;
 pub use generated::netpatch::site::v1 as site;
 
+pub mod content;
+pub mod counter;
+pub mod envelope;
+pub mod frame;
+pub mod manifest;
+pub mod numbered;
+pub mod target;
+pub mod token;
+
+pub use envelope::{Document, OpenError, open_envelope, open_envelope_with, seal};
+pub use frame::{FrameDecoder, FrameError};
+pub use numbered::{Numbered, Received};
+pub use token::EnrolmentToken;
+
 /// ALPN of enrolment: no client certificate.
 pub const ALPN_ENROL: &[u8] = b"netpatch-enrol/1";
 /// ALPN of an agent's session with the edge.
@@ -27,5 +43,7 @@ pub const ALPN_AGENT: &[u8] = b"netpatch-agent/1";
 pub const ALPN_RELAY: &[u8] = b"netpatch-relay/1";
 /// ALPN of an agent's connection to its relay.
 pub const ALPN_SITE: &[u8] = b"netpatch-site/1";
+/// Version of the session protocol, `Hello.protocol` and `EnrolRequest.protocol`.
+pub const PROTOCOL_VERSION: u32 = 1;
 /// Largest frame, bytes.
 pub const MAX_FRAME_BYTES: usize = 1 << 20;
