@@ -1,3 +1,56 @@
-//! xtask
+//! Everything a person or CI runs in this repository: `cargo xtask demo`, `cargo xtask test` and
+//! `cargo xtask hosts`.
+//!
+//! xtask drives the product only through its programs and public interfaces; it links no crate of the
+//! product. It has few dependencies on purpose, because they are compiled before its first line appears.
 
-fn main() {}
+mod demo;
+mod hosts;
+mod setup;
+mod shell;
+mod steps;
+mod test;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Run, test and try out NetPatch from a clone"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the platform, a relay and three real Debian hosts, and patch them
+    Demo(demo::Options),
+    /// Install what the tests need and run all of them
+    Test(test::Options),
+    /// Real Debian hosts in namespaces, for trying things by hand
+    #[command(subcommand)]
+    Hosts(hosts::Command),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Demo(options) => demo::run(&options),
+        Command::Test(options) => test::run(&options),
+        Command::Hosts(command) => hosts::run(command),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<shell::Interrupted>() => {
+            eprintln!("interrupted");
+            ExitCode::from(130)
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
