@@ -1,1 +1,96 @@
-//! netpatch-inventory-api
+//! What inventory knows and answers: hosts, components, advisories, findings, patches, feeds.
+//!
+//! Plain serde types and one trait; callers hold `Arc<dyn InventoryApi>`. Every call needs the right that its
+//! documentation names and answers `NotFound` for another organization's ids.
+
+pub mod advisory;
+pub mod compliance;
+pub mod event;
+pub mod feed;
+pub mod finding;
+pub mod group;
+pub mod host;
+pub mod patch;
+pub mod report;
+
+pub use advisory::*;
+pub use compliance::*;
+pub use event::*;
+pub use feed::*;
+pub use finding::*;
+pub use group::*;
+pub use host::*;
+pub use patch::*;
+pub use report::*;
+
+use netpatch_types::{Cursor, EventPage, Page};
+use serde::{Deserialize, Serialize};
+
+/// Nothing to say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {}
+
+/// Events behind a cursor. System only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventsAfter {
+    /// Where the consumer stands.
+    pub after: Cursor,
+    /// At most this many, 1–1000.
+    pub limit: u32,
+}
+
+netpatch_chassis::rpc_service! {
+    /// What inventory knows.
+    pub service InventoryApi, InventoryClient, fn inventory_router, "inventory" {
+        /// A host enrols or comes back with a new identity. Idempotent by (site, machine id). System.
+        host_register(HostRegister) -> HostRegistered;
+        /// One host. `Read`.
+        host_get(HostGet) -> Host;
+        /// Hosts in order of name. `Read`.
+        host_list(HostList) -> Page<Host>;
+        /// Changes labels, site, asset data. `Admin`.
+        host_update(HostUpdate) -> Host;
+        /// What the agent says its host is. System.
+        host_facts_report(HostFactsReport) -> Done;
+        /// Who was seen when, in batches. System.
+        presence_report(PresenceReport) -> Done;
+        /// A whole manifest; refused unless it hashes to its name. System.
+        manifest_report(ManifestReport) -> ManifestOutcome;
+        /// A change against a manifest that is held; `base_known = false` asks for the whole. System.
+        manifest_delta_report(ManifestDeltaReport) -> ManifestOutcome;
+        /// What the host's package manager could install now. System.
+        applicability_report(ApplicabilityReport) -> Done;
+        /// Installed components of a host in order of name. `Read`.
+        component_list(ComponentList) -> Page<Component>;
+        /// A named set of hosts. `PolicyWrite`.
+        group_create(GroupCreate) -> Group;
+        /// All groups. `Read`.
+        group_list(GroupList) -> Vec<Group>;
+        /// Findings, worst first. `Read`.
+        finding_list(FindingList) -> Page<Finding>;
+        /// One finding with its evidence and arithmetic. `Read`.
+        finding_get(FindingGet) -> Finding;
+        /// The remediation queue: one item a patch, highest risk first. `Read`.
+        queue_list(QueueList) -> Page<QueueItem>;
+        /// One patch as this organization sees it. `Read`.
+        patch_get(PatchGet) -> Patch;
+        /// Patches that at least one host of the organization could install. `Read`.
+        patch_list(PatchList) -> Page<Patch>;
+        /// Every binary that a patch brings to a group, with hashes; says so when hosts disagree. `Read`.
+        patch_content(PatchContentGet) -> PatchContent;
+        /// Hosts of a group for which at least one of the patches is installable. `Read`.
+        patch_targets(PatchTargets) -> Vec<Target>;
+        /// Which of these patches a host still needs, by its newest manifest and applicability. `Read`.
+        patch_pending(PatchPending) -> Vec<netpatch_types::PatchId>;
+        /// One advisory. `Read`.
+        advisory_get(AdvisoryGet) -> Advisory;
+        /// Compliance of every site now, from counters. `Read`.
+        compliance_now(ComplianceNow) -> Vec<ComplianceCell>;
+        /// Imports an offline pack from a folder that the platform can read. System.
+        feed_import(FeedImport) -> Vec<FeedStatus>;
+        /// Freshness of every feed. `Read`.
+        feed_list(FeedList) -> Vec<FeedStatus>;
+        /// Events in commit order. System.
+        events(EventsAfter) -> EventPage;
+    }
+}

@@ -1,0 +1,176 @@
+//! Findings: an advisory that applies to a component on a host, with its evidence and risk.
+
+use crate::{Advisory, Patch, UpdateState};
+use chrono::{DateTime, Utc};
+use netpatch_types::{
+    AdvisoryId, ComponentKey, FindingId, HostId, PageRequest, PatchId, Severity, Sha256, SiteId,
+    TenantId,
+};
+use serde::{Deserialize, Serialize};
+
+/// A number with its arithmetic: `score` is the sum of the terms' points, within 0–100.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Risk {
+    /// 0–100.
+    pub score: f64,
+    /// How it came about.
+    pub terms: Vec<RiskTerm>,
+    /// Inputs that nobody has given: `cvss`, `epss`.
+    pub missing: Vec<String>,
+}
+
+/// One line of the arithmetic.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RiskTerm {
+    /// `kev`, `epss`, `cvss`, `exposure`, `criticality`.
+    pub name: String,
+    /// The input, as a person reads it.
+    pub input: String,
+    /// Points it adds.
+    pub points: f64,
+}
+
+/// Why a finding is one: enough to decide it again without us.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Which feed.
+    pub feed: String,
+    /// The record's own id.
+    pub record: String,
+    /// SHA-256 of the record's bytes.
+    pub record_digest: Sha256,
+    /// Which rule: `debian-source`, `debian-signed-binary`.
+    pub rule: String,
+    /// The version that was compared.
+    pub installed_version: String,
+    /// The first fixed version.
+    pub fixed_version: String,
+    /// `dpkg`.
+    pub comparator: String,
+}
+
+/// What can be done about a finding now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Applicability {
+    /// It applies; no origin of the host offers the fix.
+    Applicable,
+    /// An origin of the host offers the fix.
+    Installable,
+    /// Offered, but phased.
+    Phased,
+    /// Offered, but held.
+    Held,
+}
+
+impl From<UpdateState> for Applicability {
+    fn from(state: UpdateState) -> Self {
+        match state {
+            UpdateState::Installable => Self::Installable,
+            UpdateState::Held => Self::Held,
+            UpdateState::Phased => Self::Phased,
+            UpdateState::KeptBack => Self::Applicable,
+        }
+    }
+}
+
+/// An advisory that applies to a component on a host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Id.
+    pub id: FindingId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// On which host.
+    pub host: HostId,
+    /// Its name.
+    pub hostname: String,
+    /// Its site.
+    pub site: SiteId,
+    /// What.
+    pub advisory: Advisory,
+    /// In what.
+    pub component: ComponentKey,
+    /// What can be done.
+    pub applicability: Applicability,
+    /// What fixes it, if an origin offers it.
+    pub patch: Option<PatchId>,
+    /// Our number.
+    pub risk: Risk,
+    /// Why.
+    pub evidence: Evidence,
+    /// When we saw it first on this host.
+    pub first_seen_at: DateTime<Utc>,
+    /// When it was gone.
+    pub resolved_at: Option<DateTime<Utc>>,
+}
+
+/// Which findings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FindingFilter {
+    /// Only of this organization.
+    pub tenant: Option<TenantId>,
+    /// Only on this host.
+    pub host: Option<HostId>,
+    /// Only of these sites.
+    pub sites: Vec<SiteId>,
+    /// Only of these severities.
+    pub severities: Vec<Severity>,
+    /// Only of this advisory.
+    pub advisory: Option<AdvisoryId>,
+    /// Only what this patch fixes.
+    pub patch: Option<PatchId>,
+    /// Source package.
+    pub source: Option<String>,
+    /// Only known exploited.
+    pub kev: Option<bool>,
+    /// Also those that are gone.
+    pub resolved: bool,
+}
+
+/// Findings, worst first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingList {
+    /// Which part.
+    pub page: PageRequest,
+    /// Which findings.
+    pub filter: FindingFilter,
+}
+
+/// One finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingGet {
+    /// Which.
+    pub id: FindingId,
+}
+
+/// The remediation queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueList {
+    /// Which part.
+    pub page: PageRequest,
+    /// Only of this organization.
+    pub tenant: Option<TenantId>,
+    /// Only hosts of these sites.
+    pub sites: Vec<SiteId>,
+    /// Only these severities.
+    pub severities: Vec<Severity>,
+}
+
+/// A patch that waits, with why it matters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QueueItem {
+    /// What would be installed.
+    pub patch: Patch,
+    /// Whose hosts.
+    pub tenant: TenantId,
+    /// How many hosts need it.
+    pub hosts: u64,
+    /// How many open findings it closes.
+    pub findings: u64,
+    /// The highest risk among them.
+    pub risk: Risk,
+    /// Oldest first sight.
+    pub first_seen_at: DateTime<Utc>,
+}

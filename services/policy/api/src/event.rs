@@ -1,0 +1,77 @@
+//! Events of policy, versioned; payloads of the outbox.
+
+use crate::{ApprovalStatus, Subject};
+use netpatch_types::{Actor, ApprovalId, HostId, PolicyId, Sha256, WindowId};
+use serde::{Deserialize, Serialize};
+
+/// What happened in policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "v")]
+pub enum PolicyEvent {
+    /// Version 1.
+    #[serde(rename = "1")]
+    V1(PolicyEventV1),
+}
+
+/// Version 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum PolicyEventV1 {
+    /// A policy was created or changed. Goes to the ledger.
+    PolicyChanged {
+        /// Which.
+        policy: PolicyId,
+        /// Its name.
+        name: String,
+        /// SHA-256 of the JSON of its spec.
+        digest: Sha256,
+        /// By whom.
+        by: Actor,
+    },
+    /// A window was created or changed. Goes to the ledger.
+    WindowChanged {
+        /// Which.
+        window: WindowId,
+        /// Its name.
+        name: String,
+        /// SHA-256 of the JSON of its spec.
+        digest: Sha256,
+        /// By whom.
+        by: Actor,
+    },
+    /// A person must decide.
+    ApprovalRequested {
+        /// Which.
+        approval: ApprovalId,
+        /// About what.
+        subject: Subject,
+        /// For a person.
+        title: String,
+    },
+    /// Decided. Goes to the ledger; usable after `ApprovalLogged`.
+    ApprovalDecided {
+        /// Which.
+        approval: ApprovalId,
+        /// About what.
+        subject: Subject,
+        /// How.
+        status: ApprovalStatus,
+        /// By a rule.
+        automatic: bool,
+        /// By whom.
+        by: Actor,
+        /// Why.
+        reason: String,
+        /// What it covers.
+        content_digest: Option<Sha256>,
+        /// Encoded envelope of the signed approval, if approved.
+        envelope: Option<Vec<u8>>,
+    },
+    /// A host's membership document changed.
+    MembershipChanged {
+        /// Which host.
+        host: HostId,
+        /// Its version now.
+        version: u64,
+    },
+}
