@@ -1,0 +1,2 @@
+//! Checks an evidence pack offline.
+fn main() {}
