@@ -174,7 +174,8 @@ proptest! {
     fn a_changed_byte_is_found(at in 0usize..5000, flip in 1u8..=255) {
         let mut bytes = encoded(&entries());
         let last = bytes[..bytes.len() - 1].iter().rposition(|byte| *byte == b'\n').expect("lines") + 1;
-        let at = at % last;
+        // The newline before the last line is left out: without it both look like one torn line.
+        let at = at % (last - 1);
         bytes[at] ^= flip;
         prop_assert!(decode(&bytes).is_err());
     }
