@@ -4,8 +4,10 @@
 //! in one function, [`wire`]; the wall clock is read only through a [`netpatch_types::Clock`]. The agent and the
 //! relay do not use this crate.
 
+pub mod configuration;
 pub mod rpc;
 
+pub use configuration::{Configuration, ConfigurationError, Sources};
 pub use rpc::key::{ContextKeys, ContextSigner, ContextVerifier};
 pub use rpc::wire::{Remote, WireError, through_rpc, wire};
 
