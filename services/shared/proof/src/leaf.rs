@@ -17,6 +17,13 @@ pub const LEAF_VERSION: u32 = 1;
 /// A longer leaf is refused, bytes.
 pub const MAX_LEAF_BYTES: usize = 64 * 1024;
 
+/// The action of the entry about a signed approval.
+pub const APPROVAL_DECIDED: &str = "approval.decided";
+/// The action of the entry about a signed order.
+pub const ORDER_SIGNED: &str = "order.signed";
+/// The action of the entry about a run result signed by its host.
+pub const RUN_RESULT: &str = "run.ended";
+
 /// Who acted, without saying who it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,7 +60,7 @@ pub struct LedgerLeaf {
     pub sequence: u64,
     /// When it happened (not when it was logged).
     pub at: DateTime<Utc>,
-    /// What happened: `order.signed`, `approval.decided`, `run.result`, …
+    /// What happened: `order.signed`, `approval.decided`, `run.ended`, …
     pub action: String,
     /// Who did it.
     pub actor: LeafActor,

@@ -11,9 +11,11 @@ pub mod key;
 pub mod leaf;
 pub mod merkle;
 pub mod note;
+pub mod pack;
 
 pub use checkpoint::Checkpoint;
 pub use dsse::{Envelope, EnvelopeError, EnvelopeSignature};
 pub use encoding::to_canonical_json;
 pub use key::{Ed25519Signer, KeyId, P256Signer, PublicKey, Signer, SigningFailed};
 pub use leaf::{LeafActor, LedgerLeaf};
+pub use pack::EvidencePack;
