@@ -1,0 +1,208 @@
+//! Reads another service's events and hands them on, at least once, in order.
+//!
+//! Invariant: the cursor is saved after the events before it were handled, never before. Handlers are idempotent.
+
+use crate::roles::identifier;
+use crate::{Bus, Database, StorageError, StorageResult, policies};
+use futures::StreamExt as _;
+use netpatch_types::{Cursor, EventEnvelope, EventPage, ServiceResult};
+use sea_orm::FromQueryResult;
+use std::future::Future;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// The table `<schema>.cursors`, for a service that consumes events. List it as
+/// `other <schema>.cursors worker=select,insert,update`.
+#[must_use]
+pub fn cursor_table_sql(schema: &str) -> Vec<String> {
+    let mut sql = vec![format!(
+        "create table {schema}.cursors (source text primary key, epoch bigint not null, xid text not null, id bigint not null)"
+    )];
+    sql.extend(policies::protect_other_table(schema, "cursors"));
+    sql.extend(policies::worker_may(
+        schema,
+        "cursors",
+        "select, insert, update",
+    ));
+    sql
+}
+
+#[derive(FromQueryResult)]
+struct CursorRow {
+    epoch: i64,
+    xid: String,
+    id: i64,
+}
+
+/// How far `schema` has read `source`; the beginning if never.
+pub async fn load_cursor(db: &Database, schema: &str, source: &str) -> StorageResult<Cursor> {
+    let sql = format!(
+        "select epoch, xid, id from {}.cursors where source = $1",
+        identifier(schema)?
+    );
+    let tx = db.worker_tx().await?;
+    let row: Option<CursorRow> = tx.one(&sql, [source.into()]).await?;
+    tx.rollback().await?;
+    let Some(row) = row else {
+        return Ok(Cursor::default());
+    };
+    let xid = row.xid.parse().map_err(|_| StorageError::Encoding {
+        what: "a cursor",
+        reason: row.xid,
+    })?;
+    Ok(Cursor {
+        epoch: row.epoch,
+        xid,
+        id: row.id,
+    })
+}
+
+/// Remembers how far `schema` has read `source`.
+pub async fn save_cursor(
+    db: &Database,
+    schema: &str,
+    source: &str,
+    cursor: Cursor,
+) -> StorageResult<()> {
+    let sql = format!(
+        "insert into {}.cursors (source, epoch, xid, id) values ($1, $2, $3, $4) \
+         on conflict (source) do update set epoch = excluded.epoch, xid = excluded.xid, id = excluded.id",
+        identifier(schema)?
+    );
+    let tx = db.worker_tx().await?;
+    tx.execute(
+        &sql,
+        [
+            source.into(),
+            cursor.epoch.into(),
+            cursor.xid.to_string().into(),
+            cursor.id.into(),
+        ],
+    )
+    .await?;
+    tx.commit().await
+}
+
+/// A loop over another service's events.
+#[derive(Clone, Debug)]
+pub struct Consumer {
+    schema: String,
+    source: String,
+    topic: String,
+    poll: Duration,
+    page: u32,
+}
+
+impl Consumer {
+    /// Reads the events of `source` (any name, unique in the schema), keeps the cursor in `<schema>.cursors` and looks at once when
+    /// `topic` hints. Without hints it looks every two seconds.
+    #[must_use]
+    pub fn new(schema: &str, source: &str, topic: &str) -> Self {
+        Self {
+            schema: schema.to_owned(),
+            source: source.to_owned(),
+            topic: topic.to_owned(),
+            poll: Duration::from_secs(2),
+            page: 200,
+        }
+    }
+
+    /// Looks this often without a hint.
+    #[must_use]
+    pub fn poll_every(mut self, poll: Duration) -> Self {
+        self.poll = poll;
+        self
+    }
+
+    /// How many events are read at once.
+    #[must_use]
+    pub fn page_size(mut self, events: u32) -> Self {
+        self.page = events;
+        self
+    }
+
+    /// Runs until `stop`. A failing source or handler is tried again with growing pauses, up to 30 s; the events before it stay handled.
+    pub async fn run<S, SF, H, HF>(
+        &self,
+        db: &Database,
+        bus: &dyn Bus,
+        stop: CancellationToken,
+        source: S,
+        handle: H,
+    ) where
+        S: Fn(Cursor, u32) -> SF,
+        SF: Future<Output = ServiceResult<EventPage>>,
+        H: Fn(EventEnvelope) -> HF,
+        HF: Future<Output = ServiceResult<()>>,
+    {
+        let mut hints = bus.subscribe(&self.topic).await;
+        let mut pause = Duration::from_millis(100);
+        loop {
+            let outcome = tokio::select! {
+                () = stop.cancelled() => return,
+                outcome = self.drain(db, &source, &handle) => outcome,
+            };
+            let wait = match outcome {
+                Ok(_) => {
+                    pause = Duration::from_millis(100);
+                    self.poll
+                }
+                Err(error) => {
+                    tracing::warn!(consumer = %self.schema, source = %self.source, %error, "consuming events failed");
+                    metrics::counter!("consumer_failures_total", "consumer" => self.schema.clone(), "source" => self.source.clone()).increment(1);
+                    pause = (pause * 2).min(Duration::from_secs(30));
+                    pause
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(wait) => {}
+                _ = hints.next(), if wait == self.poll => {}
+            }
+        }
+    }
+
+    /// Handles what is there now; how many events. Tests call it directly.
+    pub async fn drain<S, SF, H, HF>(
+        &self,
+        db: &Database,
+        source: &S,
+        handle: &H,
+    ) -> ServiceResult<usize>
+    where
+        S: Fn(Cursor, u32) -> SF,
+        SF: Future<Output = ServiceResult<EventPage>>,
+        H: Fn(EventEnvelope) -> HF,
+        HF: Future<Output = ServiceResult<()>>,
+    {
+        let mut cursor = load_cursor(db, &self.schema, &self.source).await?;
+        let mut handled = 0;
+        loop {
+            let page = source(cursor, self.page).await?;
+            let before = cursor;
+            let mut failure = None;
+            for event in page.events {
+                let (here, id) = (event.cursor, event.id);
+                if let Err(error) = handle(event).await {
+                    tracing::warn!(event = %id, consumer = %self.schema, %error, "handling an event failed");
+                    failure = Some(error);
+                    break;
+                }
+                cursor = here;
+                handled += 1;
+            }
+            if failure.is_none() {
+                cursor = page.next;
+            }
+            if cursor != before {
+                save_cursor(db, &self.schema, &self.source, cursor).await?;
+            }
+            match failure {
+                Some(error) => return Err(error),
+                // Read again: an empty page is the only sign that nothing is left.
+                None if cursor == before => return Ok(handled),
+                None => {}
+            }
+        }
+    }
+}
