@@ -37,6 +37,25 @@ pub struct EnvelopeSignature {
     pub sig: Vec<u8>,
 }
 
+/// The envelope as the wire protocol's `netpatch.document.v1.Envelope` carries it.
+#[derive(Clone, PartialEq, prost::Message)]
+struct EnvelopeMessage {
+    #[prost(string, tag = "1")]
+    payload_type: String,
+    #[prost(bytes = "vec", tag = "2")]
+    payload: Vec<u8>,
+    #[prost(message, repeated, tag = "3")]
+    signatures: Vec<SignatureMessage>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct SignatureMessage {
+    #[prost(string, tag = "1")]
+    key_id: String,
+    #[prost(bytes = "vec", tag = "2")]
+    signature: Vec<u8>,
+}
+
 /// Why an envelope is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
@@ -51,6 +70,9 @@ pub enum EnvelopeError {
     /// More signatures than anybody needs.
     #[error("{0} signatures are more than {MAX_SIGNATURES}")]
     TooManySignatures(usize),
+    /// Not a protobuf message.
+    #[error("not an envelope: {0}")]
+    Protobuf(String),
     /// A threshold of zero would accept everything.
     #[error("a threshold of 0 would accept an unsigned document")]
     NoThreshold,
@@ -147,6 +169,42 @@ impl Envelope {
             .collect()
     }
 
+    /// Reads the protobuf form (`gateway/protocol/proto/document.proto`).
+    pub fn from_protobuf(bytes: &[u8]) -> Result<Self, EnvelopeError> {
+        use prost::Message as _;
+        let message = EnvelopeMessage::decode(bytes)
+            .map_err(|error| EnvelopeError::Protobuf(error.to_string()))?;
+        let signatures = message.signatures.into_iter();
+        Ok(Self {
+            payload_type: message.payload_type,
+            payload: message.payload,
+            signatures: signatures
+                .map(|one| EnvelopeSignature {
+                    key_id: one.key_id,
+                    sig: one.signature,
+                })
+                .collect(),
+        })
+    }
+
+    /// The protobuf form.
+    #[must_use]
+    pub fn to_protobuf(&self) -> Vec<u8> {
+        use prost::Message as _;
+        let signatures = self.signatures.iter();
+        EnvelopeMessage {
+            payload_type: self.payload_type.clone(),
+            payload: self.payload.clone(),
+            signatures: signatures
+                .map(|one| SignatureMessage {
+                    key_id: one.key_id.clone(),
+                    signature: one.sig.clone(),
+                })
+                .collect(),
+        }
+        .encode_to_vec()
+    }
+
     /// What names the document everywhere: the SHA-256 of the payload bytes. Signatures may be added later.
     #[must_use]
     pub fn digest(&self) -> Sha256 {
@@ -222,10 +280,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn json_keeps_every_byte(payload: Vec<u8>) {
+        fn json_and_protobuf_keep_every_byte(payload: Vec<u8>) {
             let envelope = Envelope::sign(TYPE, payload, &[&signer(1)]).expect("signs");
             let text = serde_json::to_string(&envelope).expect("json");
-            prop_assert_eq!(serde_json::from_str::<Envelope>(&text).expect("json"), envelope);
+            prop_assert_eq!(&serde_json::from_str::<Envelope>(&text).expect("json"), &envelope);
+            prop_assert_eq!(Envelope::from_protobuf(&envelope.to_protobuf()).expect("protobuf"), envelope);
         }
     }
 }

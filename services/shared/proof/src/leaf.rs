@@ -14,14 +14,16 @@ use uuid::Uuid;
 
 /// The version that this code writes.
 pub const LEAF_VERSION: u32 = 1;
-/// A longer leaf is refused, bytes.
-pub const MAX_LEAF_BYTES: usize = 64 * 1024;
+/// A longer leaf is refused, bytes: entry bundles (<https://c2sp.org/tlog-tiles>) count in 16 bits.
+pub const MAX_LEAF_BYTES: usize = 65_535;
 
 /// The action of the entry about a signed approval.
 pub const APPROVAL_DECIDED: &str = "approval.decided";
 /// The action of the entry about a signed order.
 pub const ORDER_SIGNED: &str = "order.signed";
-/// The action of the entry about a run result signed by its host.
+/// The action of the entry about a signed halt.
+pub const HALT_SIGNED: &str = "halt.signed";
+/// The action of the entry about the end of a run, with the result that its host signed.
 pub const RUN_RESULT: &str = "run.ended";
 
 /// Who acted, without saying who it is.

@@ -11,13 +11,13 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use document::{ApprovalFacts, DocumentError, OrderFacts, RunResultFacts};
+pub use document::{ApprovalFacts, DocumentError, HaltFacts, OrderFacts, RunResultFacts};
 pub use report::{Check, Report};
 pub use verify::{Options, verify};
 
 use crate::dsse::pre_authentication_encoding;
 use crate::encoding::{CanonicalError, base64_bytes, to_canonical_json};
-use crate::leaf::{APPROVAL_DECIDED, ORDER_SIGNED, RUN_RESULT};
+use crate::leaf::{APPROVAL_DECIDED, HALT_SIGNED, ORDER_SIGNED, RUN_RESULT};
 use crate::merkle::Hash;
 use crate::{Envelope, KeyId, PublicKey, Signer, SigningFailed};
 use chrono::{DateTime, Utc};
@@ -40,7 +40,7 @@ pub const SEAL_TYPE: &str = "application/vnd.netpatch.evidence.v1+json";
 pub enum KeyRole {
     /// Checkpoints and this pack.
     Ledger,
-    /// Orders.
+    /// Orders and halts.
     Director,
     /// Approvals.
     Approval,
@@ -81,17 +81,23 @@ pub enum DocumentKind {
     Approval,
     /// The order of a wave.
     Order,
+    /// What stops orders.
+    Halt,
     /// What a host says about its run.
     RunResult,
 }
 
 impl DocumentKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Approval, Self::Order, Self::Halt, Self::RunResult];
+
     /// The only payload type that the document may have.
     #[must_use]
     pub fn payload_type(self) -> &'static str {
         match self {
             Self::Approval => "application/vnd.netpatch.approval.v1+protobuf",
             Self::Order => "application/vnd.netpatch.order.v1+protobuf",
+            Self::Halt => "application/vnd.netpatch.halt.v1+protobuf",
             Self::RunResult => "application/vnd.netpatch.run-result.v1+protobuf",
         }
     }
@@ -102,6 +108,7 @@ impl DocumentKind {
         match self {
             Self::Approval => APPROVAL_DECIDED,
             Self::Order => ORDER_SIGNED,
+            Self::Halt => HALT_SIGNED,
             Self::RunResult => RUN_RESULT,
         }
     }
@@ -112,6 +119,7 @@ impl DocumentKind {
         match self {
             Self::Approval => "approval",
             Self::Order => "order",
+            Self::Halt => "halt",
             Self::RunResult => "run result",
         }
     }

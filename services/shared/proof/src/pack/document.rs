@@ -1,7 +1,7 @@
 //! What a verifier must read of the signed documents. The messages are parts of the wire protocol's
 //! (`gateway/protocol/proto/document.proto`, same field numbers); protobuf readers skip the other fields.
 
-use crate::{Envelope, EnvelopeSignature, PublicKey};
+use crate::{Envelope, PublicKey};
 use netpatch_types::{ApprovalId, DeploymentId, HostId, OrganizationId, Sha256, WaveId};
 use uuid::Uuid;
 
@@ -17,24 +17,6 @@ pub enum DocumentError {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-struct SignatureFields {
-    #[prost(string, tag = "1")]
-    key_id: String,
-    #[prost(bytes = "vec", tag = "2")]
-    signature: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct EnvelopeFields {
-    #[prost(string, tag = "1")]
-    payload_type: String,
-    #[prost(bytes = "vec", tag = "2")]
-    payload: Vec<u8>,
-    #[prost(message, repeated, tag = "3")]
-    signatures: Vec<SignatureFields>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
 struct OrderFields {
     #[prost(string, tag = "1")]
     organization_id: String,
@@ -44,8 +26,9 @@ struct OrderFields {
     wave_id: String,
     #[prost(uint64, tag = "4")]
     sequence: u64,
-    #[prost(message, repeated, tag = "14")]
-    approvals: Vec<EnvelopeFields>,
+    /// Envelopes, still encoded: on the wire a message is bytes.
+    #[prost(bytes = "vec", repeated, tag = "14")]
+    approvals: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -105,24 +88,45 @@ impl OrderFacts {
     /// Reads the payload of an order.
     pub fn read(payload: &[u8]) -> Result<Self, DocumentError> {
         let fields: OrderFields = decode(payload)?;
-        let approvals = fields.approvals.into_iter().map(|approval| Envelope {
-            payload_type: approval.payload_type,
-            payload: approval.payload,
-            signatures: approval
-                .signatures
-                .into_iter()
-                .map(|one| EnvelopeSignature {
-                    key_id: one.key_id,
-                    sig: one.signature,
-                })
-                .collect(),
-        });
+        let approvals: Result<_, _> = fields
+            .approvals
+            .iter()
+            .map(|approval| Envelope::from_protobuf(approval))
+            .collect();
         Ok(Self {
             organization: uuid(&fields.organization_id, "organization_id")?.into(),
             deployment: uuid(&fields.deployment_id, "deployment_id")?.into(),
             wave: uuid(&fields.wave_id, "wave_id")?.into(),
             sequence: fields.sequence,
-            approvals: approvals.collect(),
+            approvals: approvals.map_err(|_| DocumentError::Field("approvals"))?,
+        })
+    }
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct HaltFields {
+    #[prost(string, tag = "1")]
+    organization_id: String,
+    #[prost(string, tag = "2")]
+    deployment_id: String,
+}
+
+/// What a verifier needs of a halt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HaltFacts {
+    /// Whose.
+    pub organization: OrganizationId,
+    /// Of which deployment.
+    pub deployment: DeploymentId,
+}
+
+impl HaltFacts {
+    /// Reads the payload of a halt.
+    pub fn read(payload: &[u8]) -> Result<Self, DocumentError> {
+        let fields: HaltFields = decode(payload)?;
+        Ok(Self {
+            organization: uuid(&fields.organization_id, "organization_id")?.into(),
+            deployment: uuid(&fields.deployment_id, "deployment_id")?.into(),
         })
     }
 }
@@ -214,14 +218,7 @@ pub(crate) mod encode {
             deployment_id: deployment.to_string(),
             wave_id: Uuid::from_u128(77).to_string(),
             sequence: 1,
-            approvals: approvals
-                .iter()
-                .map(|envelope| EnvelopeFields {
-                    payload_type: envelope.payload_type.clone(),
-                    payload: envelope.payload.clone(),
-                    signatures: Vec::new(),
-                })
-                .collect(),
+            approvals: approvals.iter().map(Envelope::to_protobuf).collect(),
         }
         .encode_to_vec()
     }

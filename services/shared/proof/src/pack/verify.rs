@@ -1,8 +1,8 @@
 //! The verification of a pack: every proof, every signature, every binding. Reads only the pack's bytes.
 
 use super::{
-    ApprovalFacts, DocumentKind, EvidencePack, KeyRole, MAX_ITEMS, MAX_PACK_BYTES, OrderFacts,
-    PackBody, PackDocument, Report, RunResultFacts, SCHEMA, SEAL_TYPE,
+    ApprovalFacts, DocumentKind, EvidencePack, HaltFacts, KeyRole, MAX_ITEMS, MAX_PACK_BYTES,
+    OrderFacts, PackBody, PackDocument, Report, RunResultFacts, SCHEMA, SEAL_TYPE,
 };
 use crate::checkpoint::ledger_origin;
 use crate::dsse::pre_authentication_encoding;
@@ -279,7 +279,7 @@ fn check_signature(document: &PackDocument, keys: &Keys) -> Result<(), String> {
     let nobody = Vec::new();
     let allowed = match document.kind {
         DocumentKind::Approval => &keys.approval,
-        DocumentKind::Order => &keys.director,
+        DocumentKind::Order | DocumentKind::Halt => &keys.director,
         DocumentKind::RunResult => {
             let facts = RunResultFacts::read(&document.envelope.payload)
                 .map_err(|error| error.to_string())?;
@@ -353,6 +353,10 @@ fn check_binding(document: &PackDocument, body: &PackBody, known: &Known) -> Res
             {
                 return Err("it rests on an approval that the pack lacks".into());
             }
+            (facts.organization, facts.deployment)
+        }
+        DocumentKind::Halt => {
+            let facts = HaltFacts::read(payload).map_err(|error| error.to_string())?;
             (facts.organization, facts.deployment)
         }
         DocumentKind::RunResult => {
