@@ -5,11 +5,20 @@
 //! relay do not use this crate.
 
 pub mod configuration;
+pub mod health;
+pub mod process;
 pub mod rpc;
+pub mod server;
+pub mod tasks;
+pub mod telemetry;
 
 pub use configuration::{Configuration, ConfigurationError, Sources};
+pub use health::Health;
+pub use process::{App, Process, RunError, run};
 pub use rpc::key::{ContextKeys, ContextSigner, ContextVerifier};
 pub use rpc::wire::{Remote, WireError, through_rpc, wire};
+pub use server::{Server, ServerError};
+pub use tasks::{BoxError, TaskError, Tasks};
 
 /// What [`rpc_service!`] expands to needs these; nobody else should.
 #[doc(hidden)]

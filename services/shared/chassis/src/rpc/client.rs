@@ -3,10 +3,12 @@
 use super::key::ContextSigner;
 use super::transport::{Transport, TransportError};
 use super::{CONTEXT_HEADER, token::TokenError};
+use crate::telemetry;
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use netpatch_types::{ErrorCode, RequestContext, ServiceError, ServiceResult};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 
 /// Calls one service; what [`rpc_service!`](crate::rpc_service) builds its clients on.
 #[derive(Clone, Debug)]
@@ -45,7 +47,7 @@ impl RpcClient {
             tracing::error!(service = self.service, method, %error, "a request cannot be written as JSON");
             ServiceError::internal()
         })?;
-        let (status, answer) = self.exchange(method, ctx, body).await?;
+        let (status, answer) = self.exchange(method, &with_trace(ctx), body).await?;
         if status.is_success() {
             return serde_json::from_slice(&answer).map_err(|error| {
                 tracing::error!(service = self.service, method, %error, "an answer cannot be read");
@@ -109,6 +111,17 @@ impl RpcClient {
             headers.insert("traceparent", traceparent);
         }
         Ok(headers)
+    }
+}
+
+/// The callee's span becomes a child of the current one, if that is traced.
+fn with_trace(ctx: &RequestContext) -> Cow<'_, RequestContext> {
+    match telemetry::traceparent() {
+        Some(traceparent) => Cow::Owned(RequestContext {
+            traceparent: Some(traceparent),
+            ..ctx.clone()
+        }),
+        None => Cow::Borrowed(ctx),
     }
 }
 

@@ -63,6 +63,17 @@ impl ContextKeys {
         Self::from_signing_key(SigningKey::from_bytes(&rand::random::<[u8; 32]>()))
     }
 
+    /// The keys that are configured; random if none are.
+    pub fn from_configuration(rpc: &crate::configuration::Rpc) -> Result<Self, KeyError> {
+        let keys = rpc
+            .key_file
+            .as_deref()
+            .map_or_else(|| Ok(Self::random()), Self::from_file)?;
+        rpc.trusted_key_files
+            .iter()
+            .try_fold(keys, |keys, path| keys.trusting(path))
+    }
+
     fn from_signing_key(signing: SigningKey) -> Self {
         let trusted = Arc::new(vec![signing.verifying_key()]);
         Self {

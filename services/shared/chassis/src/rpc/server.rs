@@ -4,6 +4,7 @@ use super::client::overdue;
 use super::key::ContextVerifier;
 use super::token::TokenError;
 use super::{CONTEXT_HEADER, REQUEST_LIMIT_BYTES};
+use crate::telemetry;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -17,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::Any;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
@@ -63,25 +64,10 @@ impl RpcRouter {
             post(move |request: Request| {
                 let (gate, call) = (Arc::clone(&gate), call.clone());
                 async move {
-                    let (ctx, remaining, body) = match gate.admit(request).await {
-                        Ok(admitted) => admitted,
-                        Err(refused) => return error(&refused),
-                    };
-                    let input = match serde_json::from_slice(&body) {
-                        Ok(input) => input,
-                        Err(fault) => {
-                            let text = format!(
-                                "read the request of {}.{}: {fault}",
-                                gate.service, gate.method
-                            );
-                            return error(&ServiceError::new(ErrorCode::BadUserInput, text));
-                        }
-                    };
-                    let span = gate.span(&ctx);
-                    let answer = tokio::time::timeout(remaining, call(ctx, input))
-                        .instrument(span)
-                        .await;
-                    gate.answer(answer.ok())
+                    let started = Instant::now();
+                    let response = gate.handle(request, call).await;
+                    gate.count(started, response.status());
+                    response
                 }
             }),
         );
@@ -104,6 +90,36 @@ struct Gate {
 }
 
 impl Gate {
+    async fn handle<Input, Output, Call, Answer>(&self, request: Request, call: Call) -> Response
+    where
+        Input: DeserializeOwned,
+        Output: Serialize,
+        Call: Fn(RequestContext, Input) -> Answer,
+        Answer: Future<Output = ServiceResult<Output>>,
+    {
+        let (ctx, remaining, body) = match self.admit(request).await {
+            Ok(admitted) => admitted,
+            Err(refused) => return error(&refused),
+        };
+        let input = match serde_json::from_slice(&body) {
+            Ok(input) => input,
+            Err(fault) => {
+                let text = format!(
+                    "read the request of {}.{}: {fault}",
+                    self.service, self.method
+                );
+                return error(&ServiceError::new(ErrorCode::BadUserInput, text));
+            }
+        };
+        let span = self.span(&ctx);
+        self.answer(
+            tokio::time::timeout(remaining, call(ctx, input))
+                .instrument(span)
+                .await
+                .ok(),
+        )
+    }
+
     async fn admit(&self, request: Request) -> ServiceResult<(RequestContext, Duration, Bytes)> {
         let token = request
             .headers()
@@ -141,13 +157,27 @@ impl Gate {
     }
 
     fn span(&self, ctx: &RequestContext) -> tracing::Span {
-        tracing::info_span!(
+        let span = tracing::info_span!(
             "rpc",
             service = self.service,
             method = self.method,
             request.id = %ctx.request_id,
             tenant.id = ctx.write.map(tracing::field::display),
-        )
+        );
+        // From the signed context and not from the plain header, which anybody on the way could set.
+        if let Some(traceparent) = &ctx.traceparent {
+            telemetry::set_parent(&span, traceparent);
+        }
+        span
+    }
+
+    fn count(&self, started: Instant, status: StatusCode) {
+        let labels = [("service", self.service), ("method", self.method)];
+        metrics::histogram!("rpc_request_duration_seconds", &labels)
+            .record(started.elapsed().as_secs_f64());
+        let status = status.as_str().to_owned();
+        metrics::counter!("rpc_requests_total", "service" => self.service, "method" => self.method, "status" => status)
+            .increment(1);
     }
 
     fn answer<Output: Serialize>(&self, answer: Option<ServiceResult<Output>>) -> Response {

@@ -2,5 +2,11 @@
 #![allow(missing_docs)]
 
 mod configuration;
+mod health;
+mod key;
 mod lamp;
+mod process;
 mod rpc;
+mod server;
+mod tasks;
+mod trace;
