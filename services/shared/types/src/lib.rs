@@ -7,6 +7,7 @@ mod base32;
 pub mod clock;
 pub mod component;
 pub mod context;
+pub mod doctor;
 pub mod error;
 pub mod event;
 pub mod hash;
