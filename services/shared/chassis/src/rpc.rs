@@ -14,6 +14,7 @@ pub mod transport;
 pub mod wire;
 
 pub use client::RpcClient;
+pub use key::ContextVerifier;
 pub use server::RpcRouter;
 pub use transport::{Transport, TransportError};
 
@@ -41,8 +42,6 @@ pub trait RpcService: Send + Sync + 'static {
     /// An object that calls the other process.
     fn client(rpc: RpcClient) -> Arc<Self>;
 }
-
-pub use key::ContextVerifier;
 
 /// Makes from the methods of a service its trait, its axum router and its HTTP client.
 ///

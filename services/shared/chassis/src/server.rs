@@ -2,7 +2,8 @@
 //!
 //! Invariants: the listener is bound before anybody is told the address; when the token is cancelled no new
 //! connection is taken, open requests may finish for a stated time, then they are cut; dropping the future cuts all.
-//! Connections that were upgraded (WebSocket) belong to their handler, which has to watch the same token.
+//! Connections that were upgraded (WebSocket) belong to their handler, which has to watch the same token;
+//! they are HTTP/1.1, to which browsers fall back by themselves.
 
 use crate::configuration::{Limits, Tls};
 use axum::Router;
@@ -183,8 +184,7 @@ async fn connection<S>(
         .timer(TokioTimer::new())
         .max_header_list_size(HEADER_LIMIT_BYTES)
         .keep_alive_interval(Duration::from_secs(30))
-        .keep_alive_timeout(Duration::from_secs(10))
-        .enable_connect_protocol();
+        .keep_alive_timeout(Duration::from_secs(10));
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {

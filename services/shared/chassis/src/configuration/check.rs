@@ -5,16 +5,15 @@ use super::{Configuration, ConfigurationError};
 impl Configuration {
     /// Refuses values that do not go together, each with what to do about it.
     pub fn check(&self) -> Result<(), ConfigurationError> {
-        for problem in [
+        let problems = [
             self.http(),
             self.rpc(),
             self.database(),
             self.others(),
             self.limits(),
-        ] {
-            if let Some(text) = problem {
-                return Err(ConfigurationError::Refused(text));
-            }
+        ];
+        if let Some(text) = problems.into_iter().flatten().next() {
+            return Err(ConfigurationError::Refused(text));
         }
         Ok(())
     }
@@ -37,18 +36,12 @@ impl Configuration {
     }
 
     fn rpc(&self) -> Option<String> {
-        let remote = self
-            .services
-            .all()
+        let roles = self.services.all();
+        let remote: Vec<_> = roles
             .into_iter()
-            .find_map(|(role, url)| Some((role, url?)));
-        if let Some((role, url)) = self
-            .services
-            .all()
-            .into_iter()
-            .find_map(|(role, url)| Some((role, url?)))
-            && !is_http(url)
-        {
+            .filter_map(|(role, url)| Some((role, url?)))
+            .collect();
+        if let Some((role, url)) = remote.iter().find(|(_, url)| !is_http(url)) {
             return Some(format!(
                 "services.{role} {url:?} is no http:// or https:// address"
             ));
@@ -56,7 +49,7 @@ impl Configuration {
         if self.rpc.key_file.is_some() {
             return None;
         }
-        let because = match (remote, self.rpc.addr) {
+        let because = match (remote.first(), self.rpc.addr) {
             (Some((role, _)), _) => format!("services.{role} is in another process"),
             (None, Some(addr)) => format!("rpc.addr {addr} serves other processes"),
             (None, None) => return None,

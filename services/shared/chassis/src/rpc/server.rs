@@ -75,7 +75,6 @@ impl RpcRouter {
     }
 
     /// The routes under `/rpc/<service>/`. A panic of a method becomes an internal error.
-    #[must_use]
     pub fn into_router(self) -> Router {
         self.routes.layer(CatchPanicLayer::custom(panicked))
     }

@@ -20,7 +20,7 @@ fn environment(pairs: &[(&str, &str)]) -> Sources {
 }
 
 fn refused(loaded: Result<Configuration, ConfigurationError>) -> String {
-    loaded.err().expect("it is refused").to_string()
+    loaded.expect_err("it is refused").to_string()
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! One test binary of the chassis, a file per noun.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test may fail")]
 
 mod configuration;
 mod health;
