@@ -1,1 +1,11 @@
-//! netpatch-agent
+//! The agent of a host: reports what is installed, obeys signed orders, keeps a journal. Without an approved order the
+//! host is never changed.
+//!
+//! The decisions are `netpatch-agent-core`'s; here stands what touches the host and the network.
+
+pub mod command;
+pub mod facts;
+pub mod payload;
+pub mod provider;
+pub mod state;
+pub mod supervisor;

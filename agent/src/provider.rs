@@ -1,0 +1,161 @@
+//! A package manager behind one trait: what is installed, what could be, and the steps of a run.
+//!
+//! Invariants: nothing but the two `start_` methods and `mend` changes the host's packages; each works from files
+//! in the run's folder, so a later agent process can go on where an earlier one ended. Sources, keys and settings
+//! of the host are never written.
+
+pub mod apt;
+pub mod fake;
+
+use async_trait::async_trait;
+use netpatch_agent_core::decide::Transaction;
+use netpatch_agent_core::journal::ProcessRecord;
+use netpatch_agent_core::plan::{ContentItem, Plan, PlanItem, Wanted};
+use netpatch_agent_core::{Failure, Refused};
+use netpatch_types::{ComponentKey, Sha256};
+use std::path::Path;
+
+/// What is installed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// The host's architecture.
+    pub arch: String,
+    /// Sorted, without duplicates.
+    pub components: Vec<ComponentKey>,
+}
+
+/// Why an update would or would not be installed now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpdateState {
+    /// It would.
+    Installable,
+    /// A person holds the package.
+    Held,
+    /// The vendor hands it out in phases and this host's turn has not come.
+    Phased,
+    /// Its dependencies do not allow it now.
+    KeptBack,
+}
+
+/// A newer version of an installed package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installable {
+    /// Binary package.
+    pub name: String,
+    /// `amd64`, `all`.
+    pub arch: String,
+    /// What is installed.
+    pub installed_version: String,
+    /// What could be.
+    pub candidate_version: String,
+    /// Source package of the candidate.
+    pub source: String,
+    /// Source version of the candidate.
+    pub source_version: String,
+    /// Of the .deb, from the verified index.
+    pub sha256: Sha256,
+    /// Of the .deb.
+    pub size_bytes: u64,
+    /// Release file: Origin.
+    pub origin: String,
+    /// Release file: Codename, else Suite.
+    pub suite: String,
+    /// Release file: Label.
+    pub label: String,
+    /// Whether it would be installed.
+    pub state: UpdateState,
+    /// 0–100 when phased.
+    pub phased_percent: u32,
+    /// Archive section.
+    pub section: String,
+    /// New packages and removals that it brings.
+    pub requires: Vec<PlanItem>,
+}
+
+/// A plan or a stage that does not come about.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The order cannot be obeyed as it stands.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// Something broke.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// What staging found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StageOutcome {
+    /// Packages whose installed version could not be kept.
+    pub without_way_back: Vec<String>,
+}
+
+/// What a verification found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verification {
+    /// Why the host is not as ordered.
+    pub failure: Option<Failure>,
+    /// Programs that still use replaced files, and other reasons for a restart.
+    pub in_use: Vec<String>,
+    /// Whether the package manager's own audit is clean.
+    pub audit_clean: bool,
+}
+
+/// Which supervised transaction of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The ordered one.
+    Install,
+    /// The n-th way back, from 1.
+    Rollback(usize),
+}
+
+/// A package manager.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// Whether the host has it.
+    async fn detect(&self) -> bool;
+
+    /// What is installed.
+    async fn inventory(&self) -> Result<Inventory, Failure>;
+
+    /// Base URLs of the host's sources, as its configuration says.
+    async fn repositories(&self) -> Result<Vec<String>, Failure>;
+
+    /// Fetches the indices through the proxy, if one is given.
+    async fn refresh(&self, proxy: Option<&str>) -> Result<(), Failure>;
+
+    /// Newer versions of what is installed.
+    async fn installable(&self) -> Result<Vec<Installable>, Failure>;
+
+    /// Everything that installing exactly these versions would do.
+    async fn plan(&self, wanted: &[Wanted]) -> Result<Plan, PlanError>;
+
+    /// Fetches and checks the plan's payloads and keeps the installed versions, all in the folder; then simulates the
+    /// transaction from these files and compares. May be repeated.
+    async fn stage(&self, plan: &Plan, folder: &Path, proxy: Option<&str>) -> Result<StageOutcome, PlanError>;
+
+    /// Writes the state before into the folder. May be repeated until the install begins.
+    async fn snapshot(&self, plan: &Plan, folder: &Path) -> Result<Sha256, Failure>;
+
+    /// Starts the transaction from the staged files.
+    async fn start_install(&self, plan: &Plan, folder: &Path) -> Result<ProcessRecord, Failure>;
+
+    /// Starts the n-th way back to the snapshot.
+    async fn start_rollback(&self, folder: &Path, attempt: usize) -> Result<ProcessRecord, Failure>;
+
+    /// What became of a transaction.
+    async fn transaction(&self, folder: &Path, step: Step) -> Result<Transaction, Failure>;
+
+    /// Finishes what an interruption left half done; waits for a package manager that still works.
+    async fn mend(&self, folder: &Path) -> Result<(), Failure>;
+
+    /// Compares the host with the plan and the fixed versions.
+    async fn verify(&self, plan: &Plan, content: &[ContentItem], folder: &Path) -> Result<Verification, Failure>;
+
+    /// What differs from the snapshot; empty when nothing does.
+    async fn compare(&self, folder: &Path) -> Result<Vec<String>, Failure>;
+
+    /// The cause behind a transaction that ended with an error.
+    async fn diagnose(&self, folder: &Path, step: Step, exit_code: i32) -> Failure;
+}

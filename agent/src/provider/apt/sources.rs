@@ -1,0 +1,88 @@
+//! The host's sources: read, never written. For a call through the loopback proxy, copies in which https became http.
+
+use super::{Apt, io_failure};
+use netpatch_agent_core::{Failure, FailureCause};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+impl Apt {
+    /// Base URLs as apt reads them from its configuration, sorted.
+    pub(super) async fn source_urls(&self) -> Result<Vec<String>, Failure> {
+        let output = self.read("apt-get", &["indextargets", "--format", "$(REPO_URI)"]).await?;
+        if !output.ok() {
+            return Err(Failure::new(FailureCause::Incompatible, output.stderr.lines()));
+        }
+        let urls: BTreeSet<String> = output
+            .stdout
+            .lines()
+            .map(|line| line.trim().trim_end_matches('/').to_owned())
+            .filter(|line| line.starts_with("http://") || line.starts_with("https://"))
+            .collect();
+        Ok(urls.into_iter().collect())
+    }
+
+    /// Options that send every fetch of a call through the proxy and nowhere else.
+    pub(super) async fn proxy_options(&self, proxy: Option<&str>) -> Result<Vec<String>, Failure> {
+        let Some(proxy) = proxy else { return Ok(Vec::new()) };
+        let urls = self.source_urls().await?;
+        let mut options = vec![
+            format!("Acquire::http::Proxy={proxy}"),
+            format!("Acquire::https::Proxy={proxy}"),
+            "Acquire::Retries=2".to_owned(),
+            "Acquire::http::Pipeline-Depth=0".to_owned(),
+        ];
+        let hosts: BTreeSet<&str> = urls.iter().filter_map(|url| host(url)).collect();
+        options.extend(hosts.into_iter().map(|host| format!("Acquire::http::Proxy::{host}={proxy}")));
+        if urls.iter().any(|url| url.starts_with("https://")) {
+            let (list, parts) = self.copy_without_tls()?;
+            options.push(format!("Dir::Etc::SourceList={list}"));
+            options.push(format!("Dir::Etc::SourceParts={parts}"));
+        }
+        Ok(options.into_iter().flat_map(|option| ["-o".to_owned(), option]).collect())
+    }
+
+    /// Index files are named without the scheme, so the copies share them with the originals.
+    fn copy_without_tls(&self) -> Result<(String, String), Failure> {
+        let parts = self.work.join("sources.d");
+        let create = |error| io_failure("create", &parts, &error);
+        if parts.exists() {
+            fs::remove_dir_all(&parts).map_err(create)?;
+        }
+        fs::create_dir_all(&parts).map_err(create)?;
+        let list = self.work.join("sources.list");
+        copy(&self.runner.outside("/etc/apt/sources.list"), &list)?;
+        for entry in fs::read_dir(self.runner.outside("/etc/apt/sources.list.d")).into_iter().flatten().flatten() {
+            copy(&entry.path(), &parts.join(entry.file_name()))?;
+        }
+        Ok((self.inside(&list), self.inside(&parts)))
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
+    let text = match fs::read_to_string(from) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(io_failure("read", from, &error)),
+    };
+    fs::write(to, text.replace("https://", "http://")).map_err(|error| io_failure("write", to, &error))
+}
+
+fn host(url: &str) -> Option<&str> {
+    let rest = url.split_once("://")?.1;
+    let authority = rest.split('/').next()?;
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    Some(authority.split(':').next().unwrap_or(authority)).filter(|host| !host.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host;
+
+    #[test]
+    fn hosts_of_urls() {
+        assert_eq!(host("http://deb.example.invalid/debian"), Some("deb.example.invalid"));
+        assert_eq!(host("http://u:p@deb.example.invalid:8080/debian"), Some("deb.example.invalid"));
+        assert_eq!(host("file:/x"), None);
+    }
+}
