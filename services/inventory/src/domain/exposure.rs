@@ -1,0 +1,169 @@
+//! What changes between the exposures that a host carries and those that it should carry.
+//!
+//! A component that is upgraded but stays affected keeps its exposure: the clock of an exposure starts when the host
+//! first carried the vulnerability in that package, and a half-way update does not reset it.
+
+use std::collections::HashMap;
+use uuid::Uuid;
+
+/// An exposure that is open in the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// Its finding's id.
+    pub id: Uuid,
+    /// Advisory number.
+    pub advisory: u32,
+    /// Component number.
+    pub component: u32,
+    /// Binary package.
+    pub name: String,
+    /// Architecture.
+    pub arch: String,
+    /// The fixing version that it was opened with.
+    pub fixed_version: String,
+    /// Risk, in tenths.
+    pub risk: i32,
+    /// Severity's word.
+    pub severity: String,
+}
+
+/// An exposure that the host has now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Advisory number.
+    pub advisory: u32,
+    /// Component number.
+    pub component: u32,
+    /// Binary package.
+    pub name: String,
+    /// Architecture.
+    pub arch: String,
+    /// The first fixed version.
+    pub fixed_version: String,
+    /// The version that was compared.
+    pub installed_version: String,
+    /// Which rule.
+    pub rule: &'static str,
+    /// Risk, in tenths.
+    pub risk: i32,
+    /// Severity's word.
+    pub severity: &'static str,
+}
+
+/// What to write.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// New exposures.
+    pub opened: Vec<Wanted>,
+    /// Findings that are gone.
+    pub closed: Vec<Uuid>,
+    /// Findings that go on with other evidence, risk or severity.
+    pub moved: Vec<(Uuid, Wanted)>,
+}
+
+impl Change {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.opened.is_empty() && self.closed.is_empty() && self.moved.is_empty()
+    }
+}
+
+/// The change from what is open to what is wanted.
+#[must_use]
+pub fn change(open: Vec<Open>, wanted: Vec<Wanted>) -> Change {
+    // Two versions of one package can be installed at once (kernels by another name, multi-arch same), so the exact
+    // component is paired first, then whatever is left of the same package.
+    let mut exact: HashMap<(u32, u32), Open> = open
+        .into_iter()
+        .map(|open| ((open.advisory, open.component), open))
+        .collect();
+    let mut change = Change::default();
+    let mut rest = Vec::new();
+    for wanted in wanted {
+        match exact.remove(&(wanted.advisory, wanted.component)) {
+            Some(open) if same(&open, &wanted) => {}
+            Some(open) => change.moved.push((open.id, wanted)),
+            None => rest.push(wanted),
+        }
+    }
+    let mut left: HashMap<(u32, String, String), Vec<Uuid>> = HashMap::new();
+    for open in exact.into_values() {
+        left.entry((open.advisory, open.name, open.arch))
+            .or_default()
+            .push(open.id);
+    }
+    for wanted in rest {
+        let key = (wanted.advisory, wanted.name.clone(), wanted.arch.clone());
+        match left.get_mut(&key).and_then(Vec::pop) {
+            Some(id) => change.moved.push((id, wanted)),
+            None => change.opened.push(wanted),
+        }
+    }
+    change.closed = left.into_values().flatten().collect();
+    change.closed.sort_unstable();
+    change
+}
+
+fn same(open: &Open, wanted: &Wanted) -> bool {
+    open.fixed_version == wanted.fixed_version
+        && open.risk == wanted.risk
+        && open.severity == wanted.severity
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(id: u128, advisory: u32, component: u32, name: &str) -> Open {
+        Open {
+            id: Uuid::from_u128(id),
+            advisory,
+            component,
+            name: name.into(),
+            arch: "amd64".into(),
+            fixed_version: "2".into(),
+            risk: 10,
+            severity: "high".into(),
+        }
+    }
+
+    fn wanted(advisory: u32, component: u32, name: &str) -> Wanted {
+        Wanted {
+            advisory,
+            component,
+            name: name.into(),
+            arch: "amd64".into(),
+            fixed_version: "2".into(),
+            installed_version: "1".into(),
+            rule: "debian-source",
+            risk: 10,
+            severity: "high",
+        }
+    }
+
+    #[test]
+    fn the_same_again_changes_nothing() {
+        assert!(change(vec![open(1, 7, 1, "a")], vec![wanted(7, 1, "a")]).is_empty());
+    }
+
+    #[test]
+    fn a_half_way_update_keeps_the_finding() {
+        let change = change(
+            vec![open(1, 7, 1, "a"), open(2, 8, 1, "a")],
+            vec![wanted(7, 2, "a"), wanted(9, 2, "a")],
+        );
+        assert_eq!(change.moved, [(Uuid::from_u128(1), wanted(7, 2, "a"))]);
+        assert_eq!(change.closed, [Uuid::from_u128(2)]);
+        assert_eq!(change.opened, [wanted(9, 2, "a")]);
+    }
+
+    #[test]
+    fn another_risk_is_written_without_opening_anything() {
+        let mut riskier = wanted(7, 1, "a");
+        riskier.risk = 600;
+        let change = change(vec![open(1, 7, 1, "a")], vec![riskier.clone()]);
+        assert_eq!(change.moved, [(Uuid::from_u128(1), riskier)]);
+        assert!(change.opened.is_empty() && change.closed.is_empty());
+    }
+}

@@ -1,0 +1,4 @@
+//! Inventory against real data and a real database.
+
+mod accuracy;
+mod status;
