@@ -25,6 +25,7 @@ pub mod content;
 pub mod counter;
 pub mod envelope;
 pub mod frame;
+pub mod identity;
 pub mod manifest;
 pub mod numbered;
 pub mod target;
@@ -32,6 +33,7 @@ pub mod token;
 
 pub use envelope::{Document, OpenError, open_envelope, open_envelope_with, seal};
 pub use frame::{FrameDecoder, FrameError};
+pub use identity::{IdentityName, SubjectKind};
 pub use numbered::{Numbered, Received};
 pub use token::EnrolmentToken;
 

@@ -144,6 +144,18 @@ impl<M: SessionMessage> Numbered<M> {
         })
     }
 
+    /// The first kept message with a number above this one, with the newest acknowledgement.
+    #[must_use]
+    pub fn after(&self, number: u64) -> Option<M> {
+        let mut message = self
+            .outbox
+            .iter()
+            .find(|kept| kept.number() > number)
+            .cloned()?;
+        message.stamp(message.number(), self.durable);
+        Some(message)
+    }
+
     /// Takes number and acknowledgement of a message that arrived.
     pub fn receive(&mut self, number: u64, ack: u64) -> Result<Received, NumberError> {
         self.acknowledged(ack)?;

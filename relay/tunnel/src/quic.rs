@@ -1,0 +1,230 @@
+//! Dialling, listening, and a bidirectional QUIC stream that keeps its connection alive.
+
+use crate::identity::Identity;
+use crate::message::{receive_one, send_one};
+use crate::tls::{Expect, client_config, transport};
+use crate::{Limits, TunnelError, within};
+use netpatch_protocol::site::{StreamAnswer, StreamOpen};
+use netpatch_types::SharedClock;
+use quinn::crypto::rustls::{HandshakeData, QuicClientConfig, QuicServerConfig};
+use rustls::pki_types::CertificateDer;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// One bidirectional stream.
+pub struct QuicStream {
+    send: quinn::SendStream,
+    recv: quinn::RecvStream,
+    connection: quinn::Connection,
+}
+
+impl QuicStream {
+    pub(crate) fn new(
+        (send, recv): (quinn::SendStream, quinn::RecvStream),
+        connection: quinn::Connection,
+    ) -> Self {
+        Self {
+            send,
+            recv,
+            connection,
+        }
+    }
+
+    /// Breaks the stream off in both directions, so that the peer does not take what it has for the whole.
+    pub fn reset(&mut self) {
+        let _ = self.send.reset(crate::close_code::PROTOCOL.into());
+        let _ = self.recv.stop(crate::close_code::PROTOCOL.into());
+    }
+
+    /// Where the peer is.
+    #[must_use]
+    pub fn remote(&self) -> SocketAddr {
+        self.connection.remote_address()
+    }
+}
+
+impl AsyncRead for QuicStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        AsyncRead::poll_read(Pin::new(&mut self.recv), cx, buf)
+    }
+}
+
+impl AsyncWrite for QuicStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        AsyncWrite::poll_write(Pin::new(&mut self.send), cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        AsyncWrite::poll_flush(Pin::new(&mut self.send), cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        AsyncWrite::poll_shutdown(Pin::new(&mut self.send), cx)
+    }
+}
+
+/// What every dialling needs.
+#[derive(Clone, Copy)]
+pub(crate) struct Dial<'a> {
+    pub(crate) alpn: &'a [u8],
+    pub(crate) expect: &'a Expect,
+    pub(crate) identity: Option<&'a Identity>,
+    pub(crate) clock: &'a SharedClock,
+    pub(crate) limits: &'a Limits,
+}
+
+/// Connects to `host:port`, trying each of its addresses.
+pub(crate) async fn dial(name: &str, what: Dial<'_>) -> Result<quinn::Connection, TunnelError> {
+    let tls = client_config(what.alpn, what.expect, what.identity, what.clock)?;
+    let crypto = QuicClientConfig::try_from(tls)
+        .map_err(|error| TunnelError::OwnCertificate(error.to_string()))?;
+    let mut config = quinn::ClientConfig::new(Arc::new(crypto));
+    config.transport_config(transport(what.limits, 0));
+    let resolved = tokio::net::lookup_host(name).await;
+    let addresses = resolved.map_err(|error| TunnelError::Resolve {
+        name: name.to_owned(),
+        reason: error.to_string(),
+    })?;
+    let mut last = TunnelError::Resolve {
+        name: name.to_owned(),
+        reason: "no address".into(),
+    };
+    for address in addresses.take(4) {
+        let limit = what.limits.handshake_timeout;
+        match within(limit, "connecting", dial_one(name, address, config.clone())).await {
+            Ok(connection) => return Ok(connection),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+async fn dial_one(
+    name: &str,
+    address: SocketAddr,
+    config: quinn::ClientConfig,
+) -> Result<quinn::Connection, TunnelError> {
+    let any = match address.ip() {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    let endpoint = quinn::Endpoint::client(SocketAddr::new(any, 0))
+        .map_err(|source| TunnelError::Socket { address, source })?;
+    let failed = |reason: String| TunnelError::Connect {
+        name: name.to_owned(),
+        reason,
+    };
+    // SNI is off; QUIC's API still wants a name.
+    let connecting = endpoint
+        .connect_with(config, address, "netpatch")
+        .map_err(|error| failed(error.to_string()))?;
+    connecting.await.map_err(|error| failed(error.to_string()))
+}
+
+/// Listens with a TLS configuration.
+pub(crate) fn listen(
+    address: SocketAddr,
+    tls: rustls::ServerConfig,
+    limits: &Limits,
+    incoming_streams: u32,
+) -> Result<quinn::Endpoint, TunnelError> {
+    let config = server_config(tls, limits, incoming_streams)?;
+    quinn::Endpoint::server(config, address)
+        .map_err(|source| TunnelError::Socket { address, source })
+}
+
+/// The QUIC side of a server's configuration.
+pub(crate) fn server_config(
+    tls: rustls::ServerConfig,
+    limits: &Limits,
+    incoming_streams: u32,
+) -> Result<quinn::ServerConfig, TunnelError> {
+    let crypto = QuicServerConfig::try_from(tls)
+        .map_err(|error| TunnelError::OwnCertificate(error.to_string()))?;
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+    config.transport_config(transport(limits, incoming_streams));
+    Ok(config)
+}
+
+/// Finishes the handshake of an incoming connection; the negotiated protocol and the peer's certificate, if any.
+pub(crate) async fn handshake(
+    incoming: quinn::Incoming,
+    limits: &Limits,
+) -> Result<(quinn::Connection, Vec<u8>, Option<CertificateDer<'static>>), TunnelError> {
+    let name = incoming.remote_address().to_string();
+    let failed = |error: quinn::ConnectionError| TunnelError::Connect {
+        name: name.clone(),
+        reason: error.to_string(),
+    };
+    let connection = within(limits.handshake_timeout, "a handshake", async {
+        incoming.accept().map_err(failed)?.await.map_err(failed)
+    })
+    .await?;
+    let data = connection
+        .handshake_data()
+        .map(|data| data.downcast::<HandshakeData>());
+    let alpn = match data {
+        Some(Ok(data)) => data.protocol.unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let certificates = connection
+        .peer_identity()
+        .and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok());
+    let certificate = certificates.and_then(|chain| chain.into_iter().next());
+    Ok((connection, alpn, certificate))
+}
+
+/// Opens a stream of the site protocol and waits for the answer, whatever its status.
+pub(crate) async fn open_stream(
+    connection: &quinn::Connection,
+    open: &StreamOpen,
+    limits: &Limits,
+) -> Result<(StreamAnswer, QuicStream), TunnelError> {
+    let mut stream = open_raw(connection, limits).await?;
+    let answer = within(limits.handshake_timeout, "opening a stream", async {
+        send_one(&mut stream, open).await?;
+        receive_one::<StreamAnswer>(&mut stream).await
+    })
+    .await?;
+    Ok((answer, stream))
+}
+
+/// Opens a stream.
+pub(crate) async fn open_raw(
+    connection: &quinn::Connection,
+    limits: &Limits,
+) -> Result<QuicStream, TunnelError> {
+    within(limits.handshake_timeout, "opening a stream", async {
+        let halves = connection.open_bi().await.map_err(ended)?;
+        Ok(QuicStream::new(halves, connection.clone()))
+    })
+    .await
+}
+
+/// Why a connection ended.
+pub(crate) fn ended(error: quinn::ConnectionError) -> TunnelError {
+    TunnelError::Ended(error.to_string())
+}
+
+/// An error unless the answer is a success.
+pub(crate) fn succeeded(answer: &StreamAnswer) -> Result<(), TunnelError> {
+    if (200..300).contains(&answer.status) {
+        return Ok(());
+    }
+    Err(TunnelError::Refused {
+        status: answer.status,
+        message: answer.message.chars().take(200).collect(),
+    })
+}

@@ -1,0 +1,442 @@
+//! An agent's session that outlives its carriers: connects, resumes, fails over, returns to the preferred carrier.
+//!
+//! One task owns the carrier; it ends when the [`SessionClient`] is dropped. Counted messages are kept until the edge
+//! acknowledges them and are sent again on the next carrier. The order of the candidates is the preference; on a
+//! lesser one the better ones are tried from time to time.
+
+use crate::candidate::{Candidate, Carrier, CarrierKind, Credentials};
+use crate::identity::Identity;
+use crate::tls::PlatformTrust;
+use crate::{Limits, TunnelError, within};
+use netpatch_protocol::numbered::NumberError;
+use netpatch_protocol::session::{
+    AgentMessage, EdgeMessage, Hello, Welcome, agent_message, edge_message,
+};
+use netpatch_protocol::{Numbered, Received};
+use netpatch_types::SharedClock;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+/// How a session connects.
+pub struct SessionOptions {
+    /// Ways to the edge, preferred first.
+    pub candidates: Vec<Candidate>,
+    /// The host's certificate and key.
+    pub identity: Identity,
+    /// The pinned platform roots.
+    pub trust: PlatformTrust,
+    /// For TLS: never behind the build or the last time that the edge signed.
+    pub clock: SharedClock,
+    /// Bounds.
+    pub limits: Limits,
+    /// First wait after a failure of all candidates; doubles with each, with up to a half more at random.
+    pub backoff_first: Duration,
+    /// Longest wait.
+    pub backoff_longest: Duration,
+    /// How often better candidates are tried while on a lesser one.
+    pub probe_every: Duration,
+    /// Most messages that wait for an acknowledgement.
+    pub outbox: usize,
+}
+
+impl SessionOptions {
+    /// The usual times.
+    #[must_use]
+    pub fn new(
+        candidates: Vec<Candidate>,
+        identity: Identity,
+        trust: PlatformTrust,
+        clock: SharedClock,
+    ) -> Self {
+        Self {
+            candidates,
+            identity,
+            trust,
+            clock,
+            limits: Limits::default(),
+            backoff_first: Duration::from_secs(1),
+            backoff_longest: Duration::from_secs(60),
+            probe_every: Duration::from_secs(60),
+            outbox: 10_000,
+        }
+    }
+}
+
+/// What happens to a session.
+#[derive(Debug)]
+pub enum SessionEvent {
+    /// A carrier is up and the edge has welcomed the agent. What was unacknowledged has been sent again.
+    Up {
+        /// Which kind of carrier.
+        carrier: CarrierKind,
+        /// The edge's welcome.
+        welcome: Welcome,
+    },
+    /// The carrier is gone; the next one is being looked for.
+    Down {
+        /// Why.
+        reason: String,
+    },
+    /// A message, each once. If its number is not 0, call [`SessionHandle::durable`] when its effect is durable.
+    Message(EdgeMessage),
+}
+
+/// The session. Dropping it ends it.
+pub struct SessionClient {
+    handle: SessionHandle,
+    events: mpsc::Receiver<SessionEvent>,
+    _task: AbortOnDropHandle<()>,
+}
+
+/// Sends on a session; clones share it.
+#[derive(Clone)]
+pub struct SessionHandle {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    wake: Notify,
+}
+
+struct State {
+    numbered: Numbered<AgentMessage>,
+    /// Sent once and only on the carrier that is up.
+    uncounted: VecDeque<AgentMessage>,
+    up: bool,
+}
+
+/// Uncounted messages beyond this push out the oldest: they are heartbeats and the like, worth something only now.
+const UNCOUNTED: usize = 64;
+const EVENTS: usize = 256;
+/// A peer that takes nothing for this long is gone.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// A carrier that lived this long was a good one: the next wait starts small again.
+const LIVED: Duration = Duration::from_secs(10);
+
+impl SessionClient {
+    /// Starts to connect. `hello` makes the first message of each carrier, with the resume id to put in it; it is
+    /// called once for each carrier, so that each carries a new counter.
+    pub fn connect(
+        options: SessionOptions,
+        hello: impl FnMut(Vec<u8>) -> Hello + Send + 'static,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                numbered: Numbered::new(Vec::new(), options.outbox),
+                uncounted: VecDeque::new(),
+                up: false,
+            }),
+            wake: Notify::new(),
+        });
+        let (sender, events) = mpsc::channel(EVENTS);
+        let task = Task {
+            options,
+            shared: shared.clone(),
+            events: sender,
+        };
+        Self {
+            handle: SessionHandle { shared },
+            events,
+            _task: AbortOnDropHandle::new(tokio::spawn(task.run(Box::new(hello)))),
+        }
+    }
+
+    /// What happens next. Cancelling loses nothing.
+    pub async fn next(&mut self) -> Option<SessionEvent> {
+        self.events.recv().await
+    }
+
+    /// For sending from anywhere.
+    #[must_use]
+    pub fn handle(&self) -> SessionHandle {
+        self.handle.clone()
+    }
+}
+
+impl SessionHandle {
+    /// Sends a message until the edge acknowledges it, over as many carriers as it takes; its number.
+    pub fn send(&self, body: agent_message::Body) -> Result<u64, NumberError> {
+        let sent = self.state().numbered.send(AgentMessage {
+            body: Some(body),
+            ..AgentMessage::default()
+        })?;
+        self.shared.wake.notify_one();
+        Ok(sent.number)
+    }
+
+    /// Sends a message on the carrier that is up; dropped when there is none. For heartbeats and requests.
+    pub fn send_uncounted(&self, body: agent_message::Body) {
+        let mut state = self.state();
+        if state.up {
+            if state.uncounted.len() >= UNCOUNTED {
+                state.uncounted.pop_front();
+            }
+            state.uncounted.push_back(AgentMessage {
+                body: Some(body),
+                ..AgentMessage::default()
+            });
+        }
+        drop(state);
+        self.shared.wake.notify_one();
+    }
+
+    /// The effect of a received message is durable; the next message acknowledges it.
+    pub fn durable(&self, number: u64) {
+        self.state().numbered.durable(number);
+    }
+
+    /// How many counted messages wait for the edge's acknowledgement.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.state().numbered.waiting()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state()
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Task {
+    options: SessionOptions,
+    shared: Arc<Shared>,
+    events: mpsc::Sender<SessionEvent>,
+}
+
+type MakeHello = Box<dyn FnMut(Vec<u8>) -> Hello + Send>;
+
+/// Why a carrier was left.
+enum Left {
+    Broken(TunnelError),
+    For(usize, Box<Carrier>),
+    Abandoned,
+}
+
+impl Task {
+    async fn run(self, mut hello: MakeHello) {
+        let mut wait = self.options.backoff_first;
+        let mut ready = None;
+        loop {
+            let connected = match ready.take() {
+                Some(better) => Ok(better),
+                None => first_of(&self.options, self.options.candidates.len()).await,
+            };
+            let started = Instant::now();
+            let left = match connected {
+                Ok((index, carrier)) => self.carry(index, *carrier, &mut hello).await,
+                Err(error) => Left::Broken(error),
+            };
+            self.shared.state().up = false;
+            let reason = match left {
+                Left::Abandoned => return,
+                Left::For(index, carrier) => {
+                    ready = Some((index, carrier));
+                    "a better carrier is up".to_owned()
+                }
+                Left::Broken(error) => error.to_string(),
+            };
+            if self
+                .events
+                .send(SessionEvent::Down { reason })
+                .await
+                .is_err()
+            {
+                return;
+            }
+            if ready.is_none() {
+                if started.elapsed() > LIVED {
+                    wait = self.options.backoff_first;
+                }
+                tokio::time::sleep(wait + jitter(wait / 2)).await;
+                wait = (wait * 2).min(self.options.backoff_longest);
+            }
+        }
+    }
+
+    /// Runs one carrier from hello to its end.
+    async fn carry(&self, index: usize, mut carrier: Carrier, hello: &mut MakeHello) -> Left {
+        let kind = carrier.kind;
+        let mut written = 0;
+        let limit = self.options.limits.handshake_timeout;
+        let welcome = within(limit, "the edge's welcome", self.greet(&mut carrier, hello)).await;
+        let begun = match welcome {
+            Ok(welcome) => {
+                self.shared.state().up = true;
+                let up = SessionEvent::Up {
+                    carrier: kind,
+                    welcome,
+                };
+                if self.events.send(up).await.is_err() {
+                    return Left::Abandoned;
+                }
+                self.write_pending(&mut carrier, &mut written).await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = begun {
+            return Left::Broken(error);
+        }
+        let better = probe(&self.options, index);
+        tokio::pin!(better);
+        loop {
+            let step = {
+                let receiving = async {
+                    let permit = self.events.reserve().await;
+                    (
+                        permit,
+                        carrier.messages.reader.receive::<EdgeMessage>().await,
+                    )
+                };
+                tokio::select! {
+                    (permit, received) = receiving => match (permit, received) {
+                        (Err(_), _) => return Left::Abandoned,
+                        (Ok(permit), Ok(Some(message))) => self.take(message).map(|new| {
+                            if let Some(message) = new {
+                                permit.send(SessionEvent::Message(message));
+                            }
+                        }),
+                        (Ok(_), Ok(None)) => Err(TunnelError::Ended("by the edge".into())),
+                        (Ok(_), Err(error)) => Err(error),
+                    },
+                    () = self.shared.wake.notified() => Ok(()),
+                    (index, carrier) = &mut better => return Left::For(index, carrier),
+                }
+            };
+            let step = match step {
+                Ok(()) => self.write_pending(&mut carrier, &mut written).await,
+                broken => broken,
+            };
+            if let Err(error) = step {
+                return Left::Broken(error);
+            }
+        }
+    }
+
+    /// Hello and welcome; settles whether the edge still knows the session.
+    async fn greet(
+        &self,
+        carrier: &mut Carrier,
+        hello: &mut MakeHello,
+    ) -> Result<Welcome, TunnelError> {
+        let resume_id = self.shared.state().numbered.resume_id().to_vec();
+        let hello = hello(resume_id.clone());
+        let message = self.shared.state().numbered.send_uncounted(AgentMessage {
+            body: Some(agent_message::Body::Hello(hello)),
+            ..AgentMessage::default()
+        });
+        carrier.messages.send(&message).await?;
+        let Some(answer) = carrier.messages.receive::<EdgeMessage>().await? else {
+            return Err(TunnelError::Ended("instead of a welcome".into()));
+        };
+        match answer.body {
+            Some(edge_message::Body::Welcome(welcome)) => {
+                let mut state = self.shared.state();
+                if resume_id.is_empty() || welcome.resume_id != resume_id {
+                    state.numbered.restart(welcome.resume_id.clone());
+                }
+                let taken = state.numbered.receive(0, answer.ack);
+                taken.map_err(|error| TunnelError::Unexpected(error.to_string()))?;
+                Ok(welcome)
+            }
+            Some(edge_message::Body::Error(error)) => Err(TunnelError::Refused {
+                status: 0,
+                message: format!("{}: {}", error.code, error.message),
+            }),
+            _ => Err(TunnelError::Unexpected("no welcome".into())),
+        }
+    }
+
+    /// Takes number and acknowledgement; `None` for a message that was handled before.
+    fn take(&self, message: EdgeMessage) -> Result<Option<EdgeMessage>, TunnelError> {
+        let mut state = self.shared.state();
+        match state.numbered.receive(message.number, message.ack) {
+            Ok(Received::New) => Ok(Some(message)),
+            Ok(Received::Duplicate) => Ok(None),
+            Err(error) => Err(TunnelError::Unexpected(error.to_string())),
+        }
+    }
+
+    /// Writes what this carrier has not carried yet.
+    async fn write_pending(
+        &self,
+        carrier: &mut Carrier,
+        written: &mut u64,
+    ) -> Result<(), TunnelError> {
+        loop {
+            let next = {
+                let mut state = self.shared.state();
+                let counted = state.numbered.after(*written);
+                counted.or_else(|| {
+                    let message = state.uncounted.pop_front()?;
+                    Some(state.numbered.send_uncounted(message))
+                })
+            };
+            let Some(message) = next else {
+                return Ok(());
+            };
+            let sending = carrier.messages.send(&message);
+            within(WRITE_TIMEOUT, "sending to the edge", sending).await?;
+            *written = (*written).max(message.number);
+        }
+    }
+}
+
+/// The first of the first `count` candidates that connects, in order.
+async fn first_of(
+    options: &SessionOptions,
+    count: usize,
+) -> Result<(usize, Box<Carrier>), TunnelError> {
+    let with = Credentials {
+        identity: &options.identity,
+        trust: &options.trust,
+        clock: &options.clock,
+        limits: &options.limits,
+    };
+    let mut failed = TunnelError::Unexpected("there is no way to the edge in the list".into());
+    for (index, candidate) in options.candidates.iter().take(count).enumerate() {
+        match candidate.connect(&with).await {
+            Ok(carrier) => return Ok((index, Box::new(carrier))),
+            Err(error) => {
+                tracing::debug!(kind = ?candidate.kind(), %error, "carrier cannot be connected");
+                failed = error;
+            }
+        }
+    }
+    Err(failed)
+}
+
+/// Ends when a candidate better than `current` is connected.
+async fn probe(options: &SessionOptions, current: usize) -> (usize, Box<Carrier>) {
+    loop {
+        if current == 0 {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(options.probe_every).await;
+        if let Ok(better) = first_of(options, current).await {
+            return better;
+        }
+    }
+}
+
+/// Up to `most`, at random, so that a fleet does not come back in step.
+fn jitter(most: Duration) -> Duration {
+    let mut bytes = [0u8; 2];
+    if crate::tls::provider()
+        .secure_random
+        .fill(&mut bytes)
+        .is_err()
+    {
+        return Duration::ZERO;
+    }
+    most.mul_f64(f64::from(u16::from_be_bytes(bytes)) / 65_536.0)
+}

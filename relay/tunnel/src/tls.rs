@@ -1,0 +1,153 @@
+//! TLS configurations: one provider, TLS 1.3, injected time.
+
+use crate::identity::Identity;
+use crate::verify::{AnyRelay, EdgeVerifier, ProofOfPossession, RelayVerifier};
+use crate::{Limits, TunnelError};
+use netpatch_types::{Sha256, SharedClock};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
+use rustls::time_provider::TimeProvider;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// What a client knows of the platform before it connects.
+#[derive(Clone, Debug)]
+pub enum PlatformTrust {
+    /// SHA-256 of the platform root's SubjectPublicKeyInfo, from the enrolment token. The edge sends the root.
+    Fingerprint(Sha256),
+    /// The pinned platform roots, DER.
+    Roots(Vec<CertificateDer<'static>>),
+}
+
+/// A server's certificate chain, leaf first and root last, with the leaf's key.
+pub struct ServerIdentity {
+    /// The edge sends its root too, for clients that know only its fingerprint.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// PKCS #8.
+    pub key: PrivatePkcs8KeyDer<'static>,
+}
+
+impl Clone for ServerIdentity {
+    fn clone(&self) -> Self {
+        Self {
+            chain: self.chain.clone(),
+            key: self.key.clone_key(),
+        }
+    }
+}
+
+impl From<&Identity> for ServerIdentity {
+    fn from(identity: &Identity) -> Self {
+        Self {
+            chain: vec![identity.certificate.clone()],
+            key: identity.key(),
+        }
+    }
+}
+
+/// Whom a client expects.
+#[derive(Clone, Debug)]
+pub(crate) enum Expect {
+    /// The edge of this platform.
+    Edge(PlatformTrust),
+    /// A relay of the organization with this CA.
+    Relay(CertificateDer<'static>),
+    /// Whoever answers: only for carrying an enrolment that is verified inside.
+    AnyRelay,
+}
+
+/// The only crypto provider.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    PROVIDER
+        .get_or_init(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .clone()
+}
+
+struct TlsTime(SharedClock);
+
+impl TimeProvider for TlsTime {
+    fn current_time(&self) -> Option<UnixTime> {
+        let seconds = u64::try_from(self.0.now().timestamp()).ok()?;
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+    }
+}
+
+impl fmt::Debug for TlsTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsTime")
+    }
+}
+
+/// A client of one protocol.
+pub(crate) fn client_config(
+    alpn: &[u8],
+    expect: &Expect,
+    identity: Option<&Identity>,
+    clock: &SharedClock,
+) -> Result<rustls::ClientConfig, TunnelError> {
+    let verifier: Arc<dyn ServerCertVerifier> = match expect {
+        Expect::Edge(trust) => Arc::new(EdgeVerifier(trust.clone())),
+        Expect::Relay(ca) => Arc::new(RelayVerifier { ca: ca.clone() }),
+        Expect::AnyRelay => Arc::new(AnyRelay),
+    };
+    let builder =
+        rustls::ClientConfig::builder_with_details(provider(), Arc::new(TlsTime(clock.clone())))
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+    let mut config = match identity {
+        Some(identity) => builder.with_client_auth_cert(
+            vec![identity.certificate.clone()],
+            PrivateKeyDer::Pkcs8(identity.key()),
+        )?,
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![alpn.to_vec()];
+    config.enable_sni = false;
+    // A resumed session would skip the check of the certificates.
+    config.resumption = rustls::client::Resumption::disabled();
+    Ok(config)
+}
+
+/// A server of several protocols.
+pub(crate) fn server_config(
+    alpns: &[&[u8]],
+    identity: &ServerIdentity,
+    clock: &SharedClock,
+) -> Result<rustls::ServerConfig, TunnelError> {
+    let mut config =
+        rustls::ServerConfig::builder_with_details(provider(), Arc::new(TlsTime(clock.clone())))
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_client_cert_verifier(Arc::new(ProofOfPossession))
+            .with_single_cert(
+                identity.chain.clone(),
+                PrivateKeyDer::Pkcs8(identity.key.clone_key()),
+            )?;
+    config.alpn_protocols = alpns.iter().map(|alpn| alpn.to_vec()).collect();
+    config.send_tls13_tickets = 0;
+    Ok(config)
+}
+
+/// Transport parameters of both sides.
+pub(crate) fn transport(limits: &Limits, incoming_streams: u32) -> Arc<quinn::TransportConfig> {
+    let mut transport = quinn::TransportConfig::default();
+    transport
+        .max_concurrent_bidi_streams(incoming_streams.into())
+        .max_concurrent_uni_streams(0u32.into())
+        .datagram_receive_buffer_size(None)
+        .keep_alive_interval(Some(limits.keep_alive))
+        .max_idle_timeout(quinn::IdleTimeout::try_from(limits.idle_timeout).ok());
+    Arc::new(transport)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn key_exchange_is_post_quantum_first() {
+        let preferred = super::provider().kx_groups[0].name();
+        assert_eq!(preferred, rustls::NamedGroup::X25519MLKEM768);
+    }
+}
