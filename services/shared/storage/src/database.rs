@@ -112,27 +112,24 @@ impl Database {
         ))
     }
 
-    /// Runs `work` in a write transaction and commits; repeats it up to four times when it collided with another
-    /// transaction (deadlock, serialization failure). `work` must not have effects outside the transaction.
-    pub async fn write_repeating<T, E, F>(&self, context: &RequestContext, work: F) -> Result<T, E>
+    /// Gives `work` a write transaction, which it commits; repeats it up to four times when it collided with another one (deadlock,
+    /// serialization failure). `work` has no effects outside the transaction. A business outcome is part of `T`.
+    pub async fn write_repeating<T, W, F>(
+        &self,
+        context: &RequestContext,
+        work: W,
+    ) -> StorageResult<T>
     where
-        F: AsyncFn(&TenantTx) -> Result<T, E>,
-        E: From<StorageError> + Collided,
+        W: Fn(TenantTx) -> F,
+        F: Future<Output = StorageResult<T>>,
     {
         let mut attempt = 0;
         loop {
-            let outcome = async {
-                let tx = self.write(context).await?;
-                let value = work(&tx).await?;
-                tx.commit().await?;
-                Ok(value)
-            }
-            .await;
-            match outcome {
-                Err(error) if attempt < 4 && E::collided(&error) => {
+            match work(self.write(context).await?).await {
+                Err(error) if attempt < 4 && error.is_contended() => {
                     attempt += 1;
-                    tokio::time::sleep(Duration::from_millis(rand::random_range(5..20) * attempt))
-                        .await;
+                    let pause = Duration::from_millis(rand::random_range(5..20) * attempt);
+                    tokio::time::sleep(pause).await;
                 }
                 other => return other,
             }
@@ -161,6 +158,11 @@ impl Database {
         Ok(DirectoryTx::new(tx, Directory))
     }
 
+    /// As [`Self::directory_tx`], for the directory functions that write before an organization is known (claiming).
+    pub async fn directory_write_tx(&self) -> StorageResult<DirectoryTx> {
+        Ok(DirectoryTx::new(self.app.begin().await?, Directory))
+    }
+
     /// Whether the database answers; for `/readyz`.
     pub async fn ping(&self) -> StorageResult<()> {
         Ok(self.app.ping().await?)
@@ -173,18 +175,6 @@ impl Database {
                 tracing::debug!(%error, "closing a pool failed");
             }
         }
-    }
-}
-
-/// Whether an error means that the transaction may be repeated; see [`Database::write_repeating`].
-pub trait Collided {
-    /// Whether this one does.
-    fn collided(error: &Self) -> bool;
-}
-
-impl Collided for StorageError {
-    fn collided(error: &Self) -> bool {
-        error.is_contended()
     }
 }
 

@@ -15,7 +15,7 @@
 //! **Cargo**: `netpatch-storage`, `sea-orm`, `sea-orm-migration` as dependencies, `netpatch-testkit` for tests.
 //!
 //! **Migration** (`migrations/`, one schema per service; register each table by adding a line to `src/tables.txt` here):
-//! ```ignore
+//! ```text
 //! pub struct Migrator;
 //! impl MigratorTrait for Migrator {
 //!     fn migrations() -> Vec<Box<dyn MigrationTrait>> { vec![Box::new(m0001::Migration)] }
@@ -36,7 +36,7 @@
 //! Every key, unique key and index of a tenant table starts with `tenant_id uuid not null`.
 //!
 //! **Store** (the only SQL of the service; functions take the transaction and return [`StorageResult`]):
-//! ```ignore
+//! ```text
 //! #[derive(FromQueryResult)] struct HostRow { id: Uuid, name: String }
 //! pub async fn host(tx: &TenantTx, id: HostId) -> StorageResult<Option<HostRow>> {
 //!     tx.one("select id, name from inventory.hosts where id = $1", [id.0.into()]).await
@@ -45,7 +45,7 @@
 //! A [`TenantTx`] is also a `sea_orm::ConnectionTrait`, so `hosts::Entity::find().all(&tx)` works.
 //!
 //! **Service** (`?` turns a [`StorageError`] into a `ServiceError` and logs its cause):
-//! ```ignore
+//! ```text
 //! let tx = self.db.write(&ctx).await?;
 //! store::host::rename(&tx, id, &name).await?;
 //! outbox::append(&tx, "inventory", &id.to_string(), &HostEvent::V1(…), &*self.clock).await?;
@@ -54,7 +54,7 @@
 //! ```
 //!
 //! **Consumer** (handlers are idempotent; delivery is at least once, in commit order):
-//! ```ignore
+//! ```text
 //! // serving side, in the api's implementation:
 //! async fn events(&self, after: Cursor, limit: u32) -> ServiceResult<EventPage> { Ok(outbox::read(&self.db, "inventory", after, limit).await?) }
 //! // consuming side, a task owned by the service:
@@ -63,7 +63,7 @@
 //! ```
 //!
 //! **Test** (a database per test, copied from a template that is migrated once):
-//! ```ignore
+//! ```text
 //! let test = netpatch_testkit::TestDatabase::new(&[netpatch_inventory::migrations()]).await;
 //! let service = Inventory::new(test.database().clone(), …);
 //! ```

@@ -1,6 +1,7 @@
 //! A database per test.
 
 use crate::cluster::{Request, requests};
+use crate::poll_until;
 use netpatch_storage::{Database, DatabaseUrls, Migrations, PoolSettings};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -57,6 +58,23 @@ impl TestDatabase {
     #[must_use]
     pub fn urls(&self) -> &DatabaseUrls {
         &self.urls
+    }
+
+    /// Waits until every committed event of a schema's outbox can be read. A transaction of any database of the server holds the
+    /// snapshot horizon back, so other tests delay the events of this one. Panics after ten seconds: an own transaction is open.
+    pub async fn settle(&self, schema: &str) {
+        let sql = format!(
+            "select count(*) from {schema}.outbox where xid >= pg_snapshot_xmin(pg_current_snapshot())"
+        );
+        poll_until(
+            "events below the horizon",
+            Duration::from_secs(10),
+            async || {
+                let tx = self.database.worker_tx().await.ok()?;
+                (tx.value::<i64>(&sql, []).await.ok()? == Some(0)).then_some(())
+            },
+        )
+        .await;
     }
 
     /// The superuser's URL of this database, to look behind row-level security.

@@ -1,6 +1,6 @@
 //! For tests only: a clock that is moved by hand, seeded randomness, a database per test, waiting for a condition.
 //!
-//! ```ignore
+//! ```text
 //! #[tokio::test]
 //! async fn hosts_are_kept() {
 //!     let test = TestDatabase::new(&[netpatch_inventory::migrations()]).await;

@@ -1,0 +1,231 @@
+//! Events in commit order, at least once.
+
+use crate::sample;
+use netpatch_storage::bus::MemoryBus;
+use netpatch_storage::consumer::{load_cursor, save_cursor};
+use netpatch_storage::{Bus as _, Consumer, Database, outbox};
+use netpatch_testkit::{ManualClock, TestDatabase, poll_until, test_context};
+use netpatch_types::{Clock as _, Cursor, EventPage, RequestContext, ServiceError, ServiceResult};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+struct Scene {
+    test: TestDatabase,
+    clock: Arc<ManualClock>,
+    context: RequestContext,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let clock = ManualClock::shared();
+        let context = test_context(clock.now());
+        Self {
+            test: TestDatabase::new(&[sample::migrations()]).await,
+            clock,
+            context,
+        }
+    }
+
+    fn db(&self) -> &Database {
+        self.test.database()
+    }
+
+    async fn write(&self, payload: &str) {
+        let tx = self.db().write(&self.context).await.unwrap();
+        outbox::append(&tx, "sample", "a", &payload, &*self.clock)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    async fn settle(&self) {
+        self.test.settle("sample").await;
+    }
+
+    async fn payloads_after(&self, cursor: Cursor) -> (Vec<String>, Cursor) {
+        let page = outbox::read(self.db(), "sample", cursor, 100)
+            .await
+            .unwrap();
+        (payloads(&page), page.next)
+    }
+}
+
+fn payloads(page: &EventPage) -> Vec<String> {
+    page.events
+        .iter()
+        .map(|event| event.payload.as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_slow_transactions_event_is_not_lost() {
+    let scene = Scene::new().await;
+    let slow = scene.db().write(&scene.context).await.unwrap();
+    outbox::append(&slow, "sample", "a", &"slow", &*scene.clock)
+        .await
+        .unwrap();
+    scene.write("fast").await;
+    let (seen, cursor) = scene.payloads_after(Cursor::default()).await;
+    assert!(
+        seen.is_empty(),
+        "the fast one waits for the slow one: {seen:?}"
+    );
+    slow.commit().await.unwrap();
+    scene.settle().await;
+    let (seen, cursor) = scene.payloads_after(cursor).await;
+    assert_eq!(seen, ["slow", "fast"]);
+    assert!(scene.payloads_after(cursor).await.0.is_empty());
+}
+
+#[tokio::test]
+async fn a_rolled_back_event_never_appears_and_pages_continue() {
+    let scene = Scene::new().await;
+    let tx = scene.db().write(&scene.context).await.unwrap();
+    outbox::append(&tx, "sample", "a", &"undone", &*scene.clock)
+        .await
+        .unwrap();
+    tx.rollback().await.unwrap();
+    for number in 0..5 {
+        scene.write(&number.to_string()).await;
+    }
+    scene.settle().await;
+    let mut cursor = Cursor::default();
+    let mut all = Vec::new();
+    loop {
+        let page = outbox::read(scene.db(), "sample", cursor, 2).await.unwrap();
+        assert!(page.events.len() <= 2);
+        if page.events.is_empty() {
+            break;
+        }
+        assert!(page.events.iter().all(|event| event.tenant == scene.context.read[0] && event.at == scene.clock.now()));
+        all.extend(payloads(&page));
+        cursor = page.next;
+    }
+    assert_eq!(all, ["0", "1", "2", "3", "4"]);
+}
+
+#[tokio::test]
+async fn a_restore_delivers_everything_again() {
+    let scene = Scene::new().await;
+    scene.write("one").await;
+    scene.write("two").await;
+    scene.settle().await;
+    let (_, cursor) = scene.payloads_after(Cursor::default()).await;
+    outbox::restored(&scene.test.urls().owner, "sample")
+        .await
+        .unwrap();
+    scene.settle().await;
+    let (seen, after) = scene.payloads_after(cursor).await;
+    assert_eq!(seen, ["one", "two"]);
+    assert_eq!(after.epoch, cursor.epoch + 1);
+    assert!(scene.payloads_after(after).await.0.is_empty());
+    let sound = netpatch_storage::hole_test::compare(scene.db(), &sample::list())
+        .await
+        .unwrap();
+    assert_eq!(sound, Vec::<String>::new(), "forced again");
+}
+
+#[tokio::test]
+async fn a_cursor_is_kept() {
+    let scene = Scene::new().await;
+    assert_eq!(
+        load_cursor(scene.db(), "sample", "x").await.unwrap(),
+        Cursor::default()
+    );
+    let cursor = Cursor {
+        epoch: 2,
+        xid: u64::MAX - 1,
+        id: 7,
+    };
+    save_cursor(scene.db(), "sample", "x", cursor)
+        .await
+        .unwrap();
+    save_cursor(scene.db(), "sample", "y", Cursor::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        load_cursor(scene.db(), "sample", "x").await.unwrap(),
+        cursor
+    );
+}
+
+#[tokio::test]
+async fn a_consumer_stops_at_a_failure_and_goes_on_there() {
+    let scene = Scene::new().await;
+    for payload in ["one", "two", "three"] {
+        scene.write(payload).await;
+    }
+    scene.settle().await;
+    let db = scene.db();
+    let source = |after, limit| async move { Ok(outbox::read(db, "sample", after, limit).await?) };
+    let failures = AtomicU32::new(1);
+    let seen = Mutex::new(Vec::new());
+    let handle = |event: netpatch_types::EventEnvelope| {
+        let payload = event.payload.as_str().unwrap_or_default().to_owned();
+        let fails = payload == "two"
+            && failures.load(Ordering::SeqCst) > 0
+            && failures.fetch_sub(1, Ordering::SeqCst) > 0;
+        let outcome: ServiceResult<()> = if fails {
+            Err(ServiceError::internal())
+        } else {
+            Ok(())
+        };
+        if outcome.is_ok() {
+            seen.lock().unwrap().push(payload);
+        }
+        async move { outcome }
+    };
+    let consumer = Consumer::new("sample", "itself", "sample.outbox").page_size(2);
+    assert!(consumer.drain(db, &source, &handle).await.is_err());
+    assert_eq!(*seen.lock().unwrap(), ["one"]);
+    assert_eq!(consumer.drain(db, &source, &handle).await.unwrap(), 2);
+    assert_eq!(
+        *seen.lock().unwrap(),
+        ["one", "two", "three"],
+        "what was handled is not handled again"
+    );
+    assert_eq!(consumer.drain(db, &source, &handle).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_running_consumer_looks_when_it_is_told_and_ends_when_it_is_stopped() {
+    let scene = Scene::new().await;
+    let (bus, stop) = (Arc::new(MemoryBus::default()), CancellationToken::new());
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    let task = {
+        let (db, bus, stop) = (scene.db().clone(), bus.clone(), stop.clone());
+        tokio::spawn(async move {
+            let source = |after, limit| {
+                let db = db.clone();
+                async move { Ok(outbox::read(&db, "sample", after, limit).await?) }
+            };
+            let handle = |event: netpatch_types::EventEnvelope| {
+                let sender = sender.clone();
+                async move {
+                    sender
+                        .send(event.payload)
+                        .map_err(|_| ServiceError::internal())
+                }
+            };
+            // Polling alone would take longer than the test waits.
+            let consumer = Consumer::new("sample", "itself", "sample.outbox")
+                .poll_every(Duration::from_secs(3600));
+            consumer.run(&db, &*bus, stop, source, handle).await;
+        })
+    };
+    for payload in ["one", "two"] {
+        scene.write(payload).await;
+        let arrived = poll_until("the event", Duration::from_secs(10), async || {
+            bus.publish("sample.outbox", b"").await;
+            receiver.try_recv().ok()
+        });
+        assert_eq!(arrived.await, payload);
+    }
+    stop.cancel();
+    tokio::time::timeout(Duration::from_secs(5), task)
+        .await
+        .unwrap()
+        .unwrap();
+}
