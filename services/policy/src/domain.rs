@@ -1,0 +1,7 @@
+//! Pure rules of policy: no IO, no async, time is an argument.
+
+pub(crate) mod approval;
+pub(crate) mod content;
+pub(crate) mod decide;
+pub(crate) mod glob;
+pub(crate) mod spec;
