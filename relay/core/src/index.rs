@@ -1,0 +1,287 @@
+//! What the cache holds and what it gives up. Bytes are named by their SHA-256, so equal bytes count once.
+
+use crate::freshness::Validators;
+use crate::key::{KeyId, PayloadKey, PayloadKind};
+use netpatch_types::Sha256;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+/// One payload that is held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its name.
+    pub key: PayloadKey,
+    /// Names the bytes; computed by the relay when it stored them.
+    pub sha256: Sha256,
+    /// How many.
+    pub size_bytes: u64,
+    /// What the origin said about this version.
+    pub validators: Validators,
+    /// `Content-Type`, empty for none.
+    pub content_type: String,
+    /// When the origin last confirmed it, Unix seconds.
+    pub checked_at: i64,
+}
+
+/// Whether a payload is to be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Keep it, after giving up these entries. Bytes in the second list are named by no entry any more: delete them.
+    Keep(Vec<KeyId>, Vec<Sha256>),
+    /// Pass it through: it does not fit beside what must stay.
+    PassThrough,
+}
+
+struct Held {
+    entry: Entry,
+    used: u64,
+}
+
+/// The cache's book: entries, their bytes, who was used when.
+pub struct CacheIndex {
+    budget_bytes: u64,
+    used_bytes: u64,
+    entries: HashMap<KeyId, Held>,
+    /// How many entries name these bytes.
+    names: HashMap<Sha256, u32>,
+    /// Least wanted first: (kind's rank, time of last use, key).
+    order: BTreeSet<(u8, u64, KeyId)>,
+    pinned: HashSet<Sha256>,
+    tick: u64,
+}
+
+fn rank(kind: PayloadKind) -> u8 {
+    match kind {
+        PayloadKind::Metadata | PayloadKind::NamedMetadata => 0,
+        PayloadKind::Package => 1,
+    }
+}
+
+impl CacheIndex {
+    /// An empty book.
+    #[must_use]
+    pub fn new(budget_bytes: u64) -> Self {
+        Self {
+            budget_bytes,
+            used_bytes: 0,
+            entries: HashMap::new(),
+            names: HashMap::new(),
+            order: BTreeSet::new(),
+            pinned: HashSet::new(),
+            tick: 0,
+        }
+    }
+
+    /// What is held of a payload; counts as a use.
+    pub fn find(&mut self, key: KeyId) -> Option<Entry> {
+        self.tick += 1;
+        let held = self.entries.get_mut(&key)?;
+        let rank = rank(held.entry.key.kind());
+        self.order.remove(&(rank, held.used, key));
+        held.used = self.tick;
+        self.order.insert((rank, held.used, key));
+        Some(held.entry.clone())
+    }
+
+    /// Decides whether a payload of this size is kept, and what goes for it.
+    pub fn admit(&mut self, key: &PayloadKey, size_bytes: u64) -> Admission {
+        let (mut gone, mut bytes) = (Vec::new(), Vec::new());
+        if self.used_bytes.saturating_add(size_bytes) <= self.budget_bytes {
+            return Admission::Keep(gone, bytes);
+        }
+        if !self.can_fit(key, size_bytes) {
+            return Admission::PassThrough;
+        }
+        while self.used_bytes.saturating_add(size_bytes) > self.budget_bytes {
+            let victim = self.order.iter().find(|(_, _, id)| !self.is_pinned(*id));
+            let Some((_, _, id)) = victim.copied() else {
+                break;
+            };
+            bytes.extend(self.remove(id));
+            gone.push(id);
+        }
+        Admission::Keep(gone, bytes)
+    }
+
+    /// Metadata never pushes a package out; pinned bytes are never pushed out.
+    fn can_fit(&self, key: &PayloadKey, size_bytes: u64) -> bool {
+        let stays = |held: &&Held| {
+            self.pinned.contains(&held.entry.sha256)
+                || rank(held.entry.key.kind()) > rank(key.kind())
+        };
+        let staying: HashMap<Sha256, u64> = self
+            .entries
+            .values()
+            .filter(stays)
+            .map(|held| (held.entry.sha256, held.entry.size_bytes))
+            .collect();
+        let staying: u64 = staying.values().sum();
+        staying.saturating_add(size_bytes) <= self.budget_bytes
+    }
+
+    /// Enters a payload whose bytes are stored; bytes that nothing names any more come back, to be deleted.
+    pub fn insert(&mut self, entry: Entry) -> Option<Sha256> {
+        let id = entry.key.id();
+        self.tick += 1;
+        let names = self.names.entry(entry.sha256).or_insert(0);
+        *names += 1;
+        if *names == 1 {
+            self.used_bytes = self.used_bytes.saturating_add(entry.size_bytes);
+        }
+        let orphan = self.remove(id);
+        self.order.insert((rank(entry.key.kind()), self.tick, id));
+        let used = self.tick;
+        self.entries.insert(id, Held { entry, used });
+        orphan
+    }
+
+    /// Forgets a payload; bytes that nothing names any more come back, to be deleted.
+    pub fn remove(&mut self, key: KeyId) -> Option<Sha256> {
+        let Held { entry, used } = self.entries.remove(&key)?;
+        self.order.remove(&(rank(entry.key.kind()), used, key));
+        let names = self.names.get_mut(&entry.sha256)?;
+        *names -= 1;
+        if *names > 0 {
+            return None;
+        }
+        self.names.remove(&entry.sha256);
+        self.used_bytes = self.used_bytes.saturating_sub(entry.size_bytes);
+        Some(entry.sha256)
+    }
+
+    /// The origin has confirmed the held version.
+    pub fn confirmed(&mut self, key: KeyId, at: i64) -> Option<Entry> {
+        let held = self.entries.get_mut(&key)?;
+        held.entry.checked_at = at;
+        Some(held.entry.clone())
+    }
+
+    /// Bytes that approved deployments still need: never given up. Replaces the earlier set.
+    pub fn pin(&mut self, needed: HashSet<Sha256>) {
+        self.pinned = needed;
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        self.used_bytes
+    }
+
+    /// Bytes that may be held.
+    #[must_use]
+    pub fn budget_bytes(&self) -> u64 {
+        self.budget_bytes
+    }
+
+    /// How many payloads are held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nothing is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn is_pinned(&self, key: KeyId) -> bool {
+        let held = self.entries.get(&key);
+        held.is_some_and(|held| self.pinned.contains(&held.entry.sha256))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn entry(path: &str, bytes: u8, size_bytes: u64) -> Entry {
+        Entry {
+            key: PayloadKey::new("http://deb.example/debian", path).expect("valid"),
+            sha256: Sha256([bytes; 32]),
+            size_bytes,
+            validators: Validators::default(),
+            content_type: String::new(),
+            checked_at: 0,
+        }
+    }
+
+    fn store(index: &mut CacheIndex, new: Entry) -> Admission {
+        let admission = index.admit(&new.key, new.size_bytes);
+        if matches!(admission, Admission::Keep(..)) {
+            index.insert(new);
+        }
+        admission
+    }
+
+    fn id(path: &str) -> KeyId {
+        entry(path, 0, 0).key.id()
+    }
+
+    #[test]
+    fn metadata_goes_first_then_the_least_recently_used_package() {
+        let mut index = CacheIndex::new(100);
+        store(&mut index, entry("pool/a.deb", 1, 40));
+        store(&mut index, entry("pool/b.deb", 2, 30));
+        store(&mut index, entry("dists/x/InRelease", 3, 30));
+        index.find(id("pool/a.deb"));
+        let kept = store(&mut index, entry("pool/c.deb", 4, 30));
+        let expected = Admission::Keep(vec![id("dists/x/InRelease")], vec![Sha256([3; 32])]);
+        assert_eq!(kept, expected);
+        let kept = store(&mut index, entry("pool/d.deb", 5, 10));
+        let expected = Admission::Keep(vec![id("pool/b.deb")], vec![Sha256([2; 32])]);
+        assert_eq!(kept, expected);
+        assert!(index.find(id("pool/a.deb")).is_some());
+    }
+
+    #[test]
+    fn metadata_never_pushes_a_package_out_nor_anything_a_pinned_one() {
+        let mut index = CacheIndex::new(100);
+        store(&mut index, entry("pool/a.deb", 1, 80));
+        let big = entry("dists/x/Packages", 2, 30);
+        assert_eq!(store(&mut index, big), Admission::PassThrough);
+        index.pin([Sha256([1; 32])].into());
+        let other = entry("pool/b.deb", 3, 30);
+        assert_eq!(store(&mut index, other), Admission::PassThrough);
+        index.pin(HashSet::new());
+        assert!(matches!(
+            store(&mut index, entry("pool/b.deb", 3, 30)),
+            Admission::Keep(..)
+        ));
+    }
+
+    #[test]
+    fn equal_bytes_count_once_and_stay_until_the_last_name_goes() {
+        let mut index = CacheIndex::new(100);
+        index.insert(entry("dists/x/Packages", 7, 50));
+        index.insert(entry("dists/x/by-hash/SHA256/07", 7, 50));
+        assert_eq!(index.used_bytes(), 50);
+        assert_eq!(index.remove(id("dists/x/Packages")), None);
+        let last = index.remove(id("dists/x/by-hash/SHA256/07"));
+        assert_eq!((last, index.used_bytes()), (Some(Sha256([7; 32])), 0));
+    }
+
+    #[test]
+    fn a_new_version_frees_the_bytes_of_the_old_and_the_same_frees_none() {
+        let mut index = CacheIndex::new(100);
+        index.insert(entry("dists/x/InRelease", 1, 10));
+        assert_eq!(index.insert(entry("dists/x/InRelease", 1, 10)), None);
+        let old = index.insert(entry("dists/x/InRelease", 2, 20));
+        assert_eq!((old, index.used_bytes()), (Some(Sha256([1; 32])), 20));
+    }
+
+    proptest! {
+        #[test]
+        fn the_budget_holds(steps in prop::collection::vec((0u8..20, any::<bool>(), 0u64..60), 1..200)) {
+            let mut index = CacheIndex::new(100);
+            for (n, package, size) in steps {
+                let path = if package { format!("pool/{n}.deb") } else { format!("dists/{n}") };
+                // Equal digests have equal sizes: the digest stands for both.
+                let digest = u8::try_from(size).expect("small");
+                store(&mut index, entry(&path, digest, size));
+                prop_assert!(index.used_bytes() <= 100);
+            }
+        }
+    }
+}
