@@ -16,6 +16,7 @@ use aws_sdk_s3::error::{DisplayErrorContext, SdkError};
 use bytes::Bytes;
 use netpatch_types::{ServiceError, Sha256};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What every function of [`Blobs`] returns.
 pub type BlobResult<T> = Result<T, BlobError>;
@@ -74,8 +75,7 @@ impl From<BlobError> for ServiceError {
 pub struct Blobs {
     client: Client,
     bucket: String,
-    /// The folder of the embedded server.
-    root: Option<PathBuf>,
+    embedded: Option<Arc<embedded::Embedded>>,
 }
 
 impl Blobs {
@@ -115,7 +115,7 @@ impl Blobs {
         Ok(Self {
             client: Client::from_conf(config.build()),
             bucket: bucket.to_owned(),
-            root: None,
+            embedded: None,
         })
     }
 
@@ -138,12 +138,13 @@ impl Blobs {
     pub async fn put_durable(&self, key: &str, content: impl Into<Bytes>) -> BlobResult<()> {
         self.put(key, content).await?;
         // A foreign S3 promises durability when it answers.
-        let Some(root) = self.root.clone() else {
+        let Some(embedded) = self.embedded.clone() else {
             return Ok(());
         };
         let (bucket, name) = (self.bucket.clone(), key.to_owned());
         let flushed =
-            tokio::task::spawn_blocking(move || embedded::flush(&root, &bucket, &name)).await;
+            tokio::task::spawn_blocking(move || embedded::flush(&embedded.root, &bucket, &name))
+                .await;
         flushed
             .map_err(std::io::Error::other)
             .flatten()

@@ -4,7 +4,7 @@
 
 use crate::roles::identifier;
 use crate::{Bus, Database, StorageError, StorageResult, policies};
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use netpatch_types::{Cursor, EventEnvelope, EventPage, ServiceResult};
 use sea_orm::FromQueryResult;
 use std::future::Future;
@@ -138,6 +138,8 @@ impl Consumer {
         let mut hints = bus.subscribe(&self.topic).await;
         let mut pause = Duration::from_millis(100);
         loop {
+            // Whatever was hinted so far is seen by the reading that begins now.
+            while hints.next().now_or_never().flatten().is_some() {}
             let outcome = tokio::select! {
                 () = stop.cancelled() => return,
                 outcome = self.drain(db, &source, &handle) => outcome,

@@ -1,7 +1,7 @@
 //! What can go wrong with the database, and what of it a caller may see.
 
 use netpatch_types::{ErrorCode, ServiceError};
-use sea_orm::{DbErr, RuntimeErr};
+use sea_orm::{DbErr, RuntimeErr, SqlxError};
 
 /// What every function of this crate that touches the database returns.
 pub type StorageResult<T> = Result<T, StorageError>;
@@ -87,6 +87,19 @@ fn server_error(error: &DbErr) -> Option<(String, String)> {
     ))
 }
 
+/// Whether the way to the server is gone, as opposed to an answer from it.
+fn lost(error: &SqlxError) -> bool {
+    matches!(
+        error,
+        SqlxError::Io(_)
+            | SqlxError::Tls(_)
+            | SqlxError::Protocol(_)
+            | SqlxError::PoolTimedOut
+            | SqlxError::PoolClosed
+            | SqlxError::WorkerCrashed
+    )
+}
+
 impl From<DbErr> for StorageError {
     fn from(error: DbErr) -> Self {
         if let Some((code, constraint)) = server_error(&error) {
@@ -104,13 +117,10 @@ impl From<DbErr> for StorageError {
         match &error {
             DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Unavailable(error),
             DbErr::Exec(RuntimeErr::SqlxError(inner))
-            | DbErr::Query(RuntimeErr::SqlxError(inner)) => {
-                match format!("{inner:?}").split(['(', ' ', '{']).next() {
-                    Some("Io" | "PoolTimedOut" | "PoolClosed" | "WorkerCrashed" | "Protocol") => {
-                        Self::Unavailable(error)
-                    }
-                    _ => Self::Query(error),
-                }
+            | DbErr::Query(RuntimeErr::SqlxError(inner))
+                if lost(inner) =>
+            {
+                Self::Unavailable(error)
             }
             _ => Self::Query(error),
         }

@@ -42,13 +42,19 @@ impl RedisBus {
 impl Bus for RedisBus {
     async fn publish(&self, topic: &str, hint: &[u8]) {
         let mut connection = self.publisher.clone();
-        let sent: Result<i64, RedisError> = redis::cmd("PUBLISH")
-            .arg(topic)
-            .arg(hint)
-            .query_async(&mut connection)
-            .await;
-        if let Err(error) = sent {
-            tracing::debug!(topic, %error, "a hint was lost");
+        let sent = async {
+            let mut command = redis::cmd("PUBLISH");
+            command
+                .arg(topic)
+                .arg(hint)
+                .query_async::<i64>(&mut connection)
+                .await
+        };
+        // A request does not wait for a bus that is away.
+        match tokio::time::timeout(Duration::from_millis(500), sent).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::debug!(topic, %error, "a hint was lost"),
+            Err(_) => tracing::debug!(topic, "a hint was lost: redis is slow"),
         }
     }
 

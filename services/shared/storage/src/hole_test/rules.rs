@@ -239,3 +239,41 @@ fn tenant(table: &Table, policies: &[&Policy], facts: &Facts, found: &mut Vec<St
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::catalog::Role;
+    use super::*;
+
+    #[test]
+    fn a_role_that_steps_around_row_level_security_is_found() {
+        let role = |superuser, bypasses, member_of_owner| Facts {
+            tables: vec![],
+            rights: vec![],
+            policies: vec![],
+            indexes: vec![],
+            references: vec![],
+            roles: vec![Role {
+                role: APP.to_owned(),
+                superuser,
+                bypasses,
+                member_of_owner,
+            }],
+            functions: vec![],
+        };
+        let found = |facts| violations(&facts, &TableList::new());
+        assert!(found(role(false, false, false)).is_empty());
+        assert_eq!(
+            found(role(true, false, false)),
+            ["role netpatch_app: is superuser"]
+        );
+        assert_eq!(
+            found(role(false, true, false)),
+            ["role netpatch_app: has bypassrls"]
+        );
+        assert_eq!(
+            found(role(false, false, true)),
+            ["role netpatch_app: is member of the owner"]
+        );
+    }
+}

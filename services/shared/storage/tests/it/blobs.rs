@@ -1,7 +1,10 @@
 //! The same suite on the embedded store and on an S3 server behind a socket.
 
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use netpatch_storage::blobs::{BlobError, Blobs, content_key};
 use netpatch_types::Sha256;
+use s3s::auth::SimpleAuth;
+use s3s::service::S3ServiceBuilder;
 
 async fn conforms(blobs: &Blobs) {
     assert_eq!(blobs.get("a/none").await.unwrap(), None);
@@ -56,6 +59,62 @@ async fn the_embedded_store_conforms_and_keeps_its_content() {
     drop(blobs);
     let again = Blobs::connect(&address).await.unwrap();
     assert!(again.exists("a/b/two").await.unwrap());
+}
+
+#[tokio::test]
+async fn a_folder_belongs_to_one_store_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = format!("file:{}", folder.path().display());
+    let first = Blobs::connect(&address).await.unwrap();
+    let copy = first.clone();
+    let second = Blobs::connect(&address).await;
+    assert!(matches!(second, Err(BlobError::Open(_))), "{second:?}");
+    drop(first);
+    drop(copy);
+    Blobs::connect(&address).await.unwrap();
+}
+
+/// Set by the test below for the copy of this program that has the credentials in its environment.
+const STORE: &str = "NETPATCH_TEST_S3_ADDRESS";
+
+#[tokio::test]
+async fn a_store_behind_a_socket_conforms() {
+    if let Ok(address) = std::env::var(STORE) {
+        return conforms(&Blobs::connect(&address).await.unwrap()).await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("bucket")).unwrap();
+    let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
+    service.set_auth(SimpleAuth::from_single("access", "secret"));
+    let service = service.build();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = service.clone();
+            tokio::spawn(async move {
+                let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+                server.serve_connection(TokioIo::new(stream), service).await
+            });
+        }
+    });
+    let client = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "blobs::a_store_behind_a_socket_conforms"])
+        .env(
+            STORE,
+            format!("s3://bucket?endpoint=http://127.0.0.1:{port}&region=eu-test-1"),
+        )
+        .env("AWS_ACCESS_KEY_ID", "access")
+        .env("AWS_SECRET_ACCESS_KEY", "secret")
+        .output()
+        .await
+        .unwrap();
+    assert!(
+        client.status.success(),
+        "{}",
+        String::from_utf8_lossy(&client.stdout)
+    );
+    server.abort();
 }
 
 #[tokio::test]

@@ -46,9 +46,10 @@ async fn the_shared_default_table_is_refused() {
 #[tokio::test]
 async fn bootstrapping_again_changes_nothing() {
     let test = TestDatabase::new(&[sample::migrations()]).await;
-    let name = test.admin_url().rsplit('/').next().unwrap();
-    let again = roles::bootstrap(test.admin_url(), name).await.unwrap();
+    let (server, name) = test.admin_url().rsplit_once('/').unwrap();
+    let admin = format!("{server}/postgres");
+    let again = roles::bootstrap(&admin, name).await.unwrap();
     assert!(again == *test.urls());
-    let refused = roles::bootstrap(test.admin_url(), "a; drop").await;
+    let refused = roles::bootstrap(&admin, "a; drop").await;
     assert!(matches!(refused, Err(StorageError::Setting(_))));
 }
