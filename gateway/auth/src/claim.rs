@@ -1,0 +1,321 @@
+//! Claiming a relay by code (the shape of RFC 8628): the relay shows a short code, a person types it in the portal.
+//!
+//! Eight consonants, 15 minutes; five wrong codes of one account in ten minutes lock claiming for that account.
+
+use crate::{Auth, Relay, relay::Joining, secret, user::plain_name};
+use chrono::{DateTime, Utc};
+use netpatch_types::{
+    ErrorCode, OrganizationId, Permission, RelayId, RequestContext, ServiceError, ServiceResult,
+    Sha256, SiteId,
+};
+use rand::TryRngCore as _;
+use sea_orm::FromQueryResult;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use uuid::Uuid;
+
+/// A relay asks to be claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimStart {
+    /// PKCS #10 DER.
+    pub csr_der: Vec<u8>,
+    /// Hardware or image.
+    pub model: String,
+    /// Serial number.
+    pub serial: String,
+    /// SemVer of its program.
+    pub version: String,
+}
+
+/// What the relay shows and keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Secret, for polling.
+    pub device_code: String,
+    /// `BCDF-GHJK`, for the person.
+    pub claim_code: String,
+    /// When both end.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Where a claim stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClaimState {
+    /// Nobody has typed the code yet.
+    Pending,
+    /// Claimed.
+    Taken {
+        /// Whose it is now.
+        organization: OrganizationId,
+        /// Its id.
+        relay: RelayId,
+        /// Its site.
+        site: SiteId,
+        /// Its certificate, DER.
+        certificate_der: Vec<u8>,
+        /// The organization's CA, DER.
+        ca_der: Vec<u8>,
+    },
+}
+
+/// What the person sees after claiming.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClaimTaken {
+    /// The relay.
+    pub relay: Relay,
+    /// To be compared with what the relay shows.
+    pub key_fingerprint: Sha256,
+}
+
+const LIFE_MINUTES: i64 = 15;
+const CONSONANTS: &[u8] = b"BCDFGHJKLMNPQRSTVWXZ";
+const WRONG_LIMIT: usize = 5;
+
+/// Times of wrong codes by account.
+pub(crate) type WrongCodes = Arc<Mutex<HashMap<Uuid, Vec<DateTime<Utc>>>>>;
+
+#[derive(FromQueryResult)]
+struct ByCode {
+    csr: Vec<u8>,
+    model: String,
+    serial: String,
+    version: String,
+    expires_at: DateTime<Utc>,
+    taken: bool,
+}
+
+#[derive(FromQueryResult)]
+struct ByDevice {
+    tenant_id: Option<Uuid>,
+    relay_id: Option<Uuid>,
+    site_id: Option<Uuid>,
+    certificate: Option<Vec<u8>>,
+    expires_at: DateTime<Utc>,
+}
+
+impl Auth {
+    /// Opens a claim.
+    pub async fn claim_start(&self, start: ClaimStart) -> ServiceResult<Claim> {
+        if start.csr_der.len() > 8 * 1024
+            || rcgen::CertificateSigningRequestParams::from_der(&start.csr_der.clone().into())
+                .is_err()
+        {
+            return Err(ServiceError::invalid(
+                "csr",
+                "the certificate request is not a PKCS #10 request",
+            ));
+        }
+        let now = self.clock.now();
+        for _ in 0..5 {
+            let claim = Claim {
+                device_code: secret::random("npd_"),
+                claim_code: claim_code(),
+                expires_at: now + chrono::Duration::minutes(LIFE_MINUTES),
+            };
+            let tx = self.db.directory_write_tx().await?;
+            let opened: Option<bool> = tx
+                .value(
+                    "select identity.claim_open($1, $2, $3, $4, $5, $6, $7, $8)",
+                    [
+                        secret::hash(&claim.device_code).into(),
+                        secret::hash(&claim.claim_code).into(),
+                        start.csr_der.clone().into(),
+                        crate::site::cut(&start.model).into(),
+                        crate::site::cut(&start.serial).into(),
+                        crate::site::cut(&start.version).into(),
+                        now.into(),
+                        claim.expires_at.into(),
+                    ],
+                )
+                .await?;
+            tx.commit().await?;
+            if opened == Some(true) {
+                return Ok(claim);
+            }
+        }
+        Err(ServiceError::unavailable("a free claim code"))
+    }
+
+    /// How a claim stands, for the relay that polls.
+    pub async fn claim_poll(&self, device_code: &str) -> ServiceResult<ClaimState> {
+        let ended = || {
+            ServiceError::new(
+                ErrorCode::NotFound,
+                "the claim has ended; start claiming again",
+            )
+        };
+        let tx = self.db.directory_tx().await?;
+        let hash = secret::hash(device_code);
+        let row: Option<ByDevice> = tx
+            .one("select * from identity.claim_by_device($1)", [hash.into()])
+            .await?;
+        drop(tx);
+        let row = row.ok_or_else(ended)?;
+        match (row.tenant_id, row.relay_id, row.site_id, row.certificate) {
+            (Some(tenant), Some(relay), Some(site), Some(certificate_der)) => {
+                Ok(ClaimState::Taken {
+                    organization: tenant.into(),
+                    relay: relay.into(),
+                    site: site.into(),
+                    certificate_der,
+                    ca_der: self.organization_ca(tenant.into()).await?,
+                })
+            }
+            _ if row.expires_at <= self.clock.now() => Err(ended()),
+            _ => Ok(ClaimState::Pending),
+        }
+    }
+
+    /// A person types the code.
+    pub async fn claim_take(
+        &self,
+        ctx: &RequestContext,
+        site: SiteId,
+        code: &str,
+        name: &str,
+    ) -> ServiceResult<ClaimTaken> {
+        ctx.require(Permission::Enrol)?;
+        self.unlocked(ctx)?;
+        self.site_get(ctx, site).await?;
+        let name = plain_name("name", name)?;
+        let code = normal_code(code);
+        let hash = secret::hash(&code);
+        let tx = self.db.directory_tx().await?;
+        let row: Option<ByCode> = tx
+            .one(
+                "select * from identity.claim_by_code($1)",
+                [hash.clone().into()],
+            )
+            .await?;
+        drop(tx);
+        let now = self.clock.now();
+        let Some(claim) = row.filter(|row| row.expires_at > now && !row.taken) else {
+            return Err(self.wrong_code(ctx));
+        };
+        let id = RelayId::new(now);
+        let tx = self.db.write(ctx).await?;
+        let joining = Joining {
+            id,
+            site,
+            name: &name,
+            model: &claim.model,
+            serial: &claim.serial,
+            version: &claim.version,
+            csr_der: &claim.csr,
+        };
+        let issued = self.relay_join(&tx, ctx, joining).await?;
+        let taken: Option<bool> = tx
+            .value(
+                "select identity.claim_take($1, $2, $3, $4, $5)",
+                [
+                    hash.into(),
+                    tx.tenant()?.0.into(),
+                    id.0.into(),
+                    site.0.into(),
+                    issued.certificate_der.into(),
+                ],
+            )
+            .await?;
+        if taken != Some(true) {
+            return Err(self.wrong_code(ctx));
+        }
+        tx.commit().await?;
+        let relay = self.relay_get(ctx, id).await?;
+        Ok(ClaimTaken {
+            key_fingerprint: relay.key_fingerprint,
+            relay,
+        })
+    }
+
+    fn unlocked(&self, ctx: &RequestContext) -> ServiceResult<()> {
+        let mut wrong = self
+            .wrong_codes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let since = self.clock.now() - chrono::Duration::minutes(10);
+        wrong.retain(|_, times| {
+            times.retain(|at| *at > since);
+            !times.is_empty()
+        });
+        if wrong
+            .get(&ctx.actor.id)
+            .is_some_and(|times| times.len() >= WRONG_LIMIT)
+        {
+            return Err(ServiceError::new(
+                ErrorCode::Throttled,
+                "five wrong codes; wait ten minutes and read the code from the relay again",
+            ));
+        }
+        Ok(())
+    }
+
+    fn wrong_code(&self, ctx: &RequestContext) -> ServiceError {
+        let mut wrong = self
+            .wrong_codes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        wrong
+            .entry(ctx.actor.id)
+            .or_default()
+            .push(self.clock.now());
+        ServiceError::invalid(
+            "claimCode",
+            "no relay waits with this code; it has eight letters and lasts 15 minutes",
+        )
+    }
+}
+
+fn claim_code() -> String {
+    let mut code = String::new();
+    let mut byte = [0u8; 1];
+    while code.len() < 9 {
+        if rand::rngs::OsRng.try_fill_bytes(&mut byte).is_err() {
+            rand::fill(&mut byte);
+        }
+        // Without the remainder every letter is as likely as the next.
+        if usize::from(byte[0]) < 256 - 256 % CONSONANTS.len() {
+            code.push(char::from(
+                CONSONANTS[usize::from(byte[0]) % CONSONANTS.len()],
+            ));
+        }
+        if code.len() == 4 {
+            code.push('-');
+        }
+    }
+    code
+}
+
+/// Upper case with the dash, however it was typed.
+fn normal_code(code: &str) -> String {
+    let letters: String = code
+        .chars()
+        .filter(char::is_ascii_alphabetic)
+        .map(|letter| letter.to_ascii_uppercase())
+        .take(9)
+        .collect();
+    if letters.len() == 8 {
+        format!("{}-{}", &letters[..4], &letters[4..])
+    } else {
+        letters
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_has_eight_consonants_and_is_read_however_typed() {
+        for _ in 0..200 {
+            let code = claim_code();
+            assert_eq!(code.len(), 9);
+            assert_eq!(&code[4..5], "-");
+            assert!(
+                code.replace('-', "")
+                    .bytes()
+                    .all(|letter| CONSONANTS.contains(&letter))
+            );
+            assert_eq!(normal_code(&code.to_lowercase().replace('-', " ")), code);
+        }
+    }
+}

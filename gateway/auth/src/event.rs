@@ -1,0 +1,108 @@
+//! Events of identity, versioned. The gateway carries those that belong there into the organization's ledger.
+
+use netpatch_storage::{StorageResult, TenantTx, outbox};
+use netpatch_types::{
+    Actor, Clock, Cursor, DelegationId, EnrolmentTokenId, EventPage, HostId, OrganizationId,
+    RelayId, RequestContext, ServiceResult, SiteId, UserId,
+};
+use serde::{Deserialize, Serialize};
+
+/// What happened in identity.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "v")]
+pub enum IdentityEvent {
+    /// Version 1.
+    #[serde(rename = "1")]
+    V1 {
+        /// By whom.
+        by: Actor,
+        /// What.
+        event: IdentityEventV1,
+    },
+}
+
+/// Version 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum IdentityEventV1 {
+    /// An organization was made.
+    OrganizationCreated {
+        /// Which.
+        organization: OrganizationId,
+    },
+    /// A site was made.
+    SiteCreated {
+        /// Which.
+        site: SiteId,
+    },
+    /// A user was made.
+    UserCreated {
+        /// Which.
+        user: UserId,
+    },
+    /// Somebody signed in.
+    SignedIn {
+        /// Who.
+        user: UserId,
+    },
+    /// An API client was made.
+    ApiClientCreated {
+        /// Which.
+        client: netpatch_types::ApiClientId,
+    },
+    /// A delegation was asked for, approved or revoked.
+    DelegationChanged {
+        /// Which.
+        delegation: DelegationId,
+        /// To which partner.
+        partner: OrganizationId,
+        /// How it stands now.
+        status: String,
+    },
+    /// An enrolment token was made.
+    TokenCreated {
+        /// Which.
+        token: EnrolmentTokenId,
+    },
+    /// An enrolment token was revoked.
+    TokenRevoked {
+        /// Which.
+        token: EnrolmentTokenId,
+    },
+    /// A host enrolled or renewed with a new key.
+    HostEnrolled {
+        /// Which.
+        host: HostId,
+    },
+    /// A relay was claimed.
+    RelayClaimed {
+        /// Which.
+        relay: RelayId,
+    },
+}
+
+/// Writes an event in the transaction of the change.
+pub(crate) async fn append(
+    tx: &TenantTx,
+    ctx: &RequestContext,
+    clock: &dyn Clock,
+    event: IdentityEventV1,
+) -> StorageResult<()> {
+    let by = ctx.actor.clone();
+    outbox::append(
+        tx,
+        "identity",
+        "identity",
+        &IdentityEvent::V1 { by, event },
+        clock,
+    )
+    .await?;
+    Ok(())
+}
+
+impl crate::Auth {
+    /// Events behind a cursor, in commit order.
+    pub async fn events(&self, after: Cursor, limit: u32) -> ServiceResult<EventPage> {
+        Ok(outbox::read(&self.db, "identity", after, limit).await?)
+    }
+}

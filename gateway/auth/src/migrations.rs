@@ -1,0 +1,82 @@
+//! Migrations of the schema `identity`.
+
+use netpatch_storage::{
+    Migrations, directory_function, execute_all, outbox_table_sql, protect_directory_table,
+    protect_tenant_table, schema_sql, statements, worker_may,
+};
+use sea_orm_migration::prelude::*;
+
+/// All migrations of this crate.
+#[must_use]
+pub fn migrations() -> Migrations {
+    Migrations::of::<Migrator>("identity")
+}
+
+struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(M0001)]
+    }
+
+    fn migration_table_name() -> DynIden {
+        "identity_migrations".into_iden()
+    }
+}
+
+struct M0001;
+
+impl MigrationName for M0001 {
+    fn name(&self) -> &'static str {
+        "m0001"
+    }
+}
+
+const TENANT_TABLES: [&str; 11] = [
+    "organizations",
+    "sites",
+    "users",
+    "grants",
+    "delegations",
+    "delegated_customers",
+    "api_clients",
+    "enrolment_tokens",
+    "relays",
+    "certificates",
+    "idempotency_keys",
+];
+
+const DIRECTORY_FUNCTIONS: [&str; 11] = [
+    "user_enter(bytea, uuid, uuid)",
+    "user_by_email(bytea)",
+    "session_open(bytea, uuid, uuid, text, timestamptz, timestamptz)",
+    "session_by_hash(bytea)",
+    "session_close(bytea)",
+    "token_enter(bytea, uuid, uuid)",
+    "token_by_hash(bytea)",
+    "claim_open(bytea, bytea, bytea, text, text, text, timestamptz, timestamptz)",
+    "claim_by_code(bytea)",
+    "claim_take(bytea, uuid, uuid, uuid, bytea)",
+    "claim_by_device(bytea)",
+];
+
+#[async_trait::async_trait]
+impl MigrationTrait for M0001 {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let mut sql = schema_sql("identity");
+        sql.extend(statements(include_str!("../migrations/m0001.sql")));
+        for table in TENANT_TABLES {
+            sql.extend(protect_tenant_table("identity", table));
+        }
+        for table in ["user_directory", "sessions", "token_directory", "claims"] {
+            sql.extend(protect_directory_table("identity", table));
+        }
+        for function in DIRECTORY_FUNCTIONS {
+            sql.extend(directory_function("identity", function));
+        }
+        sql.extend(worker_may("identity", "organizations", "select"));
+        sql.extend(worker_may("identity", "idempotency_keys", "select, delete"));
+        sql.extend(outbox_table_sql("identity"));
+        execute_all(manager.get_connection(), sql).await
+    }
+}

@@ -1,0 +1,284 @@
+//! Relays: nodes on sites.
+
+use crate::{Auth, EnrolmentGrant, IdentityEventV1, IssuedCertificate, Subject, event};
+use chrono::{DateTime, Utc};
+use netpatch_protocol::SubjectKind;
+use netpatch_storage::TenantTx;
+use netpatch_types::{
+    OrganizationId, RelayId, RequestContext, ServiceError, ServiceResult, Sha256, SiteId,
+};
+use sea_orm::FromQueryResult;
+use uuid::Uuid;
+
+/// How a relay stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelayStatus {
+    /// Reported within 90 s.
+    Online,
+    /// Reported within 10 minutes.
+    Degraded,
+    /// Longer ago, or never.
+    Offline,
+}
+
+/// A relay.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Relay {
+    /// Id.
+    pub id: RelayId,
+    /// Whose.
+    pub organization: OrganizationId,
+    /// Where.
+    pub site: SiteId,
+    /// Name.
+    pub name: String,
+    /// Hardware or image.
+    pub model: String,
+    /// As it says.
+    pub serial: String,
+    /// SemVer of its program.
+    pub version: String,
+    /// SHA-256 of its public key.
+    pub key_fingerprint: Sha256,
+    /// Where agents of the site reach it, as it says: `host:port`; empty when unknown.
+    pub address: String,
+    /// Last report.
+    pub last_seen_at: Option<DateTime<Utc>>,
+    /// Bytes in the cache.
+    pub cache_bytes: u64,
+    /// Bytes given to hosts.
+    pub bytes_served: u64,
+    /// Bytes fetched from upstream.
+    pub bytes_fetched: u64,
+    /// Answers from the cache.
+    pub hits: u64,
+    /// Answers that needed upstream.
+    pub misses: u64,
+    /// Agents connected now.
+    pub sessions: u32,
+}
+
+impl Relay {
+    /// How it stands.
+    #[must_use]
+    pub fn status(&self, now: DateTime<Utc>) -> RelayStatus {
+        match self.last_seen_at.map(|seen| (now - seen).num_seconds()) {
+            Some(age) if age <= 90 => RelayStatus::Online,
+            Some(age) if age <= 600 => RelayStatus::Degraded,
+            _ => RelayStatus::Offline,
+        }
+    }
+
+    /// Share of answers from the cache, 0–1.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "a ratio for people")]
+    pub fn hit_ratio(&self) -> Option<f64> {
+        let all = self.hits + self.misses;
+        (all > 0).then(|| self.hits as f64 / all as f64)
+    }
+}
+
+/// What a relay reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the words are those of Relay")]
+pub struct RelayReport {
+    pub version: String,
+    pub address: String,
+    pub cache_bytes: u64,
+    pub bytes_served: u64,
+    pub bytes_fetched: u64,
+    pub hits: u64,
+    pub misses: u64,
+    pub sessions: u32,
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    tenant_id: Uuid,
+    id: Uuid,
+    site_id: Uuid,
+    name: String,
+    model: String,
+    serial: String,
+    version: String,
+    key_fingerprint: Vec<u8>,
+    address: String,
+    last_seen_at: Option<DateTime<Utc>>,
+    cache_bytes: i64,
+    bytes_served: i64,
+    bytes_fetched: i64,
+    hits: i64,
+    misses: i64,
+    sessions: i32,
+}
+
+const COLUMNS: &str = "tenant_id, id, site_id, name, model, serial, version, key_fingerprint, address, last_seen_at, cache_bytes, bytes_served, bytes_fetched, hits, misses, sessions";
+
+impl From<Row> for Relay {
+    fn from(row: Row) -> Self {
+        let count = |value: i64| u64::try_from(value).unwrap_or(0);
+        Self {
+            id: row.id.into(),
+            organization: row.tenant_id.into(),
+            site: row.site_id.into(),
+            name: row.name,
+            model: row.model,
+            serial: row.serial,
+            version: row.version,
+            key_fingerprint: Sha256::from_slice(&row.key_fingerprint).unwrap_or_default(),
+            address: row.address,
+            last_seen_at: row.last_seen_at,
+            cache_bytes: count(row.cache_bytes),
+            bytes_served: count(row.bytes_served),
+            bytes_fetched: count(row.bytes_fetched),
+            hits: count(row.hits),
+            misses: count(row.misses),
+            sessions: u32::try_from(row.sessions).unwrap_or(0),
+        }
+    }
+}
+
+/// A relay that joins, in the transaction of its certificate.
+pub(crate) struct Joining<'a> {
+    pub(crate) id: RelayId,
+    pub(crate) site: SiteId,
+    pub(crate) name: &'a str,
+    pub(crate) model: &'a str,
+    pub(crate) serial: &'a str,
+    pub(crate) version: &'a str,
+    pub(crate) csr_der: &'a [u8],
+}
+
+impl Auth {
+    pub(crate) async fn relay_join(
+        &self,
+        tx: &TenantTx,
+        ctx: &RequestContext,
+        relay: Joining<'_>,
+    ) -> ServiceResult<IssuedCertificate> {
+        let organization = tx.tenant()?;
+        let subject = Subject {
+            organization,
+            kind: SubjectKind::Relay,
+            id: relay.id.0,
+        };
+        let issued = self.issue(tx, subject, relay.csr_der).await?;
+        tx.execute(
+            "insert into identity.relays (tenant_id, id, site_id, name, model, serial, version, key_fingerprint, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            [
+                organization.0.into(),
+                relay.id.0.into(),
+                relay.site.0.into(),
+                relay.name.into(),
+                crate::site::cut(relay.model).into(),
+                crate::site::cut(relay.serial).into(),
+                crate::site::cut(relay.version).into(),
+                key_fingerprint(&issued.certificate_der).0.to_vec().into(),
+                self.clock.now().into(),
+            ],
+        )
+        .await?;
+        event::append(
+            tx,
+            ctx,
+            &*self.clock,
+            IdentityEventV1::RelayClaimed { relay: relay.id },
+        )
+        .await?;
+        Ok(issued)
+    }
+
+    /// Zero-touch: a relay joins with a consumed single-use token.
+    pub async fn relay_enrol(
+        &self,
+        grant: &EnrolmentGrant,
+        model: &str,
+        serial: &str,
+        version: &str,
+        csr_der: &[u8],
+    ) -> ServiceResult<(RelayId, IssuedCertificate)> {
+        let now = self.clock.now();
+        let ctx = RequestContext::system(grant.organization, "relay enrolment", now);
+        let tx = self.db.write(&ctx).await?;
+        let id = RelayId::new(now);
+        let name = if serial.is_empty() {
+            "relay".to_owned()
+        } else {
+            format!("relay {}", crate::site::cut(serial))
+        };
+        let joining = Joining {
+            id,
+            site: grant.site,
+            name: &name,
+            model,
+            serial,
+            version,
+            csr_der,
+        };
+        let issued = self.relay_join(&tx, &ctx, joining).await?;
+        tx.commit().await?;
+        Ok((id, issued))
+    }
+
+    /// Relays that the request may read, by name.
+    pub async fn relay_list(&self, ctx: &RequestContext) -> ServiceResult<Vec<Relay>> {
+        let tx = self.db.read(ctx).await?;
+        let sql = format!("select {COLUMNS} from identity.relays order by name, id limit 10000");
+        let relays = tx.all::<Row>(&sql, []).await?.into_iter().map(Relay::from);
+        Ok(relays
+            .filter(|relay| {
+                ctx.sites
+                    .as_ref()
+                    .is_none_or(|allowed| allowed.contains(&relay.site))
+            })
+            .collect())
+    }
+
+    /// One relay.
+    pub async fn relay_get(&self, ctx: &RequestContext, id: RelayId) -> ServiceResult<Relay> {
+        let relays = self.relay_list(ctx).await?;
+        relays
+            .into_iter()
+            .find(|relay| relay.id == id)
+            .ok_or_else(|| ServiceError::not_found("relay"))
+    }
+
+    /// Stores what a relay reports.
+    pub async fn relay_report(
+        &self,
+        organization: OrganizationId,
+        id: RelayId,
+        report: &RelayReport,
+    ) -> ServiceResult<()> {
+        let now = self.clock.now();
+        let ctx = RequestContext::system(organization, "relay report", now);
+        let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let tx = self.db.write(&ctx).await?;
+        tx.execute(
+            "update identity.relays set last_seen_at = $3, version = $4, address = $5, cache_bytes = $6, bytes_served = $7, bytes_fetched = $8, hits = $9, misses = $10, sessions = $11 where tenant_id = $1 and id = $2",
+            [
+                organization.0.into(),
+                id.0.into(),
+                now.into(),
+                crate::site::cut(&report.version).into(),
+                crate::site::cut(&report.address).into(),
+                count(report.cache_bytes).into(),
+                count(report.bytes_served).into(),
+                count(report.bytes_fetched).into(),
+                count(report.hits).into(),
+                count(report.misses).into(),
+                i32::try_from(report.sessions).unwrap_or(i32::MAX).into(),
+            ],
+        )
+        .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// SHA-256 of the SubjectPublicKeyInfo in a certificate.
+fn key_fingerprint(certificate_der: &[u8]) -> Sha256 {
+    x509_parser::parse_x509_certificate(certificate_der)
+        .map(|(_, certificate)| Sha256::of(certificate.public_key().raw))
+        .unwrap_or_default()
+}

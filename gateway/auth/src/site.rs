@@ -1,0 +1,180 @@
+//! Sites.
+
+use crate::{Auth, IdentityEventV1, event, user::plain_name};
+use chrono::{DateTime, Utc};
+use netpatch_types::{
+    OrganizationId, Permission, RequestContext, ServiceError, ServiceResult, SiteId,
+};
+use sea_orm::FromQueryResult;
+use uuid::Uuid;
+
+/// A site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Id.
+    pub id: SiteId,
+    /// Whose.
+    pub organization: OrganizationId,
+    /// Unique in the organization.
+    pub name: String,
+    /// IANA.
+    pub time_zone: String,
+    /// Whether hosts may go past the relay.
+    pub direct_allowed: bool,
+    /// Base URLs of the repositories that the site's relay may serve.
+    pub upstreams: Vec<String>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+/// A new site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiteCreate {
+    /// Unique in the organization.
+    pub name: String,
+    /// IANA.
+    pub time_zone: String,
+    /// Whether hosts may go past the relay.
+    pub direct_allowed: bool,
+    /// Base URLs of the repositories that the site's relay may serve; at most 100.
+    pub upstreams: Vec<String>,
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    tenant_id: Uuid,
+    id: Uuid,
+    name: String,
+    time_zone: String,
+    direct_allowed: bool,
+    upstreams: serde_json::Value,
+    created_at: DateTime<Utc>,
+}
+
+impl From<Row> for Site {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id.into(),
+            organization: row.tenant_id.into(),
+            name: row.name,
+            time_zone: row.time_zone,
+            direct_allowed: row.direct_allowed,
+            upstreams: serde_json::from_value(row.upstreams).unwrap_or_default(),
+            created_at: row.created_at,
+        }
+    }
+}
+
+const COLUMNS: &str = "tenant_id, id, name, time_zone, direct_allowed, upstreams, created_at";
+
+impl Auth {
+    /// Creates a site.
+    pub async fn site_create(
+        &self,
+        ctx: &RequestContext,
+        create: SiteCreate,
+    ) -> ServiceResult<Site> {
+        ctx.require(Permission::Admin)?;
+        if create.time_zone.parse::<chrono_tz::Tz>().is_err() {
+            return Err(ServiceError::invalid(
+                "timeZone",
+                format!(
+                    "{:?} is not an IANA time zone; use one like Europe/Berlin",
+                    cut(&create.time_zone)
+                ),
+            ));
+        }
+        if create.upstreams.len() > 100 {
+            return Err(ServiceError::invalid(
+                "upstreams",
+                "a site has at most 100 upstreams",
+            ));
+        }
+        for upstream in &create.upstreams {
+            let known = upstream.starts_with("http://") || upstream.starts_with("https://");
+            if !known || upstream.len() > 500 || upstream.contains(char::is_whitespace) {
+                return Err(ServiceError::invalid(
+                    "upstreams",
+                    format!(
+                        "{:?} is not the base URL of a repository (http:// or https://)",
+                        cut(upstream)
+                    ),
+                ));
+            }
+        }
+        let site = Site {
+            id: SiteId::new(self.clock.now()),
+            organization: ctx.tenant()?,
+            name: plain_name("name", &create.name)?,
+            time_zone: create.time_zone,
+            direct_allowed: create.direct_allowed,
+            upstreams: create
+                .upstreams
+                .iter()
+                .map(|url| url.trim_end_matches('/').to_owned())
+                .collect(),
+            created_at: self.clock.now(),
+        };
+        let tx = self.db.write(ctx).await?;
+        tx.execute(
+            "insert into identity.sites (tenant_id, id, name, time_zone, direct_allowed, upstreams, created_at) values ($1, $2, $3, $4, $5, $6, $7)",
+            [
+                site.organization.0.into(),
+                site.id.0.into(),
+                site.name.clone().into(),
+                site.time_zone.clone().into(),
+                site.direct_allowed.into(),
+                serde_json::json!(site.upstreams).into(),
+                site.created_at.into(),
+            ],
+        )
+        .await
+        .map_err(|error| match error.duplicate() {
+            Some(_) => ServiceError::invalid("name", "the organization has a site of this name"),
+            None => error.into(),
+        })?;
+        event::append(
+            &tx,
+            ctx,
+            &*self.clock,
+            IdentityEventV1::SiteCreated { site: site.id },
+        )
+        .await?;
+        tx.commit().await?;
+        Ok(site)
+    }
+
+    /// Sites that the request may read, by name.
+    pub async fn site_list(&self, ctx: &RequestContext) -> ServiceResult<Vec<Site>> {
+        let tx = self.db.read(ctx).await?;
+        let sql = format!("select {COLUMNS} from identity.sites order by name, id limit 10000");
+        let sites = tx.all::<Row>(&sql, []).await?.into_iter().map(Site::from);
+        Ok(sites
+            .filter(|site| {
+                ctx.sites
+                    .as_ref()
+                    .is_none_or(|allowed| allowed.contains(&site.id))
+            })
+            .collect())
+    }
+
+    /// One site.
+    pub async fn site_get(&self, ctx: &RequestContext, id: SiteId) -> ServiceResult<Site> {
+        let tx = self.db.read(ctx).await?;
+        let sql =
+            format!("select {COLUMNS} from identity.sites where tenant_id = any($1) and id = $2");
+        let read: Vec<Uuid> = ctx.read.iter().map(|tenant| tenant.0).collect();
+        let row = tx.one::<Row>(&sql, [read.into(), id.0.into()]).await?;
+        row.map(Site::from)
+            .filter(|site| {
+                ctx.sites
+                    .as_ref()
+                    .is_none_or(|allowed| allowed.contains(&site.id))
+            })
+            .ok_or_else(|| ServiceError::not_found("site"))
+    }
+}
+
+pub(crate) fn cut(text: &str) -> String {
+    text.chars().take(80).collect()
+}
