@@ -1,0 +1,12 @@
+//! Policy against a real PostgreSQL and an inventory made of a few lines.
+
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
+mod approval;
+mod crash;
+mod evaluation;
+mod membership;
+mod policy;
+mod tenancy;
+mod window;
+mod world;

@@ -1,0 +1,159 @@
+use crate::world::World;
+use netpatch_inventory_api::InventoryEventV1;
+use netpatch_policy_api::*;
+use netpatch_proof::PublicKey;
+use netpatch_protocol::{document, open_envelope};
+use netpatch_types::*;
+use prost::Message as _;
+use std::time::Duration;
+
+async fn held(world: &World, host: HostId, held_version: u64) -> Option<document::Membership> {
+    let found = world
+        .api
+        .membership_get(&world.system(), MembershipGet { host, held_version })
+        .await
+        .unwrap()?;
+    let key = world
+        .api
+        .approval_key(&world.system(), ApprovalKeyGet {})
+        .await
+        .unwrap();
+    let envelope = document::Envelope::decode(found.envelope.as_slice()).unwrap();
+    let opened: document::Membership = open_envelope(
+        &envelope,
+        &[PublicKey::ed25519(&key.public_key).unwrap()],
+        1,
+    )
+    .unwrap();
+    assert_eq!(opened.version, found.version);
+    Some(opened)
+}
+
+#[tokio::test]
+async fn the_version_grows_only_when_the_place_changes() {
+    let world = World::direct().await;
+    let group = GroupId::new(world.clock.now());
+    let host = world.host(1, vec![group]);
+    let first = held(&world, host, 0).await.unwrap();
+    assert_eq!(
+        (first.version, first.ring.as_str(), first.time_zone.as_str()),
+        (1, "canary", "Europe/Berlin")
+    );
+    assert_eq!(
+        (first.host_id, first.groups),
+        (host.to_string(), vec![group.to_string()])
+    );
+    assert_eq!(held(&world, host, 1).await, None);
+
+    world
+        .facts
+        .lock()
+        .unwrap()
+        .hosts
+        .get_mut(&host)
+        .unwrap()
+        .ring = "broad".into();
+    world.tell(world.tenant, InventoryEventV1::HostChanged { host });
+    world.settle().await;
+    let second = held(&world, host, 1).await.unwrap();
+    assert_eq!((second.version, second.ring.as_str()), (2, "broad"));
+    let versions: Vec<_> = world
+        .events()
+        .await
+        .into_iter()
+        .filter_map(|event| {
+            if let PolicyEventV1::MembershipChanged { version, .. } = event {
+                Some(version)
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(versions, [1, 2]);
+}
+
+#[tokio::test]
+async fn the_block_list_reaches_every_host() {
+    let world = World::direct().await;
+    let hosts = [world.host(1, vec![]), world.host(2, vec![])];
+    for host in hosts {
+        assert!(
+            held(&world, host, 0)
+                .await
+                .unwrap()
+                .blocked_packages
+                .is_empty()
+        );
+    }
+    let block = BlockSet {
+        package: "linux-image-*".into(),
+        reason: "scanner drivers".into(),
+        blocked: true,
+    };
+    world.api.block_set(&world.person(1), block).await.unwrap();
+    world.settle().await;
+    let told = world
+        .events()
+        .await
+        .iter()
+        .filter(|event| matches!(event, PolicyEventV1::MembershipChanged { version: 2, .. }))
+        .count();
+    assert_eq!(told, 2);
+    for host in hosts {
+        assert_eq!(
+            held(&world, host, 1).await.unwrap().blocked_packages,
+            ["linux-image-*"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_document_is_renewed_before_it_runs_out() {
+    let world = World::direct().await;
+    let host = world.host(1, vec![]);
+    let first = held(&world, host, 0).await.unwrap();
+    world.clock.advance(Duration::from_secs(59 * 86_400));
+    assert_eq!(held(&world, host, 1).await, None);
+    world.clock.advance(Duration::from_secs(2 * 86_400));
+    let second = held(&world, host, 1).await.unwrap();
+    assert!(second.expires_at_ms > first.expires_at_ms);
+}
+
+#[tokio::test]
+async fn only_the_platform_or_the_host_itself_gets_it() {
+    let world = World::direct().await;
+    let host = world.host(1, vec![]);
+    let ask = MembershipGet {
+        host,
+        held_version: 0,
+    };
+    let mut agent = world.system();
+    agent.actor.kind = ActorKind::Agent;
+    assert_eq!(
+        world
+            .api
+            .membership_get(&agent, ask)
+            .await
+            .unwrap_err()
+            .code,
+        ErrorCode::Forbidden
+    );
+    agent.actor.id = host.0;
+    assert!(
+        world
+            .api
+            .membership_get(&agent, ask)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert_eq!(
+        world
+            .api
+            .membership_get(&world.person(1), ask)
+            .await
+            .unwrap_err()
+            .code,
+        ErrorCode::Forbidden
+    );
+}

@@ -1,0 +1,361 @@
+//! Another organization's id is indistinguishable from an unknown one, in every operation.
+
+use crate::world::{World, rule, spec};
+use netpatch_policy_api::*;
+use netpatch_storage::hole_test;
+use netpatch_types::*;
+use netpatch_window::WindowRule;
+use std::collections::BTreeSet;
+
+#[tokio::test]
+async fn the_schema_has_no_holes() {
+    let world = World::direct().await;
+    assert_eq!(
+        hole_test(world.test.database()).await.unwrap(),
+        Vec::<String>::new()
+    );
+}
+
+/// What one organization has.
+struct Owned {
+    policy: PolicyId,
+    window: WindowId,
+    approval: ApprovalId,
+    patch: PatchId,
+    host: HostId,
+}
+
+async fn owner(world: &World) -> Owned {
+    let policy = world
+        .policy(
+            "servers",
+            vec![rule("people", Decision::RequireApprovals { count: 1 })],
+        )
+        .await
+        .id;
+    let window = world
+        .api
+        .window_create(&world.person(1), WindowCreate { spec: nightly() })
+        .await
+        .unwrap()
+        .id;
+    let patch = world.offer("openssl", |_| {}, &["openssl"]);
+    let host = world.host(1, vec![]);
+    let block = BlockSet {
+        package: "nginx".into(),
+        reason: "because".into(),
+        blocked: true,
+    };
+    world.api.block_set(&world.person(1), block).await.unwrap();
+    world.settle().await;
+    Owned {
+        policy,
+        window,
+        approval: world.the_approval().await.id,
+        patch,
+        host,
+    }
+}
+
+fn nightly() -> WindowSpec {
+    let rule = WindowRule {
+        rrule: "FREQ=DAILY".into(),
+        starts_at: "2026-01-01T22:00:00".parse().unwrap(),
+        duration_s: 7200,
+        offset_days: 0,
+        time_zone: None,
+    };
+    WindowSpec {
+        name: "nightly".into(),
+        rule,
+        blackout: false,
+    }
+}
+
+#[tokio::test]
+async fn every_operation_keeps_organizations_apart() {
+    let world = World::direct().await;
+    let owned = owner(&world).await;
+    let stranger = TenantId::new(world.clock.now());
+    let ctx = world.person_of(stranger, 50);
+    let system = RequestContext::system(stranger, "test", world.clock.now());
+    let api = &world.api;
+    let mut tested = BTreeSet::new();
+    // The same request with an id that nobody has must give the same answer.
+    macro_rules! same_as_unknown {
+        ($method:ident, $ctx:expr, $foreign:expr, $unknown:expr) => {{
+            let foreign = api.$method($ctx, $foreign).await.unwrap_err();
+            let unknown = api.$method($ctx, $unknown).await.unwrap_err();
+            assert_eq!(foreign.code, ErrorCode::NotFound, stringify!($method));
+            assert_eq!(foreign, unknown, stringify!($method));
+            tested.insert(stringify!($method).to_owned());
+        }};
+    }
+    macro_rules! sees_nothing {
+        ($method:ident, $ctx:expr, $request:expr, |$answer:ident| $empty:expr) => {{
+            let $answer = api.$method($ctx, $request).await.unwrap();
+            assert!($empty, "{}: {:?}", stringify!($method), $answer);
+            tested.insert(stringify!($method).to_owned());
+        }};
+    }
+    let now = world.clock.now();
+    let update = |id| PolicyUpdate {
+        id,
+        if_match: None,
+        spec: spec("theirs", vec![]),
+    };
+    same_as_unknown!(
+        policy_get,
+        &ctx,
+        PolicyGet { id: owned.policy },
+        PolicyGet {
+            id: PolicyId::new(now)
+        }
+    );
+    same_as_unknown!(
+        policy_update,
+        &ctx,
+        update(owned.policy),
+        update(PolicyId::new(now))
+    );
+    let evaluate = |id| PolicyEvaluate { id, dry_run: false };
+    same_as_unknown!(
+        policy_evaluate,
+        &ctx,
+        evaluate(owned.policy),
+        evaluate(PolicyId::new(now))
+    );
+    let explain = |host| PolicyExplain {
+        host,
+        patch: owned.patch,
+    };
+    same_as_unknown!(
+        policy_explain,
+        &ctx,
+        explain(owned.host),
+        explain(HostId::new(now))
+    );
+    let create = |windows| PolicyCreate {
+        spec: PolicySpec {
+            windows,
+            ..spec("theirs", vec![])
+        },
+    };
+    same_as_unknown!(
+        policy_create,
+        &ctx,
+        create(vec![owned.window]),
+        create(vec![WindowId::new(now)])
+    );
+    same_as_unknown!(
+        window_get,
+        &ctx,
+        WindowGet { id: owned.window },
+        WindowGet {
+            id: WindowId::new(now)
+        }
+    );
+    let update = |id| WindowUpdate {
+        id,
+        if_match: None,
+        spec: nightly(),
+    };
+    same_as_unknown!(
+        window_update,
+        &ctx,
+        update(owned.window),
+        update(WindowId::new(now))
+    );
+    same_as_unknown!(
+        approval_get,
+        &ctx,
+        ApprovalGet { id: owned.approval },
+        ApprovalGet {
+            id: ApprovalId::new(now)
+        }
+    );
+    let decide = |id| ApprovalDecide {
+        id,
+        verdict: Verdict::Approve,
+        reason: "because".into(),
+    };
+    same_as_unknown!(
+        approval_decide,
+        &ctx,
+        decide(owned.approval),
+        decide(ApprovalId::new(now))
+    );
+    let request = |patch| ApprovalRequest {
+        subject: Subject::Patch { patch, group: None },
+        required: 1,
+    };
+    same_as_unknown!(
+        approval_request,
+        &ctx,
+        request(owned.patch),
+        request(PatchId::of("deb", "unknown"))
+    );
+    let membership = |host| MembershipGet {
+        host,
+        held_version: 0,
+    };
+    same_as_unknown!(
+        membership_get,
+        &system,
+        membership(owned.host),
+        membership(HostId::new(now))
+    );
+    sees_nothing!(policy_list, &ctx, PolicyList::default(), |page| page
+        .rows
+        .is_empty());
+    sees_nothing!(window_list, &ctx, WindowList::default(), |page| page
+        .rows
+        .is_empty());
+    sees_nothing!(approval_list, &ctx, ApprovalList::default(), |page| page
+        .rows
+        .is_empty());
+    let theirs = ApprovalList {
+        tenant: Some(world.tenant),
+        ..ApprovalList::default()
+    };
+    sees_nothing!(approval_list, &ctx, theirs, |page| page.rows.is_empty());
+    sees_nothing!(block_list, &ctx, BlockList {}, |list| list.is_empty());
+    let block = BlockSet {
+        package: "nginx".into(),
+        reason: "because".into(),
+        blocked: false,
+    };
+    sees_nothing!(block_set, &ctx, block, |list| list.is_empty());
+    sees_nothing!(
+        approval_usable,
+        &system,
+        ApprovalUsable {
+            patches: vec![owned.patch],
+            group: None
+        },
+        |usable| usable.approved.is_empty() && usable.missing[0].approval.is_none()
+    );
+    // A name taken by one organization is free for another.
+    sees_nothing!(
+        window_create,
+        &ctx,
+        WindowCreate { spec: nightly() },
+        |window| window.tenant == stranger
+    );
+    let preview = WindowPreview {
+        rule: nightly().rule,
+        time_zone: "UTC".into(),
+        from: None,
+        count: 1,
+    };
+    sees_nothing!(window_preview, &ctx, preview, |next| next.len() == 1);
+    let ours = api
+        .approval_key(&world.system(), ApprovalKeyGet {})
+        .await
+        .unwrap();
+    sees_nothing!(approval_key, &system, ApprovalKeyGet {}, |key| key != ours);
+    // Events are for the platform only.
+    assert_eq!(
+        api.events(&ctx, EventsAfter::default())
+            .await
+            .unwrap_err()
+            .code,
+        ErrorCode::Forbidden
+    );
+    tested.insert("events".to_owned());
+
+    // Nothing of the owner's changed, and no operation was forgotten.
+    assert_eq!(
+        api.policy_get(&world.person(1), PolicyGet { id: owned.policy })
+            .await
+            .unwrap()
+            .spec
+            .name,
+        "servers"
+    );
+    assert_eq!(
+        api.block_list(&world.person(1), BlockList {})
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(world.the_approval().await.status, ApprovalStatus::Awaiting);
+    assert_eq!(
+        operations().difference(&tested).collect::<Vec<_>>(),
+        Vec::<&String>::new()
+    );
+}
+
+#[tokio::test]
+async fn a_partner_reads_several_organizations_and_writes_to_one() {
+    let world = World::direct().await;
+    let owned = owner(&world).await;
+    let other = TenantId::new(world.clock.now());
+    let mut partner = world.person_of(other, 60);
+    partner.read.push(world.tenant);
+    assert_eq!(
+        world
+            .api
+            .policy_get(&partner, PolicyGet { id: owned.policy })
+            .await
+            .unwrap()
+            .tenant,
+        world.tenant
+    );
+    let update = PolicyUpdate {
+        id: owned.policy,
+        if_match: None,
+        spec: spec("taken over", vec![]),
+    };
+    assert_eq!(
+        world
+            .api
+            .policy_update(&partner, update)
+            .await
+            .unwrap_err()
+            .code,
+        ErrorCode::NotFound
+    );
+    let decide = ApprovalDecide {
+        id: owned.approval,
+        verdict: Verdict::Approve,
+        reason: "because".into(),
+    };
+    assert_eq!(
+        world
+            .api
+            .approval_decide(&partner, decide)
+            .await
+            .unwrap_err()
+            .code,
+        ErrorCode::NotFound
+    );
+    partner.write = None;
+    let create = PolicyCreate {
+        spec: spec("nowhere", vec![]),
+    };
+    assert_eq!(
+        world
+            .api
+            .policy_create(&partner, create)
+            .await
+            .unwrap_err()
+            .path,
+        ["organizationId"]
+    );
+}
+
+/// The operations of the contract, read from its text.
+fn operations() -> BTreeSet<String> {
+    let text = include_str!("../../api/src/lib.rs");
+    let body = text.split_once("fn policy_router").unwrap().1;
+    let found: BTreeSet<String> = body
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.ends_with(';') && line.contains(") -> "))
+        .filter_map(|line| line.split_once('(').map(|(name, _)| name.to_owned()))
+        .collect();
+    assert!(found.len() >= 20, "{found:?}");
+    found
+}
