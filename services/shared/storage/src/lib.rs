@@ -66,6 +66,9 @@
 //! ```text
 //! let test = netpatch_testkit::TestDatabase::new(&[netpatch_inventory::migrations()]).await;
 //! let service = Inventory::new(test.database().clone(), …);
+//! test.settle("inventory").await;                             // before events are read: other tests hold the horizon back
+//! assert!(!netpatch_testkit::plan(&tx, "select …").await?.contains("Seq Scan"));
+//! assert_eq!(hole_test(test.database()).await?, Vec::<String>::new());
 //! ```
 //!
 //! **Keys**: [`KeyFolder`] over `DATA/keys`; `keys.secret("<organization uuid>/director")` gives the 32 secret bytes of an Ed25519 key

@@ -16,11 +16,13 @@
 mod clock;
 mod cluster;
 mod database;
+mod plan;
 mod random;
 mod wait;
 
 pub use clock::ManualClock;
 pub use database::TestDatabase;
+pub use plan::plan;
 pub use random::{seed, seeded};
 pub use wait::{poll_until, poll_until_blocking};
 

@@ -3,7 +3,7 @@
 use crate::sample;
 use netpatch_storage::roles::connect_one;
 use netpatch_storage::{Database, PoolSettings, StorageError, StorageResult, TenantTx};
-use netpatch_testkit::{ManualClock, TestDatabase, test_context};
+use netpatch_testkit::{ManualClock, TestDatabase, plan, test_context};
 use netpatch_types::{Clock as _, ErrorCode, RequestContext, ServiceError};
 use sea_orm::{ConnectionTrait as _, FromQueryResult};
 use std::time::Duration;
@@ -340,5 +340,26 @@ async fn a_deadlock_is_repeated() {
     assert!(
         attempts >= 3,
         "one of the two must have been repeated, {attempts} attempts"
+    );
+}
+
+#[tokio::test]
+async fn the_policies_let_keys_serve() {
+    let (test, one, _) = two_tenants().await;
+    let tx = test.database().read(&one).await.unwrap();
+    let by_key = plan(&tx, "select * from sample.hosts where name = 'alpha'")
+        .await
+        .unwrap();
+    assert!(
+        by_key.contains("Index") && !by_key.contains("Seq Scan"),
+        "{by_key}"
+    );
+    assert!(by_key.contains("tenant_id = ANY"), "{by_key}");
+    let worker = test.database().worker_tx().await.unwrap();
+    let page = "select * from sample.outbox where (xid, id) > ('5'::xid8, 1) and xid < '9'::xid8 order by xid, id limit 5";
+    let page = plan(&worker, page).await.unwrap();
+    assert!(
+        page.contains("outbox_order_worker") && !page.contains("Sort"),
+        "{page}"
     );
 }
