@@ -3,5 +3,8 @@
 pub(crate) mod approval;
 pub(crate) mod content;
 pub(crate) mod decide;
+#[cfg(test)]
+mod fixture;
 pub(crate) mod glob;
 pub(crate) mod spec;
+pub(crate) mod step;

@@ -3,8 +3,10 @@
 mod approval;
 mod block;
 mod evaluation;
+mod lifecycle;
 mod membership;
 mod policy;
+mod rulebook;
 mod signing;
 mod usable;
 mod window;

@@ -1,9 +1,10 @@
 //! Approvals as people and the ledger see them: read, ask, decide, logged.
 
-use super::evaluation::{asking_policy, banned, decided, offer};
+use super::rulebook::{asking_policy, banned, decided, offer};
 use super::{PolicyService, whole_organization};
-use crate::domain::approval::{Offer, Standing, vote};
+use crate::domain::approval::vote;
 use crate::domain::content::covered;
+use crate::domain::step::{Offer, Standing};
 use crate::store::{self, approval::Stored, work};
 use netpatch_inventory_api::PatchGet;
 use netpatch_policy_api::*;

@@ -1,7 +1,7 @@
 //! Which patches may go to a group now, and what the others lack. The scheduler asks before it plans.
 
 use super::PolicyService;
-use super::evaluation::{decided, offer};
+use super::rulebook::{decided, offer};
 use crate::domain::approval::word;
 use crate::store;
 use netpatch_inventory_api::PatchGet;

@@ -1,7 +1,8 @@
 //! Table `approvals`. At most one row of a subject stands; the others are history.
 
 use super::{decode, encode};
-use crate::domain::approval::{Standing, word};
+use crate::domain::approval::word;
+use crate::domain::step::Standing;
 use chrono::{DateTime, Utc};
 use netpatch_policy_api::{Approval, ApprovalList, ApprovalStatus, Subject};
 use netpatch_storage::{StorageError, StorageResult, TenantTx, WorkerTx};
