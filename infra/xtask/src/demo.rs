@@ -1,6 +1,36 @@
-//! `cargo xtask demo`
+//! `cargo xtask demo`: the whole loop on three real Debian hosts, exposed → patched → proven.
+//!
+//! The demo drives the product only through its programs and its public API. Each step checks its own
+//! result against real state (the host's dpkg, the relay's counters, `netpatch verify`), so a step that
+//! did not happen is a failed step. Everything started is owned by a value of [`play`] and is removed
+//! when that is dropped, on Ctrl-C too; what a killed run left behind is removed by the next.
+
+mod api;
+mod estate;
+mod evidence;
+mod feed;
+mod folder;
+mod platform;
+mod policy;
+mod prepare;
+mod process;
+mod queue;
+mod relay;
+mod repository;
+mod rollout;
+mod show;
+mod summary;
+mod verdict;
+mod window;
+
+use crate::hosts::sweep;
+use crate::shell;
 use crate::workspace::Target;
 use anyhow::Result;
+use show::Show;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -9,11 +39,68 @@ pub(crate) struct Options {
     check: bool,
 }
 
+/// The command: prepares, plays, and stays until Ctrl-C unless it only checks.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let _ = options.check;
-    anyhow::bail!("the demo is not there yet")
+    shell::catch_interrupts()?;
+    prepare::require_root_on_debian()?;
+    let target = Target::choose()?;
+    prepare::install_and_build(&target)?;
+    play(&target, &mut Show::new(), !options.check)
 }
 
-pub(crate) fn check(_target: &Target) -> Result<()> {
-    anyhow::bail!("the demo is not there yet")
+/// The demo as a test, with programs that are built already.
+pub(crate) fn check(target: &Target) -> Result<()> {
+    prepare::require_root_on_debian()?;
+    play(target, &mut Show::new(), false)
+}
+
+/// All steps in order. Values are dropped in reverse: hosts first, then relay, LAN, platform, folder.
+fn play(target: &Target, show: &mut Show, stays: bool) -> Result<()> {
+    sweep::dead_runs()?;
+    folder::remove_dead()?;
+    let folder = folder::Folder::create()?;
+    let base = prepare::base_file_system(show)?;
+    let platform = platform::start(show, target, folder.path())?;
+    let people = platform::people(show, &platform)?;
+    feed::import(show, target, &platform)?;
+    let repository = repository::serve(show, folder.path())?;
+    let lan = estate::lan(show)?;
+    let site = platform::site(show, &people, &repository)?;
+    let relay = relay::start(show, target, &platform, &people, &site, &lan, folder.path())?;
+    let hosts = estate::hosts(show, target, &lan, &base, &repository)?;
+    let agents = estate::enrol(show, &hosts, &platform, &relay, &people, &site)?;
+    estate::scan(show, &people, &agents)?;
+    queue::show_top(show, &people)?;
+    let window = window::create(show, &people)?;
+    let policy = policy::create(show, &people, &window)?;
+    let patches = policy::approve(show, &people, &policy)?;
+    let before = verdict::Before::take(show, &people, &hosts)?;
+    let deployment = rollout::create(show, &people, &policy, &patches)?;
+    rollout::follow(show, &people, &deployment, &window)?;
+    verdict::check_hosts(show, &people, &hosts, &deployment, &before)?;
+    verdict::check_relay(show, &relay, &people, &deployment)?;
+    verdict::check_compliance(show, &people, &before)?;
+    let pack = evidence::export(show, &people, &deployment, folder.path())?;
+    evidence::verify(show, target, &pack)?;
+    summary::print(&people, &deployment, show)?;
+    if stays {
+        stay(&platform, &people, &pack)?;
+    }
+    Ok(())
+}
+
+/// Says where the portal is and waits for Ctrl-C.
+fn stay(platform: &platform::Platform, people: &platform::People, pack: &Path) -> Result<()> {
+    println!();
+    println!("The portal: {}", platform.portal());
+    for person in [&people.requester, &people.approver] {
+        println!("  sign in as {} with {}", person.email, person.password);
+    }
+    println!("The evidence pack: {}", pack.display());
+    println!("Ctrl-C stops and removes everything.");
+    while shell::check_interrupted().is_ok() {
+        thread::sleep(Duration::from_millis(200));
+    }
+    eprintln!("stopping and removing everything …");
+    Ok(())
 }

@@ -29,7 +29,7 @@ fn start_time(process: u32) -> Option<u64> {
 }
 
 /// Whether the process that [`identity`] named still runs.
-fn is_alive(identity: &str) -> bool {
+pub(crate) fn is_alive(identity: &str) -> bool {
     let mut words = identity.split_ascii_whitespace();
     let (Some(process), Some(start)) = (words.next(), words.next()) else {
         return false;
