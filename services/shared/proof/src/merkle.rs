@@ -9,7 +9,8 @@ mod tile;
 mod verify;
 
 pub use prove::{
-    consistency_proof, inclusion_proof, nodes_needed, root, subtree_consistency_proof,
+    RecordingStore, consistency_proof, inclusion_proof, nodes_needed, root,
+    subtree_consistency_proof,
 };
 pub use tile::{TILE_HEIGHT, TILE_WIDTH, TileId, TileSet, tile_of};
 pub use verify::{

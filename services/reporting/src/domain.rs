@@ -1,0 +1,8 @@
+//! Pure rules: what an event says in the ledger, when a delivery is tried again, which addresses are public,
+//! how a cell is written.
+
+pub(crate) mod address;
+pub(crate) mod draft;
+pub(crate) mod notice;
+pub(crate) mod retry;
+pub(crate) mod sheet;

@@ -1,0 +1,123 @@
+//! Background work of reporting: other services' events in; the tree, snapshots, reports and deliveries out.
+//!
+//! Every job is idempotent and finds its work in the database; a hint only says "look now".
+
+mod follow;
+
+use crate::ReportingService;
+use crate::service::WORK_TOPIC;
+use crate::store::{compliance, ledger, report};
+use futures::StreamExt as _;
+use netpatch_reporting_api::SnapshotTake;
+use netpatch_types::ServiceResult;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How often the jobs look without a hint.
+const POLL: Duration = Duration::from_secs(2);
+/// A report that is not made after this long was left by a process that died.
+const ABANDONED: chrono::Duration = chrono::Duration::seconds(120);
+
+impl ReportingService {
+    /// Does the background work until `stop`.
+    pub async fn run(&self, stop: CancellationToken) {
+        tokio::join!(
+            self.follow_policy(stop.clone()),
+            self.follow_scheduler(stop.clone()),
+            self.follow_inventory(stop.clone()),
+            self.work_on(stop),
+        );
+    }
+
+    /// Does what there is to do now, once. For tests and for tools.
+    pub async fn run_once(&self) -> ServiceResult<()> {
+        self.drain_policy().await?;
+        self.drain_scheduler().await?;
+        self.drain_inventory().await?;
+        self.work_once().await
+    }
+
+    async fn work_on(&self, stop: CancellationToken) {
+        let mut hints = self.bus.subscribe(WORK_TOPIC).await;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                outcome = self.work_once() => {
+                    if let Err(error) = outcome {
+                        tracing::warn!(%error, "background work of reporting failed");
+                    }
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(POLL) => {}
+                _ = hints.next() => {}
+            }
+        }
+    }
+
+    /// Each part goes on when another fails; the first failure is returned.
+    async fn work_once(&self) -> ServiceResult<()> {
+        let grown = self.grow_all().await;
+        let delivered = self.deliver_due().await.map(drop);
+        let counted = self.count_due().await;
+        let reported = self.finish_reports().await;
+        grown.and(delivered).and(counted).and(reported)
+    }
+
+    /// One organization's refused log does not stop the others'.
+    async fn grow_all(&self) -> ServiceResult<()> {
+        let tx = self.database.worker_tx().await?;
+        let waiting = ledger::waiting(&tx).await?;
+        tx.rollback().await?;
+        let mut outcome = Ok(());
+        for tenant in waiting {
+            if let Err(error) = self.grow(tenant).await {
+                tracing::error!(%tenant, %error, "the ledger does not grow");
+                outcome = Err(error);
+            }
+        }
+        outcome
+    }
+
+    async fn count_due(&self) -> ServiceResult<()> {
+        let now = self.clock.now();
+        let ago = |period: Duration| {
+            now - chrono::Duration::from_std(period).unwrap_or(chrono::Duration::hours(1))
+        };
+        let tx = self.database.worker_tx().await?;
+        let due = compliance::due(
+            &tx,
+            ago(self.settings.snapshot_after_change),
+            ago(self.settings.snapshot_every),
+        )
+        .await?;
+        tx.rollback().await?;
+        let request = SnapshotTake {
+            label: "schedule".to_owned(),
+            deployment: None,
+        };
+        let mut outcome = Ok(());
+        for tenant in due {
+            if let Err(error) = self.take_snapshot(tenant, &request).await {
+                outcome = Err(error);
+            }
+        }
+        outcome
+    }
+
+    async fn finish_reports(&self) -> ServiceResult<()> {
+        let now = self.clock.now();
+        let tx = self.database.worker_tx().await?;
+        let unfinished = report::unfinished(&tx, now - ABANDONED).await?;
+        let expired = report::expired(&tx, now).await?;
+        tx.rollback().await?;
+        for (tenant, id) in unfinished {
+            self.make_report(tenant, id).await?;
+        }
+        for (tenant, id) in expired {
+            self.expire_report(tenant, id).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,196 @@
+//! The events of policy, scheduler and inventory: one transaction an event, which records the ledger entry and makes
+//! the deliveries. Handling an event twice changes nothing.
+
+use crate::ReportingService;
+use crate::domain::draft::{self, Draft};
+use crate::domain::notice::{self, Notice};
+use crate::service::SCHEMA;
+use crate::store::compliance;
+use netpatch_inventory_api::{InventoryEvent, InventoryEventV1};
+use netpatch_policy_api::PolicyEvent;
+use netpatch_reporting_api::SnapshotTake;
+use netpatch_scheduler_api::{DeploymentStatus, SchedulerEvent, SchedulerEventV1};
+use netpatch_storage::Consumer;
+use netpatch_types::{
+    Cursor, EventEnvelope, EventPage, RequestContext, ServiceError, ServiceResult, TenantId,
+};
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Counting "before" later than this after the deployment began would count what it has changed.
+const LATE: chrono::Duration = chrono::Duration::seconds(60);
+
+fn consumer(source: &str) -> Consumer {
+    Consumer::new(SCHEMA, source, &format!("{source}.outbox"))
+}
+
+/// An event that this version cannot read stops the consumer: skipping it could lose a ledger entry.
+fn payload<T: DeserializeOwned>(event: &EventEnvelope) -> ServiceResult<T> {
+    serde_json::from_value(event.payload.clone()).map_err(|error| {
+        tracing::error!(event = %event.id, %error, "an event cannot be read");
+        ServiceError::internal()
+    })
+}
+
+impl ReportingService {
+    pub(super) async fn follow_policy(&self, stop: CancellationToken) {
+        let source = |after, limit| self.policy_events(after, limit);
+        consumer("policy")
+            .run(&self.database, &*self.bus, stop, source, |event| {
+                self.on_policy(event)
+            })
+            .await;
+    }
+
+    pub(super) async fn follow_scheduler(&self, stop: CancellationToken) {
+        let source = |after, limit| self.scheduler_events(after, limit);
+        consumer("scheduler")
+            .run(&self.database, &*self.bus, stop, source, |event| {
+                self.on_scheduler(event)
+            })
+            .await;
+    }
+
+    pub(super) async fn follow_inventory(&self, stop: CancellationToken) {
+        let source = |after, limit| self.inventory_events(after, limit);
+        consumer("inventory")
+            .run(&self.database, &*self.bus, stop, source, |event| {
+                self.on_inventory(event)
+            })
+            .await;
+    }
+
+    pub(super) async fn drain_policy(&self) -> ServiceResult<usize> {
+        let source = |after, limit| self.policy_events(after, limit);
+        consumer("policy")
+            .drain(&self.database, &source, &|event| self.on_policy(event))
+            .await
+    }
+
+    pub(super) async fn drain_scheduler(&self) -> ServiceResult<usize> {
+        let source = |after, limit| self.scheduler_events(after, limit);
+        consumer("scheduler")
+            .drain(&self.database, &source, &|event| self.on_scheduler(event))
+            .await
+    }
+
+    pub(super) async fn drain_inventory(&self) -> ServiceResult<usize> {
+        let source = |after, limit| self.inventory_events(after, limit);
+        consumer("inventory")
+            .drain(&self.database, &source, &|event| self.on_inventory(event))
+            .await
+    }
+
+    /// The context for reading events of all organizations.
+    fn for_events(&self) -> RequestContext {
+        self.system(TenantId::from(Uuid::nil()))
+    }
+
+    async fn policy_events(&self, after: Cursor, limit: u32) -> ServiceResult<EventPage> {
+        self.policy
+            .events(
+                &self.for_events(),
+                netpatch_policy_api::EventsAfter { after, limit },
+            )
+            .await
+    }
+
+    async fn scheduler_events(&self, after: Cursor, limit: u32) -> ServiceResult<EventPage> {
+        self.scheduler
+            .events(
+                &self.for_events(),
+                netpatch_scheduler_api::EventsAfter { after, limit },
+            )
+            .await
+    }
+
+    async fn inventory_events(&self, after: Cursor, limit: u32) -> ServiceResult<EventPage> {
+        self.inventory
+            .events(
+                &self.for_events(),
+                netpatch_inventory_api::EventsAfter { after, limit },
+            )
+            .await
+    }
+
+    async fn on_policy(&self, event: EventEnvelope) -> ServiceResult<()> {
+        let PolicyEvent::V1(what) = payload(&event)?;
+        let draft = draft::of_policy(event.tenant, event.id, event.at, &what);
+        let notice = notice::of_policy(event.tenant, &what);
+        self.keep(&event, draft, notice).await
+    }
+
+    async fn on_scheduler(&self, event: EventEnvelope) -> ServiceResult<()> {
+        let SchedulerEvent::V1(what) = payload(&event)?;
+        if let SchedulerEventV1::DeploymentChanged {
+            deployment, status, ..
+        } = &what
+            && let Some(label) = label(*status)
+        {
+            if label == "before" && self.clock.now() - event.at > LATE {
+                tracing::warn!(%deployment, "too late to count compliance before the deployment");
+            } else {
+                let request = SnapshotTake {
+                    label: label.to_owned(),
+                    deployment: Some(*deployment),
+                };
+                self.take_snapshot(event.tenant, &request).await?;
+            }
+        }
+        let draft = draft::of_scheduler(event.tenant, event.id, event.at, &what);
+        let notice = notice::of_scheduler(event.tenant, &what);
+        self.keep(&event, draft, notice).await
+    }
+
+    async fn on_inventory(&self, event: EventEnvelope) -> ServiceResult<()> {
+        let InventoryEvent::V1(what) = payload(&event)?;
+        let notice = notice::of_inventory(event.tenant, &what);
+        let counted = match &what {
+            InventoryEventV1::HostRegistered { .. } => true,
+            InventoryEventV1::HostReported { opened, closed, .. } => opened + closed > 0,
+            _ => false,
+        };
+        if counted {
+            let tx = self.database.write(&self.system(event.tenant)).await?;
+            compliance::mark_changed(&tx, self.clock.now()).await?;
+            tx.commit().await?;
+        }
+        self.keep(&event, None, notice).await
+    }
+
+    /// One transaction: the entry and the deliveries.
+    async fn keep(
+        &self,
+        event: &EventEnvelope,
+        draft: Option<Draft>,
+        notice: Option<Notice>,
+    ) -> ServiceResult<()> {
+        if draft.is_none() && notice.is_none() {
+            return Ok(());
+        }
+        let tx = self.database.write(&self.system(event.tenant)).await?;
+        if let Some(draft) = &draft {
+            self.record(&tx, draft).await?;
+        }
+        if let Some(notice) = &notice {
+            self.notify(&tx, event.id, event.at, notice).await?;
+        }
+        tx.commit().await?;
+        self.hint_work().await;
+        Ok(())
+    }
+}
+
+/// Which snapshot a change of a deployment asks for. The store keeps the first "before" and the last "after".
+fn label(status: DeploymentStatus) -> Option<&'static str> {
+    match status {
+        DeploymentStatus::Scheduled | DeploymentStatus::Running => Some("before"),
+        DeploymentStatus::Halted | DeploymentStatus::Completed | DeploymentStatus::Cancelled => {
+            Some("after")
+        }
+        DeploymentStatus::Draft | DeploymentStatus::AwaitingApproval | DeploymentStatus::Paused => {
+            None
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The schema `reporting`.
+
+#[path = "../migrations/m0001.rs"]
+mod m0001;
+
+use netpatch_storage::Migrations;
+use sea_orm_migration::prelude::{DynIden, IntoIden as _};
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+
+struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001::Migration)]
+    }
+
+    fn migration_table_name() -> DynIden {
+        "reporting_migrations".into_iden()
+    }
+}
+
+/// The migrations of the schema `reporting`.
+#[must_use]
+pub fn migrations() -> Migrations {
+    Migrations::of::<Migrator>("reporting")
+}
