@@ -76,7 +76,10 @@ pub struct Runner {
 
 /// Environment of every program: no prompts, no paging, no colours, no proxy from outside.
 pub const ENVIRONMENT: [(&str, &str); 8] = [
-    ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+    (
+        "PATH",
+        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    ),
     ("HOME", "/root"),
     ("LC_ALL", "C"),
     ("TERM", "dumb"),
@@ -88,7 +91,10 @@ pub const ENVIRONMENT: [(&str, &str); 8] = [
 
 impl Default for Runner {
     fn default() -> Self {
-        Self { root: PathBuf::from("/"), prefix: Vec::new() }
+        Self {
+            root: PathBuf::from("/"),
+            prefix: Vec::new(),
+        }
     }
 }
 
@@ -136,7 +142,8 @@ impl Runner {
     /// Runs a program that only reads, or one that may be interrupted; ends it at the limit.
     pub async fn run(&self, command: &CommandLine, limit: Duration) -> Result<Output, Failure> {
         let argv = self.argv(command);
-        let failed = |cause, reason: String| Failure::new(cause, [format!("{}: {reason}", command.program)]);
+        let failed =
+            |cause, reason: String| Failure::new(cause, [format!("{}: {reason}", command.program)]);
         let (program, arguments) = argv
             .split_first()
             .ok_or_else(|| failed(FailureCause::Unknown(None), "empty command".into()))?;
@@ -152,7 +159,12 @@ impl Runner {
             .map_err(|error| failed(FailureCause::Incompatible, error.to_string()))?;
         let output = tokio::time::timeout(limit, child.wait_with_output())
             .await
-            .map_err(|_| failed(FailureCause::Timeout, format!("no end after {} s", limit.as_secs())))?
+            .map_err(|_| {
+                failed(
+                    FailureCause::Timeout,
+                    format!("no end after {} s", limit.as_secs()),
+                )
+            })?
             .map_err(|error| failed(FailureCause::Unknown(None), error.to_string()))?;
         Ok(Output {
             code: output.status.code(),
@@ -168,13 +180,25 @@ mod tests {
 
     #[test]
     fn paths_map_both_ways() {
-        let runner = Runner::in_root("/tmp/host".into(), vec!["chroot".into(), "/tmp/host".into()]);
+        let runner = Runner::in_root(
+            "/tmp/host".into(),
+            vec!["chroot".into(), "/tmp/host".into()],
+        );
         assert_eq!(runner.outside("/var/lib"), Path::new("/tmp/host/var/lib"));
-        assert_eq!(runner.inside(Path::new("/tmp/host/var/lib")), Path::new("/var/lib"));
-        assert_eq!(Runner::default().inside(Path::new("/var/lib")), Path::new("/var/lib"));
+        assert_eq!(
+            runner.inside(Path::new("/tmp/host/var/lib")),
+            Path::new("/var/lib")
+        );
+        assert_eq!(
+            Runner::default().inside(Path::new("/var/lib")),
+            Path::new("/var/lib")
+        );
         let command = CommandLine::new("apt-get", ["download"]).in_folder(Path::new("/a b"));
         let argv = runner.argv(&command);
         assert_eq!(argv[..2], ["chroot", "/tmp/host"].map(OsString::from));
-        assert_eq!(argv[5..], ["/a b", "apt-get", "download"].map(OsString::from));
+        assert_eq!(
+            argv[5..],
+            ["/a b", "apt-get", "download"].map(OsString::from)
+        );
     }
 }

@@ -46,12 +46,16 @@ pub fn read(root: &Path) -> Facts {
             .ok()
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default(),
-        machine_id: Sha256::of(format!("netpatch-machine/1{}", machine_id.trim()).as_bytes()).to_string(),
+        machine_id: Sha256::of(format!("netpatch-machine/1{}", machine_id.trim()).as_bytes())
+            .to_string(),
         os_id: field("ID"),
         os_version: field("VERSION_ID"),
         os_release: field("VERSION_CODENAME"),
         os_name: field("PRETTY_NAME"),
-        kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
+        kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
+            .unwrap_or_default()
+            .trim()
+            .to_owned(),
         time_zone: time_zone(root),
         cpu_count: std::thread::available_parallelism()
             .ok()
@@ -66,7 +70,10 @@ pub fn read(root: &Path) -> Facts {
 /// This boot of the kernel.
 #[must_use]
 pub fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+    fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 /// Free bytes for root on the file system of a path; 0 when unknown.
@@ -81,7 +88,12 @@ pub fn disk_free_bytes(path: &Path) -> u64 {
 fn os_release(text: &str) -> BTreeMap<String, String> {
     text.lines()
         .filter_map(|line| line.split_once('='))
-        .map(|(name, value)| (name.trim().to_owned(), value.trim().trim_matches(['"', '\'']).to_owned()))
+        .map(|(name, value)| {
+            (
+                name.trim().to_owned(),
+                value.trim().trim_matches(['"', '\'']).to_owned(),
+            )
+        })
         .collect()
 }
 
@@ -95,13 +107,21 @@ fn memory_bytes(meminfo: &str) -> u64 {
 }
 
 fn time_zone(root: &Path) -> String {
-    let named = fs::read_to_string(root.join("etc/timezone")).unwrap_or_default().trim().to_owned();
+    let named = fs::read_to_string(root.join("etc/timezone"))
+        .unwrap_or_default()
+        .trim()
+        .to_owned();
     if !named.is_empty() {
         return named;
     }
     fs::read_link(root.join("etc/localtime"))
         .ok()
-        .and_then(|target| target.to_str()?.split_once("zoneinfo/").map(|(_, zone)| zone.to_owned()))
+        .and_then(|target| {
+            target
+                .to_str()?
+                .split_once("zoneinfo/")
+                .map(|(_, zone)| zone.to_owned())
+        })
         .unwrap_or_default()
 }
 
@@ -113,13 +133,22 @@ mod tests {
     fn facts_come_from_the_root() {
         let root = tempfile::tempdir().expect("folder");
         fs::create_dir(root.path().join("etc")).expect("etc");
-        fs::write(root.path().join("etc/os-release"), "ID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\n")
-            .expect("os-release");
+        fs::write(
+            root.path().join("etc/os-release"),
+            "ID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\n",
+        )
+        .expect("os-release");
         fs::write(root.path().join("etc/machine-id"), "abc\n").expect("machine-id");
-        std::os::unix::fs::symlink("/usr/share/zoneinfo/Europe/Berlin", root.path().join("etc/localtime"))
-            .expect("localtime");
+        std::os::unix::fs::symlink(
+            "/usr/share/zoneinfo/Europe/Berlin",
+            root.path().join("etc/localtime"),
+        )
+        .expect("localtime");
         let facts = read(root.path());
-        assert_eq!((facts.os_id.as_str(), facts.os_version.as_str()), ("debian", "12"));
+        assert_eq!(
+            (facts.os_id.as_str(), facts.os_version.as_str()),
+            ("debian", "12")
+        );
         assert_eq!(facts.time_zone, "Europe/Berlin");
         assert_eq!(facts.machine_id.len(), 64);
         assert!(facts.memory_bytes > 0 && !facts.boot_id.is_empty());

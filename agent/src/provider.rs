@@ -133,7 +133,12 @@ pub trait Provider: Send + Sync {
 
     /// Fetches and checks the plan's payloads and keeps the installed versions, all in the folder; then simulates the
     /// transaction from these files and compares. May be repeated.
-    async fn stage(&self, plan: &Plan, folder: &Path, proxy: Option<&str>) -> Result<StageOutcome, PlanError>;
+    async fn stage(
+        &self,
+        plan: &Plan,
+        folder: &Path,
+        proxy: Option<&str>,
+    ) -> Result<StageOutcome, PlanError>;
 
     /// Writes the state before into the folder. May be repeated until the install begins.
     async fn snapshot(&self, plan: &Plan, folder: &Path) -> Result<Sha256, Failure>;
@@ -142,7 +147,8 @@ pub trait Provider: Send + Sync {
     async fn start_install(&self, plan: &Plan, folder: &Path) -> Result<ProcessRecord, Failure>;
 
     /// Starts the n-th way back to the snapshot.
-    async fn start_rollback(&self, folder: &Path, attempt: usize) -> Result<ProcessRecord, Failure>;
+    async fn start_rollback(&self, folder: &Path, attempt: usize)
+    -> Result<ProcessRecord, Failure>;
 
     /// What became of a transaction.
     async fn transaction(&self, folder: &Path, step: Step) -> Result<Transaction, Failure>;
@@ -151,7 +157,12 @@ pub trait Provider: Send + Sync {
     async fn mend(&self, folder: &Path) -> Result<(), Failure>;
 
     /// Compares the host with the plan and the fixed versions.
-    async fn verify(&self, plan: &Plan, content: &[ContentItem], folder: &Path) -> Result<Verification, Failure>;
+    async fn verify(
+        &self,
+        plan: &Plan,
+        content: &[ContentItem],
+        folder: &Path,
+    ) -> Result<Verification, Failure>;
 
     /// What differs from the snapshot; empty when nothing does.
     async fn compare(&self, folder: &Path) -> Result<Vec<String>, Failure>;

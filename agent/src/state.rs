@@ -8,7 +8,12 @@ use std::path::Path;
 pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let new = path.with_extension("new~");
-    let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
+    let mut file = File::options()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(&new)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&new, path)?;

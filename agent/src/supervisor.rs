@@ -33,7 +33,10 @@ impl Supervised {
     /// A program's place; nothing is started.
     #[must_use]
     pub fn new(folder: &Path, name: &str) -> Self {
-        Self { folder: folder.to_owned(), name: name.to_owned() }
+        Self {
+            folder: folder.to_owned(),
+            name: name.to_owned(),
+        }
     }
 
     /// Where its output goes.
@@ -43,10 +46,21 @@ impl Supervised {
     }
 
     /// Starts the commands one after the other; the exit code is that of the command marked as the main one.
-    pub fn start(&self, runner: &Runner, script: &Script, purpose: Purpose) -> io::Result<ProcessRecord> {
-        let lock = File::options().create(true).truncate(false).write(true).open(self.file("lock"))?;
+    pub fn start(
+        &self,
+        runner: &Runner,
+        script: &Script,
+        purpose: Purpose,
+    ) -> io::Result<ProcessRecord> {
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(self.file("lock"))?;
         lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => io::Error::new(io::ErrorKind::ResourceBusy, "it is running already"),
+            TryLockError::WouldBlock => {
+                io::Error::new(io::ErrorKind::ResourceBusy, "it is running already")
+            }
             TryLockError::Error(error) => error,
         })?;
         for old in ["code", "code.new", "pid"] {
@@ -59,7 +73,12 @@ impl Supervised {
         let folder = runner.inside(&self.folder).to_string_lossy().into_owned();
         let shell = CommandLine::new("sh", ["-c", SUPERVISE, "sh", &folder, &self.name]);
         let mut argv = scope(&self.name);
-        argv.extend(runner.argv(&shell).iter().map(|part| part.to_string_lossy().into_owned()));
+        argv.extend(
+            runner
+                .argv(&shell)
+                .iter()
+                .map(|part| part.to_string_lossy().into_owned()),
+        );
         let mut child = tokio::process::Command::new("setsid")
             .args(&argv)
             .env_clear()
@@ -87,7 +106,9 @@ impl Supervised {
     pub fn state(&self, is_locked: impl FnOnce() -> bool) -> io::Result<Transaction> {
         let lock = match File::options().write(true).open(self.file("lock")) {
             Ok(lock) => lock,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Transaction::NotStarted),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Transaction::NotStarted);
+            }
             Err(error) => return Err(error),
         };
         match lock.try_lock() {
@@ -96,14 +117,23 @@ impl Supervised {
             Ok(()) => {}
         }
         match fs::read_to_string(self.file("code")) {
-            Ok(code) => return Ok(code.trim().parse().map_or(Transaction::Lost, Transaction::Ended)),
+            Ok(code) => {
+                return Ok(code
+                    .trim()
+                    .parse()
+                    .map_or(Transaction::Lost, Transaction::Ended));
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
         if !self.file("pid").exists() {
             return Ok(Transaction::NotStarted);
         }
-        Ok(if is_locked() { Transaction::Running } else { Transaction::Lost })
+        Ok(if is_locked() {
+            Transaction::Running
+        } else {
+            Transaction::Lost
+        })
     }
 
     fn file(&self, kind: &str) -> PathBuf {
@@ -146,7 +176,16 @@ fn scope(name: &str) -> Vec<String> {
         return Vec::new();
     }
     let unit = format!("--description=netpatch {name}");
-    ["systemd-run", "--scope", "--quiet", "--collect", &unit, "--"].map(str::to_owned).to_vec()
+    [
+        "systemd-run",
+        "--scope",
+        "--quiet",
+        "--collect",
+        &unit,
+        "--",
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -158,7 +197,12 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Field 22 of proc(5) stat: clock ticks since boot.
 fn start_ticks(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+    stat.rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .nth(19)?
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]
@@ -182,14 +226,25 @@ mod tests {
     async fn the_code_and_the_output_survive() {
         let folder = tempfile::tempdir().expect("folder");
         let supervised = Supervised::new(folder.path(), "install");
-        assert_eq!(supervised.state(|| false).expect("state"), Transaction::NotStarted);
+        assert_eq!(
+            supervised.state(|| false).expect("state"),
+            Transaction::NotStarted
+        );
         let mut script = Script::default();
-        script.main(&CommandLine::new("sh", ["-c", "echo \"it's $1\"; exit 7", "sh", "a'b"]));
+        script.main(&CommandLine::new(
+            "sh",
+            ["-c", "echo \"it's $1\"; exit 7", "sh", "a'b"],
+        ));
         script.also(&CommandLine::new("true", [""; 0]));
-        let record = supervised.start(&Runner::default(), &script, Purpose::Install).expect("starts");
+        let record = supervised
+            .start(&Runner::default(), &script, Purpose::Install)
+            .expect("starts");
         assert!(record.pid > 0 && record.start_ticks > 0);
         assert_eq!(ended(&supervised).await, Transaction::Ended(7));
-        assert_eq!(fs::read_to_string(supervised.log()).expect("log"), "it's a'b\n");
+        assert_eq!(
+            fs::read_to_string(supervised.log()).expect("log"),
+            "it's a'b\n"
+        );
     }
 
     #[tokio::test]
@@ -197,9 +252,22 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let supervised = Supervised::new(folder.path(), "install");
         let mut script = Script::default();
-        script.main(&CommandLine::new("sh", ["-c", "kill -9 $(cat \"$1/install.pid\"); sleep 0.2", "sh", &folder.path().to_string_lossy()]));
-        supervised.start(&Runner::default(), &script, Purpose::Install).expect("starts");
+        script.main(&CommandLine::new(
+            "sh",
+            [
+                "-c",
+                "kill -9 $(cat \"$1/install.pid\"); sleep 0.2",
+                "sh",
+                &folder.path().to_string_lossy(),
+            ],
+        ));
+        supervised
+            .start(&Runner::default(), &script, Purpose::Install)
+            .expect("starts");
         assert_eq!(ended(&supervised).await, Transaction::Lost);
-        assert_eq!(supervised.state(|| true).expect("state"), Transaction::Running);
+        assert_eq!(
+            supervised.state(|| true).expect("state"),
+            Transaction::Running
+        );
     }
 }

@@ -31,23 +31,37 @@ impl PayloadSource for Direct {
             path: request.path.clone(),
             reason: error.without_url().to_string(),
         };
-        let mut get = self.client.get(format!("{}/{}", request.repository, request.path));
+        let mut get = self
+            .client
+            .get(format!("{}/{}", request.repository, request.path));
         if request.offset > 0 || request.length > 0 {
-            let last = if request.length > 0 { (request.offset + request.length - 1).to_string() } else { String::new() };
+            let last = if request.length > 0 {
+                (request.offset + request.length - 1).to_string()
+            } else {
+                String::new()
+            };
             get = get.header(header::RANGE, format!("bytes={}-{last}", request.offset));
         }
-        for (name, value) in
-            [(header::IF_MODIFIED_SINCE, &request.if_modified_since), (header::IF_NONE_MATCH, &request.if_none_match)]
-        {
+        for (name, value) in [
+            (header::IF_MODIFIED_SINCE, &request.if_modified_since),
+            (header::IF_NONE_MATCH, &request.if_none_match),
+        ] {
             if !value.is_empty() {
                 get = get.header(name, value);
             }
         }
         let response = get.send().await.map_err(failed)?;
         let text = |name: header::HeaderName| {
-            response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+            response
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
+                .to_owned()
         };
-        let total_bytes = text(header::CONTENT_RANGE).rsplit_once('/').and_then(|(_, total)| total.parse().ok());
+        let total_bytes = text(header::CONTENT_RANGE)
+            .rsplit_once('/')
+            .and_then(|(_, total)| total.parse().ok());
         Ok(PayloadAnswer {
             status: response.status().as_u16(),
             size_bytes: response.content_length(),
@@ -56,7 +70,10 @@ impl PayloadSource for Direct {
             etag: text(header::ETAG),
             content_type: text(header::CONTENT_TYPE),
             from_relay: false,
-            body: response.bytes_stream().map_err(std::io::Error::other).boxed(),
+            body: response
+                .bytes_stream()
+                .map_err(std::io::Error::other)
+                .boxed(),
         })
     }
 }

@@ -43,14 +43,25 @@ pub struct PayloadOrigin {
 
 impl PayloadOrigin {
     /// Opens a free port that serves these base URLs from the source.
-    pub async fn open(source: Arc<dyn PayloadSource>, repositories: Vec<String>) -> io::Result<Self> {
+    pub async fn open(
+        source: Arc<dyn PayloadSource>,
+        repositories: Vec<String>,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let served = Arc::new(Served::default());
-        let inside = Arc::new(Inside { source, repositories, served: Arc::clone(&served) });
+        let inside = Arc::new(Inside {
+            source,
+            repositories,
+            served: Arc::clone(&served),
+        });
         let stop = CancellationToken::new();
         tokio::spawn(serve(listener, inside, stop.clone()));
-        Ok(Self { address, served, _stop: stop.drop_guard() })
+        Ok(Self {
+            address,
+            served,
+            _stop: stop.drop_guard(),
+        })
     }
 
     /// What the package manager is told as its proxy.
@@ -62,7 +73,10 @@ impl PayloadOrigin {
     /// Bytes handed out so far: from the relay, from the source directly.
     #[must_use]
     pub fn bytes(&self) -> (u64, u64) {
-        (self.served.relay_bytes.load(Ordering::Relaxed), self.served.origin_bytes.load(Ordering::Relaxed))
+        (
+            self.served.relay_bytes.load(Ordering::Relaxed),
+            self.served.origin_bytes.load(Ordering::Relaxed),
+        )
     }
 }
 
@@ -85,7 +99,9 @@ async fn connection(stream: TcpStream, inside: Arc<Inside>) {
         let inside = Arc::clone(&inside);
         async move { Ok::<_, std::convert::Infallible>(answer(&inside, &request).await) }
     });
-    let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let served = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
     if let Err(error) = served {
         tracing::debug!(%error, "a connection of the package manager broke");
     }
@@ -109,7 +125,12 @@ async fn answer(inside: &Inside, request: &Request<Incoming>) -> Response<Body> 
         if_none_match: text(headers, &header::IF_NONE_MATCH),
     };
     match inside.source.fetch(wanted).await {
-        Ok(answer) => forward(answer, offset, request.method() == Method::HEAD, Arc::clone(&inside.served)),
+        Ok(answer) => forward(
+            answer,
+            offset,
+            request.method() == Method::HEAD,
+            Arc::clone(&inside.served),
+        ),
         Err(error) => {
             tracing::warn!(%error, "payload not served");
             plain(StatusCode::BAD_GATEWAY, &error.to_string())
@@ -132,8 +153,15 @@ fn forward(answer: PayloadAnswer, offset: u64, head: bool, served: Arc<Served>) 
     if let Some(size) = answer.size_bytes {
         builder = builder.header(header::CONTENT_LENGTH, size);
         if status == StatusCode::PARTIAL_CONTENT && size > 0 {
-            let total = if answer.total_bytes == 0 { "*".to_owned() } else { answer.total_bytes.to_string() };
-            builder = builder.header(header::CONTENT_RANGE, format!("bytes {offset}-{}/{total}", offset + size - 1));
+            let total = if answer.total_bytes == 0 {
+                "*".to_owned()
+            } else {
+                answer.total_bytes.to_string()
+            };
+            builder = builder.header(
+                header::CONTENT_RANGE,
+                format!("bytes {offset}-{}/{total}", offset + size - 1),
+            );
         }
     }
     let from_relay = answer.from_relay;
@@ -142,14 +170,25 @@ fn forward(answer: PayloadAnswer, offset: u64, head: bool, served: Arc<Served>) 
     } else {
         let frames = answer.body.map(move |part| {
             part.map(|bytes| {
-                let counter = if from_relay { &served.relay_bytes } else { &served.origin_bytes };
+                let counter = if from_relay {
+                    &served.relay_bytes
+                } else {
+                    &served.origin_bytes
+                };
                 counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                 Frame::data(bytes)
             })
         });
-        BodyExt::boxed(StreamBody::new(SyncStream(std::sync::Mutex::new(frames.boxed()))))
+        BodyExt::boxed(StreamBody::new(SyncStream(std::sync::Mutex::new(
+            frames.boxed(),
+        ))))
     };
-    builder.body(body).unwrap_or_else(|_| plain(StatusCode::BAD_GATEWAY, "the source sent a header that is none"))
+    builder.body(body).unwrap_or_else(|_| {
+        plain(
+            StatusCode::BAD_GATEWAY,
+            "the source sent a header that is none",
+        )
+    })
 }
 
 /// Which repository a URL lies below, and where. The scheme does not count: https sources arrive as http.
@@ -162,17 +201,24 @@ fn locate(repositories: &[String], url: &str) -> Option<(String, String)> {
             let path = wanted.strip_prefix(base)?.strip_prefix('/')?;
             Some((repository.clone(), path.to_owned()))
         })
-        .filter(|(_, path)| !path.is_empty() && path.split('/').all(|part| part != ".." && part != "."))
+        .filter(|(_, path)| {
+            !path.is_empty() && path.split('/').all(|part| part != ".." && part != ".")
+        })
         .max_by_key(|(repository, _)| repository.len())
 }
 
 /// `Range: bytes=a-` or `bytes=a-b` as (offset, length); anything else is the whole.
 fn range(headers: &HeaderMap) -> (u64, u64) {
     let value = text(headers, &header::RANGE);
-    let Some((first, last)) = value.strip_prefix("bytes=").and_then(|rest| rest.split_once('-')) else {
+    let Some((first, last)) = value
+        .strip_prefix("bytes=")
+        .and_then(|rest| rest.split_once('-'))
+    else {
         return (0, 0);
     };
-    let Ok(first) = first.parse::<u64>() else { return (0, 0) };
+    let Ok(first) = first.parse::<u64>() else {
+        return (0, 0);
+    };
     match last.parse::<u64>() {
         Ok(last) if last >= first => (first, last - first + 1),
         _ => (first, 0),
@@ -180,18 +226,26 @@ fn range(headers: &HeaderMap) -> (u64, u64) {
 }
 
 fn text(headers: &HeaderMap, name: &header::HeaderName) -> String {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn plain(status: StatusCode, message: &str) -> Response<Body> {
-    let body = Full::new(Bytes::from(message.to_owned())).map_err(|never| match never {}).boxed();
+    let body = Full::new(Bytes::from(message.to_owned()))
+        .map_err(|never| match never {})
+        .boxed();
     let mut response = Response::new(body);
     *response.status_mut() = status;
     response
 }
 
 fn empty() -> Body {
-    http_body_util::Empty::new().map_err(|never: std::convert::Infallible| match never {}).boxed()
+    http_body_util::Empty::new()
+        .map_err(|never: std::convert::Infallible| match never {})
+        .boxed()
 }
 
 /// A boxed stream may not be shared between threads; the body of a response must be. It is polled by one at a time.
@@ -204,7 +258,10 @@ impl<S: futures::Stream + Unpin> futures::Stream for SyncStream<S> {
         mut self: std::pin::Pin<&mut Self>,
         context: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<S::Item>> {
-        let stream = self.0.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let stream = self
+            .0
+            .get_mut()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         stream.poll_next_unpin(context)
     }
 }
@@ -215,10 +272,21 @@ mod tests {
 
     #[test]
     fn only_what_lies_below_a_source_is_located() {
-        let repositories = ["https://deb.example.invalid/debian".to_owned(), "http://deb.example.invalid/debian-security".to_owned()];
-        let found = locate(&repositories, "http://deb.example.invalid/debian/pool/a.deb").expect("below");
+        let repositories = [
+            "https://deb.example.invalid/debian".to_owned(),
+            "http://deb.example.invalid/debian-security".to_owned(),
+        ];
+        let found = locate(
+            &repositories,
+            "http://deb.example.invalid/debian/pool/a.deb",
+        )
+        .expect("below");
         assert_eq!(found, (repositories[0].clone(), "pool/a.deb".to_owned()));
-        let security = locate(&repositories, "http://deb.example.invalid/debian-security/dists/x").expect("below");
+        let security = locate(
+            &repositories,
+            "http://deb.example.invalid/debian-security/dists/x",
+        )
+        .expect("below");
         assert_eq!(security.0, repositories[1]);
         for refused in [
             "http://deb.example.invalid/debian",

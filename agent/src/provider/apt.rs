@@ -66,7 +66,12 @@ impl Apt {
     }
 
     async fn read(&self, program: &str, arguments: &[&str]) -> Result<Output, Failure> {
-        self.runner.run(&CommandLine::new(program, arguments.iter().copied()), READ_LIMIT).await
+        self.runner
+            .run(
+                &CommandLine::new(program, arguments.iter().copied()),
+                READ_LIMIT,
+            )
+            .await
     }
 
     /// apt-get with the usual options; an exit code other than 0 is an answer, not an error.
@@ -75,8 +80,13 @@ impl Apt {
         I: IntoIterator,
         I::Item: Into<String>,
     {
-        let all = QUIET.iter().map(|word| (*word).to_owned()).chain(arguments.into_iter().map(Into::into));
-        self.runner.run(&CommandLine::new("apt-get", all), limit).await
+        let all = QUIET
+            .iter()
+            .map(|word| (*word).to_owned())
+            .chain(arguments.into_iter().map(Into::into));
+        self.runner
+            .run(&CommandLine::new("apt-get", all), limit)
+            .await
     }
 
     /// The architecture that packages without one in their name have.
@@ -92,21 +102,31 @@ impl Apt {
 
 /// `name` for native packages and those for all, `name:arch` for others: as apt names them.
 fn apt_name(name: &str, arch: &str, native: &str) -> String {
-    if arch == native || arch == "all" { name.to_owned() } else { format!("{name}:{arch}") }
+    if arch == native || arch == "all" {
+        name.to_owned()
+    } else {
+        format!("{name}:{arch}")
+    }
 }
 
 fn io_failure(what: &str, path: &Path, error: &std::io::Error) -> Failure {
     let cause = match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => FailureCause::DiskFull,
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            FailureCause::DiskFull
+        }
         _ => FailureCause::Unknown(None),
     };
-    Failure::new(cause, [format!("cannot {what} {}: {error}", path.display())])
+    Failure::new(
+        cause,
+        [format!("cannot {what} {}: {error}", path.display())],
+    )
 }
 
 #[async_trait]
 impl Provider for Apt {
     async fn detect(&self) -> bool {
-        self.runner.outside("/usr/bin/apt-get").exists() && self.runner.outside(status::STATUS).exists()
+        self.runner.outside("/usr/bin/apt-get").exists()
+            && self.runner.outside(status::STATUS).exists()
     }
 
     async fn inventory(&self) -> Result<Inventory, Failure> {
@@ -125,7 +145,11 @@ impl Provider for Apt {
         let mut arguments = vec!["--error-on=any".to_owned(), "update".to_owned()];
         arguments.extend(self.proxy_options(proxy).await?);
         let output = self.apt_get(arguments, FETCH_LIMIT).await?;
-        if output.ok() { Ok(()) } else { Err(diagnose::diagnose(&output.text(), output.code)) }
+        if output.ok() {
+            Ok(())
+        } else {
+            Err(diagnose::diagnose(&output.text(), output.code))
+        }
     }
 
     async fn installable(&self) -> Result<Vec<Installable>, Failure> {
@@ -136,7 +160,12 @@ impl Provider for Apt {
         self.make_plan(wanted).await
     }
 
-    async fn stage(&self, plan: &Plan, folder: &Path, proxy: Option<&str>) -> Result<StageOutcome, PlanError> {
+    async fn stage(
+        &self,
+        plan: &Plan,
+        folder: &Path,
+        proxy: Option<&str>,
+    ) -> Result<StageOutcome, PlanError> {
         self.fetch_and_check(plan, folder, proxy).await
     }
 
@@ -148,7 +177,11 @@ impl Provider for Apt {
         self.begin_install(plan, folder).await
     }
 
-    async fn start_rollback(&self, folder: &Path, attempt: usize) -> Result<ProcessRecord, Failure> {
+    async fn start_rollback(
+        &self,
+        folder: &Path,
+        attempt: usize,
+    ) -> Result<ProcessRecord, Failure> {
         self.begin_rollback(folder, attempt).await
     }
 
@@ -160,7 +193,12 @@ impl Provider for Apt {
         self.finish_half_done(folder).await
     }
 
-    async fn verify(&self, plan: &Plan, content: &[ContentItem], folder: &Path) -> Result<Verification, Failure> {
+    async fn verify(
+        &self,
+        plan: &Plan,
+        content: &[ContentItem],
+        folder: &Path,
+    ) -> Result<Verification, Failure> {
         self.compare_with_plan(plan, content, folder).await
     }
 
@@ -170,7 +208,9 @@ impl Provider for Apt {
 
     async fn diagnose(&self, folder: &Path, step: Step, exit_code: i32) -> Failure {
         let log = transaction::supervised(folder, step).log();
-        let text = std::fs::read(&log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        let text = std::fs::read(&log)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default();
         diagnose::diagnose(&text, Some(exit_code))
     }
 }

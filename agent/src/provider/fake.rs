@@ -1,6 +1,8 @@
 //! A package manager in memory, for tests of everything around it. It counts what it changed and can be told to fail.
 
-use super::{Installable, Inventory, PlanError, Provider, StageOutcome, Step, UpdateState, Verification};
+use super::{
+    Installable, Inventory, PlanError, Provider, StageOutcome, Step, UpdateState, Verification,
+};
 use async_trait::async_trait;
 use netpatch_agent_core::decide::Transaction;
 use netpatch_agent_core::journal::{ProcessRecord, Purpose};
@@ -64,7 +66,12 @@ pub fn payload(name: &str, version: &str) -> (Sha256, u64) {
 }
 
 fn process(purpose: Purpose) -> ProcessRecord {
-    ProcessRecord { purpose, pid: 1, start_ticks: 1, boot_id: "boot".into() }
+    ProcessRecord {
+        purpose,
+        pid: 1,
+        start_ticks: 1,
+        boot_id: "boot".into(),
+    }
 }
 
 #[async_trait]
@@ -85,7 +92,10 @@ impl Provider for Fake {
             source: name.clone(),
             source_version: version.clone(),
         });
-        Ok(Inventory { arch: "amd64".into(), components: components.collect() })
+        Ok(Inventory {
+            arch: "amd64".into(),
+            components: components.collect(),
+        })
     }
 
     async fn repositories(&self) -> Result<Vec<String>, Failure> {
@@ -98,7 +108,10 @@ impl Provider for Fake {
 
     async fn installable(&self) -> Result<Vec<Installable>, Failure> {
         let world = self.world();
-        let newer = world.available.iter().filter(|(name, version)| world.installed.get(*name) != Some(version));
+        let newer = world
+            .available
+            .iter()
+            .filter(|(name, version)| world.installed.get(*name) != Some(version));
         Ok(newer
             .map(|(name, version)| Installable {
                 name: name.clone(),
@@ -142,13 +155,24 @@ impl Provider for Fake {
         Ok(Plan::new(items))
     }
 
-    async fn stage(&self, plan: &Plan, _folder: &Path, _proxy: Option<&str>) -> Result<StageOutcome, PlanError> {
+    async fn stage(
+        &self,
+        plan: &Plan,
+        _folder: &Path,
+        _proxy: Option<&str>,
+    ) -> Result<StageOutcome, PlanError> {
         let world = self.world();
         if let Some(failure) = &world.stage_failure {
             return Err(failure.clone().into());
         }
         let names = plan.items.iter().map(|item| item.name.clone());
-        Ok(StageOutcome { without_way_back: if world.without_way_back { names.collect() } else { Vec::new() } })
+        Ok(StageOutcome {
+            without_way_back: if world.without_way_back {
+                names.collect()
+            } else {
+                Vec::new()
+            },
+        })
     }
 
     async fn snapshot(&self, _plan: &Plan, _folder: &Path) -> Result<Sha256, Failure> {
@@ -162,19 +186,34 @@ impl Provider for Fake {
         world.installs += 1;
         let good = world.install_code == 0;
         for item in &plan.items {
-            let version = item.version.clone().filter(|_| good).unwrap_or_else(|| "broken".into());
+            let version = item
+                .version
+                .clone()
+                .filter(|_| good)
+                .unwrap_or_else(|| "broken".into());
             world.installed.insert(item.name.clone(), version);
         }
-        world.install =
-            Some(if world.lose_next { Transaction::Lost } else { Transaction::Ended(world.install_code) });
+        world.install = Some(if world.lose_next {
+            Transaction::Lost
+        } else {
+            Transaction::Ended(world.install_code)
+        });
         world.lose_next = false;
         Ok(process(Purpose::Install))
     }
 
-    async fn start_rollback(&self, _folder: &Path, _attempt: usize) -> Result<ProcessRecord, Failure> {
+    async fn start_rollback(
+        &self,
+        _folder: &Path,
+        _attempt: usize,
+    ) -> Result<ProcessRecord, Failure> {
         let mut world = self.world();
         world.rollbacks += 1;
-        world.rollback = Some(if world.lose_next { Transaction::Lost } else { Transaction::Ended(0) });
+        world.rollback = Some(if world.lose_next {
+            Transaction::Lost
+        } else {
+            Transaction::Ended(0)
+        });
         if !world.lose_next {
             world.installed = world.before.clone();
         }
@@ -196,7 +235,12 @@ impl Provider for Fake {
         Ok(())
     }
 
-    async fn verify(&self, plan: &Plan, _content: &[ContentItem], _folder: &Path) -> Result<Verification, Failure> {
+    async fn verify(
+        &self,
+        plan: &Plan,
+        _content: &[ContentItem],
+        _folder: &Path,
+    ) -> Result<Verification, Failure> {
         let world = self.world();
         let wrong: Vec<String> = plan
             .items
@@ -205,15 +249,26 @@ impl Provider for Fake {
             .map(|item| format!("{} is not {:?}", item.name, item.version))
             .collect();
         let failure = (!wrong.is_empty()).then(|| Failure::new(FailureCause::Unknown(None), wrong));
-        Ok(Verification { failure, in_use: Vec::new(), audit_clean: true })
+        Ok(Verification {
+            failure,
+            in_use: Vec::new(),
+            audit_clean: true,
+        })
     }
 
     async fn compare(&self, _folder: &Path) -> Result<Vec<String>, Failure> {
         let world = self.world();
-        Ok(if world.installed == world.before { Vec::new() } else { vec!["packages differ".into()] })
+        Ok(if world.installed == world.before {
+            Vec::new()
+        } else {
+            vec!["packages differ".into()]
+        })
     }
 
     async fn diagnose(&self, _folder: &Path, _step: Step, exit_code: i32) -> Failure {
-        Failure::new(FailureCause::MaintainerScriptFailed, [format!("exit code {exit_code}")])
+        Failure::new(
+            FailureCause::MaintainerScriptFailed,
+            [format!("exit code {exit_code}")],
+        )
     }
 }

@@ -19,7 +19,10 @@ impl Stanza {
         let source = self.get("source");
         let version = self.get("version").to_owned();
         match source.split_once('(') {
-            Some((name, rest)) => (name.trim().to_owned(), rest.trim_end_matches(')').trim().to_owned()),
+            Some((name, rest)) => (
+                name.trim().to_owned(),
+                rest.trim_end_matches(')').trim().to_owned(),
+            ),
             None if source.is_empty() => (self.get("package").to_owned(), version),
             None => (source.trim().to_owned(), version),
         }
@@ -27,7 +30,9 @@ impl Stanza {
 
     /// Every field, sorted by name.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 

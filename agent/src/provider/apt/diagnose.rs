@@ -6,7 +6,14 @@
 use netpatch_agent_core::{Failure, FailureCause};
 
 const RULES: [(FailureCause, &[&str]); 9] = [
-    (FailureCause::DiskFull, &["No space left on device", "You don't have enough free space", "Disk quota exceeded"]),
+    (
+        FailureCause::DiskFull,
+        &[
+            "No space left on device",
+            "You don't have enough free space",
+            "Disk quota exceeded",
+        ],
+    ),
     (
         FailureCause::PackageManagerLocked,
         &[
@@ -49,7 +56,11 @@ const RULES: [(FailureCause, &[&str]); 9] = [
     ),
     (
         FailureCause::MaintainerScriptFailed,
-        &["maintainer script", "script subprocess returned error", "script subprocess was killed"],
+        &[
+            "maintainer script",
+            "script subprocess returned error",
+            "script subprocess was killed",
+        ],
     ),
     (
         FailureCause::DependencyUnsatisfiable,
@@ -65,7 +76,10 @@ const RULES: [(FailureCause, &[&str]); 9] = [
             "trying to overwrite",
         ],
     ),
-    (FailureCause::HoldOrBlockList, &["Held packages were changed"]),
+    (
+        FailureCause::HoldOrBlockList,
+        &["Held packages were changed"],
+    ),
     (
         FailureCause::NetworkUnreachable,
         &[
@@ -83,23 +97,39 @@ const RULES: [(FailureCause, &[&str]); 9] = [
             "504  ",
         ],
     ),
-    (FailureCause::Incompatible, &["package architecture", "kernel too old", "Exec format error"]),
+    (
+        FailureCause::Incompatible,
+        &[
+            "package architecture",
+            "kernel too old",
+            "Exec format error",
+        ],
+    ),
 ];
 
 /// Lines that never say anything.
-const NOISE: [&str; 4] =
-    ["Reading package lists", "Building dependency tree", "Reading state information", "Selecting previously"];
+const NOISE: [&str; 4] = [
+    "Reading package lists",
+    "Building dependency tree",
+    "Reading state information",
+    "Selecting previously",
+];
 
 /// The cause behind an output and an exit code.
 pub(crate) fn diagnose(output: &str, exit_code: Option<i32>) -> Failure {
     let lines: Vec<&str> = output
         .lines()
         .map(str::trim_end)
-        .filter(|line| !line.trim().is_empty() && !NOISE.iter().any(|noise| line.starts_with(noise)))
+        .filter(|line| {
+            !line.trim().is_empty() && !NOISE.iter().any(|noise| line.starts_with(noise))
+        })
         .collect();
     for (cause, patterns) in RULES {
-        let shown: Vec<&str> =
-            lines.iter().copied().filter(|line| patterns.iter().any(|pattern| line.contains(pattern))).collect();
+        let shown: Vec<&str> = lines
+            .iter()
+            .copied()
+            .filter(|line| patterns.iter().any(|pattern| line.contains(pattern)))
+            .collect();
         if !shown.is_empty() {
             return Failure::new(cause, around(&lines, &shown));
         }
@@ -128,14 +158,38 @@ mod tests {
     #[test]
     fn the_words_of_apt_2_6_have_causes() {
         for (output, expected) in [
-            ("dpkg: error processing archive x (--unpack):\n cannot copy extracted data for './a' to '/a.dpkg-new': failed to write (No space left on device)", FailureCause::DiskFull),
-            ("E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 17 (apt)", FailureCause::PackageManagerLocked),
-            ("E: Failed to fetch http://x/a.deb  Hash Sum mismatch\n   Hashes of expected file:", FailureCause::PayloadCorrupt),
-            ("W: GPG error: http://x InRelease: The following signatures couldn't be verified because the public key is not available: NO_PUBKEY 00", FailureCause::SignatureInvalid),
-            ("Setting up a (2) ...\nboom\ndpkg: error processing package a (--configure):\n installed a package post-installation script subprocess returned error exit status 1", FailureCause::MaintainerScriptFailed),
-            ("The following packages have unmet dependencies:\n a : Depends: b (>= 9) but it is not installable\nE: Unable to correct problems, you have held broken packages.", FailureCause::DependencyUnsatisfiable),
-            ("Err:1 http://x bookworm InRelease\n  Could not connect to 127.0.0.1:9 (127.0.0.1). - connect (111: Connection refused)", FailureCause::NetworkUnreachable),
-            ("dpkg-deb (subprocess): decompressing archive 'a.deb' (size=700) member 'data.tar': lzma error: compressed data is corrupt", FailureCause::PayloadCorrupt),
+            (
+                "dpkg: error processing archive x (--unpack):\n cannot copy extracted data for './a' to '/a.dpkg-new': failed to write (No space left on device)",
+                FailureCause::DiskFull,
+            ),
+            (
+                "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 17 (apt)",
+                FailureCause::PackageManagerLocked,
+            ),
+            (
+                "E: Failed to fetch http://x/a.deb  Hash Sum mismatch\n   Hashes of expected file:",
+                FailureCause::PayloadCorrupt,
+            ),
+            (
+                "W: GPG error: http://x InRelease: The following signatures couldn't be verified because the public key is not available: NO_PUBKEY 00",
+                FailureCause::SignatureInvalid,
+            ),
+            (
+                "Setting up a (2) ...\nboom\ndpkg: error processing package a (--configure):\n installed a package post-installation script subprocess returned error exit status 1",
+                FailureCause::MaintainerScriptFailed,
+            ),
+            (
+                "The following packages have unmet dependencies:\n a : Depends: b (>= 9) but it is not installable\nE: Unable to correct problems, you have held broken packages.",
+                FailureCause::DependencyUnsatisfiable,
+            ),
+            (
+                "Err:1 http://x bookworm InRelease\n  Could not connect to 127.0.0.1:9 (127.0.0.1). - connect (111: Connection refused)",
+                FailureCause::NetworkUnreachable,
+            ),
+            (
+                "dpkg-deb (subprocess): decompressing archive 'a.deb' (size=700) member 'data.tar': lzma error: compressed data is corrupt",
+                FailureCause::PayloadCorrupt,
+            ),
             ("something new", FailureCause::Unknown(Some(100))),
         ] {
             assert_eq!(cause(output), expected, "{output}");
@@ -144,7 +198,13 @@ mod tests {
 
     #[test]
     fn a_script_says_why_before_dpkg_does() {
-        let failure = diagnose("Setting up a (2) ...\nboom\ndpkg: error processing package a (--configure):\n installed a package post-installation script subprocess returned error exit status 1\n", Some(100));
-        assert!(failure.evidence.iter().any(|line| line == "boom"), "{failure:?}");
+        let failure = diagnose(
+            "Setting up a (2) ...\nboom\ndpkg: error processing package a (--configure):\n installed a package post-installation script subprocess returned error exit status 1\n",
+            Some(100),
+        );
+        assert!(
+            failure.evidence.iter().any(|line| line == "boom"),
+            "{failure:?}"
+        );
     }
 }

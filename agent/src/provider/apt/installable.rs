@@ -28,20 +28,34 @@ impl Apt {
         }
         let releases = policy::releases(&self.read("apt-cache", &["policy"]).await?.stdout);
         let all = self.simulate(&["dist-upgrade".to_owned()]).await?;
-        let brings_more = all.actions.iter().any(|action| action.after.is_none() || action.before.is_none());
+        let brings_more = all
+            .actions
+            .iter()
+            .any(|action| action.after.is_none() || action.before.is_none());
         let records = self.records(&candidates, &native).await?;
         let mut updates = Vec::new();
         for candidate in &candidates {
             let package = candidate.package;
-            let key = (package.name.clone(), candidate.version.clone(), package.arch.clone());
-            let Some(record) = records.get(&key) else { continue };
-            let (Ok(sha256), Ok(size_bytes)) =
-                (record.get("sha256").parse::<Sha256>(), record.get("size").parse::<u64>())
-            else {
+            let key = (
+                package.name.clone(),
+                candidate.version.clone(),
+                package.arch.clone(),
+            );
+            let Some(record) = records.get(&key) else {
+                continue;
+            };
+            let (Ok(sha256), Ok(size_bytes)) = (
+                record.get("sha256").parse::<Sha256>(),
+                record.get("size").parse::<u64>(),
+            ) else {
                 continue;
             };
             let (source, source_version) = record.source();
-            let release = candidate.policy.release(&candidate.version, &releases).cloned().unwrap_or_default();
+            let release = candidate
+                .policy
+                .release(&candidate.version, &releases)
+                .cloned()
+                .unwrap_or_default();
             let would_be_installed = all.actions.iter().any(|action| {
                 action.name == package.name
                     && action.arch == package.arch
@@ -81,20 +95,35 @@ impl Apt {
     }
 
     /// Installed packages whose candidate is newer.
-    async fn candidates<'a>(&self, status: &'a Status, native: &str) -> Result<Vec<Candidate<'a>>, Failure> {
+    async fn candidates<'a>(
+        &self,
+        status: &'a Status,
+        native: &str,
+    ) -> Result<Vec<Candidate<'a>>, Failure> {
         let present: Vec<_> = status.present().collect();
         let mut candidates = Vec::new();
         for chunk in present.chunks(CHUNK) {
             let mut arguments = vec!["policy".to_owned()];
-            arguments.extend(chunk.iter().map(|package| apt_name(&package.name, &package.arch, native)));
+            arguments.extend(
+                chunk
+                    .iter()
+                    .map(|package| apt_name(&package.name, &package.arch, native)),
+            );
             let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
             let policies = policy::policies(&self.read("apt-cache", &words).await?.stdout);
             for package in chunk {
-                let Some(policy) = policies.get(&apt_name(&package.name, &package.arch, native)) else { continue };
+                let Some(policy) = policies.get(&apt_name(&package.name, &package.arch, native))
+                else {
+                    continue;
+                };
                 let newer = version::compare(Ecosystem::Deb, &policy.candidate, &package.version);
                 if newer == Ok(Ordering::Greater) {
                     let version = policy.candidate.clone();
-                    candidates.push(Candidate { package, version, policy: policy.clone() });
+                    candidates.push(Candidate {
+                        package,
+                        version,
+                        policy: policy.clone(),
+                    });
                 }
             }
         }
@@ -117,7 +146,11 @@ impl Apt {
             let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
             for stanza in control::parse(&self.read("apt-cache", &words).await?.stdout) {
                 if !stanza.get("sha256").is_empty() {
-                    let key = [stanza.get("package"), stanza.get("version"), stanza.get("architecture")];
+                    let key = [
+                        stanza.get("package"),
+                        stanza.get("version"),
+                        stanza.get("architecture"),
+                    ];
                     let [name, version, arch] = key.map(str::to_owned);
                     records.insert((name, version, arch), stanza);
                 }
@@ -127,7 +160,11 @@ impl Apt {
     }
 
     /// Asks for each source package alone which new packages and removals it brings; only when there are any at all.
-    async fn attribute_companions(&self, updates: &mut [Installable], native: &str) -> Result<(), Failure> {
+    async fn attribute_companions(
+        &self,
+        updates: &mut [Installable],
+        native: &str,
+    ) -> Result<(), Failure> {
         let sources: BTreeSet<String> = updates
             .iter()
             .filter(|update| update.state == UpdateState::Installable)
@@ -136,9 +173,18 @@ impl Apt {
         for source in sources {
             let mut arguments = vec!["install".to_owned()];
             arguments.extend(
-                updates.iter().filter(|update| update.source == source && update.state == UpdateState::Installable).map(
-                    |update| format!("{}={}", apt_name(&update.name, &update.arch, native), update.candidate_version),
-                ),
+                updates
+                    .iter()
+                    .filter(|update| {
+                        update.source == source && update.state == UpdateState::Installable
+                    })
+                    .map(|update| {
+                        format!(
+                            "{}={}",
+                            apt_name(&update.name, &update.arch, native),
+                            update.candidate_version
+                        )
+                    }),
             );
             let simulation = self.simulate(&arguments).await?;
             let mut more: Vec<simulate::Action> = simulation.actions;
@@ -147,18 +193,28 @@ impl Apt {
                 continue;
             }
             let payloads = self.payloads_of(&arguments).await?;
-            let requires: Vec<PlanItem> =
-                more.iter().filter_map(|action| super::plan::item(action, &payloads, native).ok()).collect();
+            let requires: Vec<PlanItem> = more
+                .iter()
+                .filter_map(|action| super::plan::item(action, &payloads, native).ok())
+                .collect();
             for update in updates.iter_mut().filter(|update| update.source == source) {
                 update.requires.clone_from(&requires);
             }
         }
-        debug_assert!(updates.iter().flat_map(|update| &update.requires).all(|item| item.change != Change::Upgrade));
+        debug_assert!(
+            updates
+                .iter()
+                .flat_map(|update| &update.requires)
+                .all(|item| item.change != Change::Upgrade)
+        );
         Ok(())
     }
 
     /// What apt would do.
-    pub(super) async fn simulate(&self, arguments: &[String]) -> Result<simulate::Simulation, Failure> {
+    pub(super) async fn simulate(
+        &self,
+        arguments: &[String],
+    ) -> Result<simulate::Simulation, Failure> {
         let output = self.simulation_output(arguments).await?;
         if !output.ok() {
             return Err(super::diagnose::diagnose(&output.text(), output.code));
@@ -167,26 +223,48 @@ impl Apt {
     }
 
     /// The raw answer of a simulation.
-    pub(super) async fn simulation_output(&self, arguments: &[String]) -> Result<crate::command::Output, Failure> {
+    pub(super) async fn simulation_output(
+        &self,
+        arguments: &[String],
+    ) -> Result<crate::command::Output, Failure> {
         let options = ["-s", "-o", "Debug::NoLocking=1"].map(str::to_owned);
-        self.apt_get(options.into_iter().chain(arguments.iter().cloned()), READ_LIMIT).await
+        self.apt_get(
+            options.into_iter().chain(arguments.iter().cloned()),
+            READ_LIMIT,
+        )
+        .await
     }
 
     /// Hash and size of everything that a call would fetch, from the verified indices.
-    pub(super) async fn payloads_of(&self, arguments: &[String]) -> Result<Vec<simulate::Payload>, Failure> {
+    pub(super) async fn payloads_of(
+        &self,
+        arguments: &[String],
+    ) -> Result<Vec<simulate::Payload>, Failure> {
         // With the real cache folder apt leaves out what lies there already.
         let empty = self.work.join("no-archives");
-        std::fs::create_dir_all(empty.join("partial")).map_err(|error| super::io_failure("create", &empty, &error))?;
+        std::fs::create_dir_all(empty.join("partial"))
+            .map_err(|error| super::io_failure("create", &empty, &error))?;
         let options = [
             "--print-uris".to_owned(),
+            // For the sake of old scripts apt prints MD5 otherwise.
+            "-o".to_owned(),
+            "Acquire::ForceHash=SHA256".to_owned(),
             "-o".to_owned(),
             format!("Dir::Cache::archives={}", self.inside(&empty)),
         ];
-        let output = self.apt_get(options.into_iter().chain(arguments.iter().cloned()), READ_LIMIT).await?;
+        let output = self
+            .apt_get(
+                options.into_iter().chain(arguments.iter().cloned()),
+                READ_LIMIT,
+            )
+            .await?;
         if output.ok() {
             Ok(simulate::payloads(&output.stdout))
         } else {
-            Err(Failure::new(FailureCause::DependencyUnsatisfiable, output.stderr.lines()))
+            Err(Failure::new(
+                FailureCause::DependencyUnsatisfiable,
+                output.stderr.lines(),
+            ))
         }
     }
 }

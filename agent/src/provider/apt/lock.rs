@@ -6,7 +6,9 @@ use std::path::Path;
 
 /// The process that holds dpkg's frontend lock or its database lock under a root, if any.
 pub(crate) fn holder(root: &Path) -> Option<i32> {
-    ["var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock"].iter().find_map(|path| holder_of(&root.join(path)))
+    ["var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock"]
+        .iter()
+        .find_map(|path| holder_of(&root.join(path)))
 }
 
 fn holder_of(path: &Path) -> Option<i32> {

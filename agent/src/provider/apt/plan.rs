@@ -12,11 +12,14 @@ impl Apt {
             return Ok(Plan::default());
         }
         let status = self.status()?;
-        if let Some(held) = wanted
-            .iter()
-            .find(|item| status.get(&item.name, &item.arch).is_some_and(super::status::Package::is_held))
-        {
-            return Err(Refused::new(Refusal::Hold, format!("{} is held on this host", held.name)).into());
+        if let Some(held) = wanted.iter().find(|item| {
+            status
+                .get(&item.name, &item.arch)
+                .is_some_and(super::status::Package::is_held)
+        }) {
+            return Err(
+                Refused::new(Refusal::Hold, format!("{} is held on this host", held.name)).into(),
+            );
         }
         let native = self.native_arch().await?;
         let arguments = install_arguments(wanted, &native);
@@ -26,12 +29,22 @@ impl Apt {
         }
         let simulation = super::simulate::parse(&output.stdout);
         let payloads = self.payloads_of(&arguments).await?;
-        let items: Result<Vec<PlanItem>, Failure> =
-            simulation.actions.iter().map(|action| item(action, &payloads, &native)).collect();
+        let items: Result<Vec<PlanItem>, Failure> = simulation
+            .actions
+            .iter()
+            .map(|action| item(action, &payloads, &native))
+            .collect();
         let plan = Plan::new(items?);
         for item in &plan.items {
-            if status.get(&item.name, &item.arch).is_some_and(super::status::Package::is_held) {
-                return Err(Refused::new(Refusal::Hold, format!("{} is held on this host", item.name)).into());
+            if status
+                .get(&item.name, &item.arch)
+                .is_some_and(super::status::Package::is_held)
+            {
+                return Err(Refused::new(
+                    Refusal::Hold,
+                    format!("{} is held on this host", item.name),
+                )
+                .into());
             }
         }
         Ok(plan)
@@ -41,13 +54,27 @@ impl Apt {
 /// `install name=version …`
 pub(super) fn install_arguments(wanted: &[Wanted], native: &str) -> Vec<String> {
     std::iter::once("install".to_owned())
-        .chain(wanted.iter().map(|item| format!("{}={}", apt_name(&item.name, &item.arch, native), item.version)))
+        .chain(wanted.iter().map(|item| {
+            format!(
+                "{}={}",
+                apt_name(&item.name, &item.arch, native),
+                item.version
+            )
+        }))
         .collect()
 }
 
 /// A plan's item from an action and its payload.
-pub(super) fn item(action: &Action, payloads: &[Payload], native: &str) -> Result<PlanItem, Failure> {
-    let arch = if action.arch.is_empty() { native.to_owned() } else { action.arch.clone() };
+pub(super) fn item(
+    action: &Action,
+    payloads: &[Payload],
+    native: &str,
+) -> Result<PlanItem, Failure> {
+    let arch = if action.arch.is_empty() {
+        native.to_owned()
+    } else {
+        action.arch.clone()
+    };
     let Some(version) = &action.after else {
         return Ok(PlanItem {
             name: action.name.clone(),
@@ -62,15 +89,24 @@ pub(super) fn item(action: &Action, payloads: &[Payload], native: &str) -> Resul
     };
     let payload = payloads
         .iter()
-        .find(|payload| payload.name == action.name && &payload.version == version && payload.arch == arch)
+        .find(|payload| {
+            payload.name == action.name && &payload.version == version && payload.arch == arch
+        })
         .ok_or_else(|| {
-            let line = format!("no index names hash and size of {}:{arch} {version}", action.name);
+            let line = format!(
+                "no index names hash and size of {}:{arch} {version}",
+                action.name
+            );
             Failure::new(FailureCause::SignatureInvalid, [line])
         })?;
     Ok(PlanItem {
         name: action.name.clone(),
         arch,
-        change: if action.before.is_some() { Change::Upgrade } else { Change::Install },
+        change: if action.before.is_some() {
+            Change::Upgrade
+        } else {
+            Change::Install
+        },
         before: action.before.clone(),
         version: Some(version.clone()),
         sha256: Some(payload.sha256),
@@ -80,7 +116,11 @@ pub(super) fn item(action: &Action, payloads: &[Payload], native: &str) -> Resul
 }
 
 fn refused_or_failed(text: &str, code: Option<i32>) -> PlanError {
-    let line = |pattern: &str| text.lines().find(|line| line.contains(pattern)).map(str::to_owned);
+    let line = |pattern: &str| {
+        text.lines()
+            .find(|line| line.contains(pattern))
+            .map(str::to_owned)
+    };
     if let Some(line) = line("was not found") {
         return Refused::new(Refusal::Superseded, line).into();
     }

@@ -74,17 +74,31 @@ pub(crate) fn policies(text: &str) -> BTreeMap<String, Policy> {
             policies.insert(package.clone(), Policy::default());
             continue;
         }
-        let Some(policy) = policies.get_mut(&package) else { continue };
+        let Some(policy) = policies.get_mut(&package) else {
+            continue;
+        };
         if let Some(candidate) = line.strip_prefix("  Candidate: ") {
             policy.candidate = candidate.trim().to_owned();
         } else if let Some(rest) = line.strip_prefix(" *** ").or_else(|| {
-            line.strip_prefix("     ").filter(|rest| !rest.starts_with(' '))
+            line.strip_prefix("     ")
+                .filter(|rest| !rest.starts_with(' '))
         }) {
-            version = rest.split_whitespace().next().unwrap_or_default().to_owned();
+            version = rest
+                .split_whitespace()
+                .next()
+                .unwrap_or_default()
+                .to_owned();
         } else if line.starts_with("        ") && !version.is_empty() {
-            let index = line.trim().split_once(' ').map_or("", |(_, index)| index.trim());
+            let index = line
+                .trim()
+                .split_once(' ')
+                .map_or("", |(_, index)| index.trim());
             if !index.is_empty() && index != super::status::STATUS {
-                policy.offered.entry(version.clone()).or_default().push(index.to_owned());
+                policy
+                    .offered
+                    .entry(version.clone())
+                    .or_default()
+                    .push(index.to_owned());
             }
         }
     }
@@ -94,9 +108,15 @@ pub(crate) fn policies(text: &str) -> BTreeMap<String, Policy> {
 impl Policy {
     /// The release that a version comes from; the security archive is preferred where several offer it.
     pub(crate) fn release<'a>(&self, version: &str, releases: &'a Releases) -> Option<&'a Release> {
-        let mut offering: Vec<&Release> =
-            self.offered.get(version)?.iter().filter_map(|index| releases.get(index)).collect();
-        offering.sort_by_key(|release| !release.suite.contains("security") && !release.label.contains("Security"));
+        let mut offering: Vec<&Release> = self
+            .offered
+            .get(version)?
+            .iter()
+            .filter_map(|index| releases.get(index))
+            .collect();
+        offering.sort_by_key(|release| {
+            !release.suite.contains("security") && !release.label.contains("Security")
+        });
         offering.first().copied()
     }
 }
@@ -117,7 +137,14 @@ mod tests {
         assert_eq!(libc.candidate, "2.36-10");
         assert!(!libc.offered.contains_key("2.36-9"));
         let release = libc.release("2.36-10", &releases).expect("known");
-        assert_eq!((release.origin.as_str(), release.suite.as_str(), release.label.as_str()), ("Debian", "bookworm-security", "Debian-Security"));
+        assert_eq!(
+            (
+                release.origin.as_str(),
+                release.suite.as_str(),
+                release.label.as_str()
+            ),
+            ("Debian", "bookworm-security", "Debian-Security")
+        );
         assert_eq!(policies["foo:i386"].offered["1"].len(), 1);
     }
 }

@@ -31,14 +31,19 @@ pub(crate) fn parse(text: &str) -> Simulation {
     for line in text.lines() {
         if line.starts_with("  ") {
             if in_phased {
-                simulation.phased.extend(line.split_whitespace().map(str::to_owned));
+                simulation
+                    .phased
+                    .extend(line.split_whitespace().map(str::to_owned));
             }
             continue;
         }
         in_phased = line.contains("deferred due to phasing");
         if let Some(rest) = line.strip_prefix("Inst ") {
             simulation.actions.extend(install(rest));
-        } else if let Some(rest) = line.strip_prefix("Remv ").or_else(|| line.strip_prefix("Purg ")) {
+        } else if let Some(rest) = line
+            .strip_prefix("Remv ")
+            .or_else(|| line.strip_prefix("Purg "))
+        {
             simulation.actions.extend(removal(rest));
         }
     }
@@ -50,19 +55,38 @@ fn install(rest: &str) -> Option<Action> {
     let (head, tail) = rest.split_once('(')?;
     let (inner, _) = tail.split_once(')')?;
     let name = head.split_whitespace().next()?;
-    let before = head.split_once('[').and_then(|(_, old)| old.split_once(']')).map(|(old, _)| old.to_owned());
+    let before = head
+        .split_once('[')
+        .and_then(|(_, old)| old.split_once(']'))
+        .map(|(old, _)| old.to_owned());
     let after = inner.split_whitespace().next()?.to_owned();
     let arch = inner.rsplit_once('[')?.1.trim_end_matches(']').to_owned();
-    let name = name.split_once(':').map_or(name, |(name, _)| name).to_owned();
-    Some(Action { name, arch, before, after: Some(after) })
+    let name = name
+        .split_once(':')
+        .map_or(name, |(name, _)| name)
+        .to_owned();
+    Some(Action {
+        name,
+        arch,
+        before,
+        after: Some(after),
+    })
 }
 
 /// `name[:arch] [old]`
 fn removal(rest: &str) -> Option<Action> {
     let word = rest.split_whitespace().next()?;
     let (name, arch) = word.split_once(':').unwrap_or((word, ""));
-    let before = rest.split_once('[').and_then(|(_, old)| old.split_once(']')).map(|(old, _)| old.to_owned());
-    Some(Action { name: name.to_owned(), arch: arch.to_owned(), before, after: None })
+    let before = rest
+        .split_once('[')
+        .and_then(|(_, old)| old.split_once(']'))
+        .map(|(old, _)| old.to_owned());
+    Some(Action {
+        name: name.to_owned(),
+        arch: arch.to_owned(),
+        before,
+        after: None,
+    })
 }
 
 /// One payload that apt would fetch.
@@ -118,17 +142,36 @@ mod tests {
         assert_eq!(simulation.actions.len(), 3);
         assert_eq!(simulation.actions[0].after, None);
         let libc = &simulation.actions[1];
-        assert_eq!((libc.before.as_deref(), libc.after.as_deref(), libc.arch.as_str()), (Some("2.36-9"), Some("2.36-9+deb12u1"), "amd64"));
+        assert_eq!(
+            (
+                libc.before.as_deref(),
+                libc.after.as_deref(),
+                libc.arch.as_str()
+            ),
+            (Some("2.36-9"), Some("2.36-9+deb12u1"), "amd64")
+        );
         let new = &simulation.actions[2];
-        assert_eq!((new.name.as_str(), new.before.as_deref(), new.after.as_deref()), ("new", None, Some("1:1.0-1")));
+        assert_eq!(
+            (
+                new.name.as_str(),
+                new.before.as_deref(),
+                new.after.as_deref()
+            ),
+            ("new", None, Some("1:1.0-1"))
+        );
     }
 
     #[test]
     fn payloads_have_decoded_epochs() {
         let hex = "ab".repeat(32);
-        let line = format!("'http://x.invalid/pool/a.deb' a_1%3a2.0-1_all.deb 17 SHA256:{hex}\nnoise\n'http://x' a_1_all.deb 17 MD5Sum:00\n");
+        let line = format!(
+            "'http://x.invalid/pool/a.deb' a_1%3a2.0-1_all.deb 17 SHA256:{hex}\nnoise\n'http://x' a_1_all.deb 17 MD5Sum:00\n"
+        );
         let payloads = payloads(&line);
         assert_eq!(payloads.len(), 1);
-        assert_eq!((payloads[0].version.as_str(), payloads[0].size_bytes), ("1:2.0-1", 17));
+        assert_eq!(
+            (payloads[0].version.as_str(), payloads[0].size_bytes),
+            ("1:2.0-1", 17)
+        );
     }
 }

@@ -38,7 +38,13 @@ impl Apt {
         Ok(StageOutcome { without_way_back })
     }
 
-    async fn fetch_new(&self, plan: &Plan, staged: &Path, native: &str, proxy: &[String]) -> Result<(), PlanError> {
+    async fn fetch_new(
+        &self,
+        plan: &Plan,
+        staged: &Path,
+        native: &str,
+        proxy: &[String],
+    ) -> Result<(), PlanError> {
         let missing: Vec<&PlanItem> = plan
             .items
             .iter()
@@ -47,19 +53,30 @@ impl Apt {
         let needed: u64 = missing.iter().map(|item| item.size_bytes).sum();
         let free = crate::facts::disk_free_bytes(staged);
         if !missing.is_empty() && free < needed + RESERVE_BYTES {
-            let line = format!("{} has {free} bytes free, {needed} and a reserve are needed", staged.display());
+            let line = format!(
+                "{} has {free} bytes free, {needed} and a reserve are needed",
+                staged.display()
+            );
             return Err(Failure::new(FailureCause::DiskFull, [line]).into());
         }
         for item in &missing {
             let _ = fs::remove_file(staged.join(&item.file_name));
         }
         let wanted = missing.iter().filter_map(|item| {
-            Some(format!("{}={}", apt_name(&item.name, &item.arch, native), item.version.as_deref()?))
+            Some(format!(
+                "{}={}",
+                apt_name(&item.name, &item.arch, native),
+                item.version.as_deref()?
+            ))
         });
         let wanted: Vec<String> = wanted.collect();
         if !wanted.is_empty() {
             let output = self.download(&wanted, staged, proxy).await?;
-            if let Some(line) = output.stderr.lines().find(|line| line.contains("was not found")) {
+            if let Some(line) = output
+                .stderr
+                .lines()
+                .find(|line| line.contains("was not found"))
+            {
                 return Err(Refused::new(Refusal::Superseded, line).into());
             }
             if !output.ok() {
@@ -80,12 +97,18 @@ impl Apt {
         native: &str,
         proxy: &[String],
     ) -> Result<Vec<String>, Failure> {
-        let replaced: Vec<(&PlanItem, &str)> =
-            plan.items.iter().filter_map(|item| Some((item, item.before.as_deref()?))).collect();
+        let replaced: Vec<(&PlanItem, &str)> = plan
+            .items
+            .iter()
+            .filter_map(|item| Some((item, item.before.as_deref()?)))
+            .collect();
         let mut open: Vec<(&PlanItem, &str)> = Vec::new();
         for (item, before) in replaced {
             let file_name = deb_name(&item.name, before, &item.arch);
-            let cached = self.runner.outside("/var/cache/apt/archives").join(&file_name);
+            let cached = self
+                .runner
+                .outside("/var/cache/apt/archives")
+                .join(&file_name);
             let here = kept.join(&file_name);
             if !here.exists() && cached.exists() {
                 fs::copy(&cached, &here).map_err(|error| io_failure("copy", &cached, &error))?;
@@ -98,7 +121,10 @@ impl Apt {
         open.retain(|(item, before)| !kept.join(deb_name(&item.name, before, &item.arch)).exists());
         self.repack_installed(&open, kept, native).await?;
         open.retain(|(item, before)| !kept.join(deb_name(&item.name, before, &item.arch)).exists());
-        Ok(open.iter().map(|(item, before)| format!("{}:{} {before}", item.name, item.arch)).collect())
+        Ok(open
+            .iter()
+            .map(|(item, before)| format!("{}:{} {before}", item.name, item.arch))
+            .collect())
     }
 
     /// From the indices, where they still offer the version.
@@ -112,7 +138,10 @@ impl Apt {
         if open.is_empty() {
             return Ok(());
         }
-        let names: Vec<String> = open.iter().map(|(item, _)| apt_name(&item.name, &item.arch, native)).collect();
+        let names: Vec<String> = open
+            .iter()
+            .map(|(item, _)| apt_name(&item.name, &item.arch, native))
+            .collect();
         let mut words = vec!["policy"];
         words.extend(names.iter().map(String::as_str));
         let policies = policy::policies(&self.read("apt-cache", &words).await?.stdout);
@@ -120,7 +149,9 @@ impl Apt {
             .iter()
             .zip(&names)
             .filter(|((_, before), name)| {
-                policies.get(*name).is_some_and(|policy| policy.offered.contains_key(*before))
+                policies
+                    .get(*name)
+                    .is_some_and(|policy| policy.offered.contains_key(*before))
             })
             .map(|((_, before), name)| format!("{name}={before}"))
             .collect();
@@ -135,13 +166,19 @@ impl Apt {
     }
 
     /// From the installed files themselves, where dpkg-repack is at hand.
-    async fn repack_installed(&self, open: &[(&PlanItem, &str)], kept: &Path, native: &str) -> Result<(), Failure> {
+    async fn repack_installed(
+        &self,
+        open: &[(&PlanItem, &str)],
+        kept: &Path,
+        native: &str,
+    ) -> Result<(), Failure> {
         if open.is_empty() || !self.runner.outside("/usr/bin/dpkg-repack").exists() {
             return Ok(());
         }
         for (item, before) in open {
             let name = apt_name(&item.name, &item.arch, native);
-            let repack = CommandLine::new("dpkg-repack", [name]).in_folder(&self.runner.inside(kept));
+            let repack =
+                CommandLine::new("dpkg-repack", [name]).in_folder(&self.runner.inside(kept));
             let output = self.runner.run(&repack, FETCH_LIMIT).await?;
             let plain = kept.join(format!("{}_{before}_{}.deb", item.name, item.arch));
             let here = kept.join(deb_name(&item.name, before, &item.arch));
@@ -149,7 +186,8 @@ impl Apt {
             let shorter = kept.join(format!("{}_{without_epoch}_{}.deb", item.name, item.arch));
             for made in [plain, shorter] {
                 if made != here && made.exists() {
-                    fs::rename(&made, &here).map_err(|error| io_failure("rename", &made, &error))?;
+                    fs::rename(&made, &here)
+                        .map_err(|error| io_failure("rename", &made, &error))?;
                 }
             }
             if !output.ok() || !here.exists() {
@@ -166,7 +204,8 @@ impl Apt {
         place: &Path,
         proxy: &[String],
     ) -> Result<crate::command::Output, Failure> {
-        let mut arguments: Vec<String> = super::QUIET.iter().map(|word| (*word).to_owned()).collect();
+        let mut arguments: Vec<String> =
+            super::QUIET.iter().map(|word| (*word).to_owned()).collect();
         arguments.extend(["-o".to_owned(), "APT::Sandbox::User=root".to_owned()]);
         arguments.extend(proxy.iter().cloned());
         arguments.push("download".to_owned());
@@ -176,11 +215,18 @@ impl Apt {
     }
 
     /// The transaction as it will run, without running it.
-    async fn simulate_from_files(&self, plan: &Plan, folder: &Path, native: &str) -> Result<(), PlanError> {
+    async fn simulate_from_files(
+        &self,
+        plan: &Plan,
+        folder: &Path,
+        native: &str,
+    ) -> Result<(), PlanError> {
         if plan.items.is_empty() {
             return Ok(());
         }
-        let output = self.simulation_output(&self.file_arguments(plan, folder, native)).await?;
+        let output = self
+            .simulation_output(&self.file_arguments(plan, folder, native))
+            .await?;
         if !output.ok() {
             return Err(diagnose::diagnose(&output.text(), output.code).into());
         }
@@ -192,14 +238,23 @@ impl Apt {
                     && item.version == action.after
             });
             if !listed {
-                let detail = format!("the simulation from files also changes {}:{}", action.name, action.arch);
+                let detail = format!(
+                    "the simulation from files also changes {}:{}",
+                    action.name, action.arch
+                );
                 return Err(Refused::new(Refusal::PlanDiffers, detail).into());
             }
         }
         if let Some(item) = plan.items.iter().find(|item| {
-            !simulation.actions.iter().any(|action| item.name == action.name && item.version == action.after)
+            !simulation
+                .actions
+                .iter()
+                .any(|action| item.name == action.name && item.version == action.after)
         }) {
-            let detail = format!("the simulation from files leaves {}:{} alone", item.name, item.arch);
+            let detail = format!(
+                "the simulation from files leaves {}:{} alone",
+                item.name, item.arch
+            );
             return Err(Refused::new(Refusal::PlanDiffers, detail).into());
         }
         Ok(())
@@ -222,9 +277,18 @@ impl Apt {
     }
 }
 
-/// With its sources visible apt prefers their copy of a file and waits for the network.
+/// With its sources visible apt prefers their copy of a file and waits for the network. Its cache is left alone: it is
+/// judged by the status file's size and second, which a quick sequence of transactions may leave equal.
 pub(super) fn without_sources() -> Vec<String> {
-    ["-o", "Dir::Etc::SourceList=/dev/null", "-o", "Dir::Etc::SourceParts=/dev/null"].map(str::to_owned).to_vec()
+    [
+        "Dir::Etc::SourceList=/dev/null",
+        "Dir::Etc::SourceParts=/dev/null",
+        "Dir::Cache::pkgcache=",
+        "Dir::Cache::srcpkgcache=",
+    ]
+    .iter()
+    .flat_map(|option| ["-o".to_owned(), (*option).to_owned()])
+    .collect()
 }
 
 /// The name that apt gives a package's file.
@@ -238,8 +302,17 @@ fn check_file(item: &PlanItem, staged: &Path) -> Result<(), Failure> {
     if Some(found) == item.sha256 {
         return Ok(());
     }
-    let expected = item.sha256.map(|sha256| sha256.to_string()).unwrap_or_default();
-    Err(Failure::new(FailureCause::PayloadCorrupt, [format!("{} hashes to {found}, not {expected}", item.file_name)]))
+    let expected = item
+        .sha256
+        .map(|sha256| sha256.to_string())
+        .unwrap_or_default();
+    Err(Failure::new(
+        FailureCause::PayloadCorrupt,
+        [format!(
+            "{} hashes to {found}, not {expected}",
+            item.file_name
+        )],
+    ))
 }
 
 /// SHA-256 of a file, read in pieces.
@@ -265,7 +338,9 @@ fn sync_folder(folder: &Path) -> Result<(), Failure> {
     }
     paths.push(folder.to_owned());
     for path in paths {
-        File::open(&path).and_then(|file| file.sync_all()).map_err(failed)?;
+        File::open(&path)
+            .and_then(|file| file.sync_all())
+            .map_err(failed)?;
     }
     Ok(())
 }

@@ -38,7 +38,10 @@ impl Package {
 
     /// Whether it is configured: `installed`, or waiting only for triggers.
     pub(crate) fn is_configured(&self) -> bool {
-        matches!(self.state.as_str(), "installed" | "triggers-pending" | "triggers-awaited")
+        matches!(
+            self.state.as_str(),
+            "installed" | "triggers-pending" | "triggers-awaited"
+        )
     }
 
     /// Whether a person holds it.
@@ -55,7 +58,10 @@ impl Status {
     /// Reads a status file.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let bytes = std::fs::read(path).map_err(|error| {
-            Failure::new(FailureCause::Unknown(None), [format!("cannot read {}: {error}", path.display())])
+            Failure::new(
+                FailureCause::Unknown(None),
+                [format!("cannot read {}: {error}", path.display())],
+            )
         })?;
         Ok(Self::parse(&String::from_utf8_lossy(&bytes)))
     }
@@ -88,7 +94,9 @@ impl Status {
 
     /// The installed version of a package.
     pub(crate) fn version(&self, name: &str, arch: &str) -> Option<&str> {
-        self.get(name, arch).filter(|package| package.is_present()).map(|package| package.version.as_str())
+        self.get(name, arch)
+            .filter(|package| package.is_present())
+            .map(|package| package.version.as_str())
     }
 
     /// A package by name and arch.
@@ -133,8 +141,13 @@ impl Status {
                     };
                     lines.push(what);
                 }
-                (Some(left), None) => lines.push(format!("{place}: {} before, gone now", left.version)),
-                (None, Some(right)) => lines.push(format!("{place}: absent before, {} {} now", right.version, right.state)),
+                (Some(left), None) => {
+                    lines.push(format!("{place}: {} before, gone now", left.version))
+                }
+                (None, Some(right)) => lines.push(format!(
+                    "{place}: absent before, {} {} now",
+                    right.version, right.state
+                )),
                 _ => {}
             }
         }
@@ -144,8 +157,16 @@ impl Status {
 }
 
 fn changed_fields(left: &Stanza, right: &Stanza) -> Vec<String> {
-    let names: BTreeSet<&str> = left.fields().chain(right.fields()).map(|(name, _)| name).collect();
-    names.into_iter().filter(|name| left.get(name) != right.get(name)).map(str::to_owned).collect()
+    let names: BTreeSet<&str> = left
+        .fields()
+        .chain(right.fields())
+        .map(|(name, _)| name)
+        .collect();
+    names
+        .into_iter()
+        .filter(|name| left.get(name) != right.get(name))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[cfg(test)]
@@ -169,8 +190,18 @@ mod tests {
     fn differences_name_package_and_reason() {
         let before = Status::parse(TEXT);
         assert!(before.differences(&before).is_empty());
-        let after = Status::parse(&TEXT.replace("Version: 1\n", "Version: 2\n").replace("hold ok", "install ok"));
+        let after = Status::parse(
+            &TEXT
+                .replace("Version: 1\n", "Version: 2\n")
+                .replace("hold ok", "install ok"),
+        );
         let lines = before.differences(&after);
-        assert_eq!(lines, ["gone:all: 1 config-files before, 2 config-files now", "libc6:amd64: status differ"]);
+        assert_eq!(
+            lines,
+            [
+                "gone:all: 1 config-files before, 2 config-files now",
+                "libc6:amd64: status differ"
+            ]
+        );
     }
 }

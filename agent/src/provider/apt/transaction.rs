@@ -19,8 +19,12 @@ use std::path::Path;
 use std::time::Duration;
 
 /// dpkg keeps a changed conffile and asks nobody.
-const KEEP_CONFFILES: [&str; 4] =
-    ["-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"];
+const KEEP_CONFFILES: [&str; 4] = [
+    "-o",
+    "Dpkg::Options::=--force-confdef",
+    "-o",
+    "Dpkg::Options::=--force-confold",
+];
 /// apt waits this long for another program's lock, seconds.
 const LOCK_TIMEOUT: &str = "DPkg::Lock::Timeout=60";
 /// How often a working package manager is looked at.
@@ -47,17 +51,24 @@ pub(super) fn supervised(folder: &Path, step: Step) -> Supervised {
 
 impl Apt {
     pub(super) async fn write_snapshot(&self, folder: &Path) -> Result<Sha256, Failure> {
-        let failed = |failure: Failure| Failure { cause: FailureCause::SnapshotFailed, ..failure };
+        let failed = |failure: Failure| Failure {
+            cause: FailureCause::SnapshotFailed,
+            ..failure
+        };
         if let Some(pid) = lock::holder(self.runner.root()) {
             let line = format!("dpkg's lock is held by process {pid}");
             return Err(Failure::new(FailureCause::PackageManagerLocked, [line]));
         }
         let audit = self.read("dpkg", &["--audit"]).await.map_err(failed)?;
         if !audit.text().trim().is_empty() {
-            return Err(Failure::new(FailureCause::SnapshotFailed, audit.text().lines()));
+            return Err(Failure::new(
+                FailureCause::SnapshotFailed,
+                audit.text().lines(),
+            ));
         }
         let status = self.runner.outside(super::status::STATUS);
-        let bytes = fs::read(&status).map_err(|error| failed(io_failure("read", &status, &error)))?;
+        let bytes =
+            fs::read(&status).map_err(|error| failed(io_failure("read", &status, &error)))?;
         let before = Before {
             automatic: self.automatic().await.map_err(failed)?,
             services: self.running_services().await,
@@ -67,7 +78,8 @@ impl Apt {
             .map_err(|error| Failure::new(FailureCause::SnapshotFailed, [error.to_string()]))?;
         for (name, bytes) in [("before.status", &bytes), ("before.json", &json)] {
             let path = folder.join(name);
-            crate::state::write_durably(&path, bytes).map_err(|error| failed(io_failure("write", &path, &error)))?;
+            crate::state::write_durably(&path, bytes)
+                .map_err(|error| failed(io_failure("write", &path, &error)))?;
         }
         Ok(Sha256::of(&[bytes, json].concat()))
     }
@@ -80,7 +92,11 @@ impl Apt {
         Ok((Status::read(&folder.join("before.status"))?, before))
     }
 
-    pub(super) async fn begin_install(&self, plan: &Plan, folder: &Path) -> Result<ProcessRecord, Failure> {
+    pub(super) async fn begin_install(
+        &self,
+        plan: &Plan,
+        folder: &Path,
+    ) -> Result<ProcessRecord, Failure> {
         let native = self.native_arch().await?;
         let (status, before) = self.before(folder)?;
         let mut script = Script::default();
@@ -91,29 +107,40 @@ impl Apt {
             // A package that is installed from a file counts as wanted by a person from then on.
             let automatic = plan.items.iter().filter(|item| match item.change {
                 Change::Install => status.version(&item.name, &item.arch).is_none(),
-                Change::Upgrade => before.automatic.contains(&apt_name(&item.name, &item.arch, &native)),
+                Change::Upgrade => before
+                    .automatic
+                    .contains(&apt_name(&item.name, &item.arch, &native)),
                 Change::Remove => false,
             });
-            let names: Vec<String> = automatic.map(|item| apt_name(&item.name, &item.arch, &native)).collect();
+            let names: Vec<String> = automatic
+                .map(|item| apt_name(&item.name, &item.arch, &native))
+                .collect();
             mark_automatic(&mut script, &names);
         }
         self.supervise(folder, Step::Install, &script, Purpose::Install)
     }
 
-    pub(super) async fn begin_rollback(&self, folder: &Path, attempt: usize) -> Result<ProcessRecord, Failure> {
+    pub(super) async fn begin_rollback(
+        &self,
+        folder: &Path,
+        attempt: usize,
+    ) -> Result<ProcessRecord, Failure> {
         let native = self.native_arch().await?;
         let (before, kept) = self.before(folder)?;
         let now = self.status()?;
         let mut targets = Vec::new();
         let mut automatic = Vec::new();
         for package in before.present() {
-            let same = now.get(&package.name, &package.arch).is_some_and(|other| {
-                other.version == package.version && other.is_configured()
-            });
+            let same = now
+                .get(&package.name, &package.arch)
+                .is_some_and(|other| other.version == package.version && other.is_configured());
             if same {
                 continue;
             }
-            let file = folder.join("kept").join(deb_name(&package.name, &package.version, &package.arch));
+            let file =
+                folder
+                    .join("kept")
+                    .join(deb_name(&package.name, &package.version, &package.arch));
             if !file.exists() {
                 let line = format!("the kept {} is gone", file.display());
                 return Err(Failure::new(FailureCause::SnapshotFailed, [line]));
@@ -126,7 +153,10 @@ impl Apt {
         }
         for package in now.present() {
             if before.version(&package.name, &package.arch).is_none() {
-                targets.push(format!("{}-", apt_name(&package.name, &package.arch, &native)));
+                targets.push(format!(
+                    "{}-",
+                    apt_name(&package.name, &package.arch, &native)
+                ));
             }
         }
         let mut script = Script::default();
@@ -134,7 +164,15 @@ impl Apt {
         if !targets.is_empty() {
             let mut arguments = changing_options();
             arguments.extend(without_sources());
-            arguments.extend(["--allow-downgrades", "--allow-change-held-packages", "--purge", "install"].map(str::to_owned));
+            arguments.extend(
+                [
+                    "--allow-downgrades",
+                    "--allow-change-held-packages",
+                    "--purge",
+                    "install",
+                ]
+                .map(str::to_owned),
+            );
             arguments.extend(targets);
             script.main(&CommandLine::new("apt-get", arguments));
         }
@@ -154,7 +192,11 @@ impl Apt {
             .map_err(|error| io_failure("start the package manager in", folder, &error))
     }
 
-    pub(super) fn transaction_state(&self, folder: &Path, step: Step) -> Result<Transaction, Failure> {
+    pub(super) fn transaction_state(
+        &self,
+        folder: &Path,
+        step: Step,
+    ) -> Result<Transaction, Failure> {
         supervised(folder, step)
             .state(|| lock::holder(self.runner.root()).is_some())
             .map_err(|error| io_failure("look at", folder, &error))
@@ -168,10 +210,18 @@ impl Apt {
                 .state(|| lock::holder(self.runner.root()).is_some())
                 .map_err(|error| io_failure("look at", folder, &error))
         };
-        while state(&mending)? == Transaction::Running || lock::holder(self.runner.root()).is_some() {
+        while state(&mending)? == Transaction::Running || lock::holder(self.runner.root()).is_some()
+        {
             tokio::time::sleep(POLL).await;
         }
-        if self.read("dpkg", &["--audit"]).await?.text().trim().is_empty() && !self.is_interrupted() {
+        if self
+            .read("dpkg", &["--audit"])
+            .await?
+            .text()
+            .trim()
+            .is_empty()
+            && !self.is_interrupted()
+        {
             return Ok(());
         }
         let mut script = Script::default();
@@ -179,7 +229,10 @@ impl Apt {
         mending
             .start(&self.runner, &script, Purpose::Install)
             .map_err(|error| io_failure("mend in", folder, &error))?;
-        while matches!(state(&mending)?, Transaction::Running | Transaction::NotStarted) {
+        while matches!(
+            state(&mending)?,
+            Transaction::Running | Transaction::NotStarted
+        ) {
             tokio::time::sleep(POLL).await;
         }
         Ok(())
@@ -187,14 +240,26 @@ impl Apt {
 
     /// dpkg keeps a journal of its own in `updates`; a file there means that it did not end.
     fn is_interrupted(&self) -> bool {
-        fs::read_dir(self.runner.outside("/var/lib/dpkg/updates"))
-            .is_ok_and(|entries| entries.flatten().any(|entry| entry.file_name().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit())))
+        fs::read_dir(self.runner.outside("/var/lib/dpkg/updates")).is_ok_and(|entries| {
+            entries.flatten().any(|entry| {
+                entry
+                    .file_name()
+                    .to_string_lossy()
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit())
+            })
+        })
     }
 
     /// Packages that were installed only because others need them.
     pub(super) async fn automatic(&self) -> Result<BTreeSet<String>, Failure> {
         let output = self.read("apt-mark", &["showauto"]).await?;
-        Ok(output.stdout.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect())
+        Ok(output
+            .stdout
+            .lines()
+            .map(|line| line.trim().to_owned())
+            .filter(|line| !line.is_empty())
+            .collect())
     }
 
     /// Services that run now; empty where systemd does not.
@@ -202,25 +267,49 @@ impl Apt {
         if !self.runner.outside("/run/systemd/system").is_dir() {
             return BTreeSet::new();
         }
-        let words = ["list-units", "--type=service", "--state=running", "--no-legend", "--plain", "--no-pager"];
-        let Ok(output) = self.read("systemctl", &words).await else { return BTreeSet::new() };
-        output.stdout.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+        let words = [
+            "list-units",
+            "--type=service",
+            "--state=running",
+            "--no-legend",
+            "--plain",
+            "--no-pager",
+        ];
+        let Ok(output) = self.read("systemctl", &words).await else {
+            return BTreeSet::new();
+        };
+        output
+            .stdout
+            .lines()
+            .filter_map(|line| line.split_whitespace().next())
+            .map(str::to_owned)
+            .collect()
     }
 }
 
 fn changing_options() -> Vec<String> {
-    let mut options: Vec<String> = QUIET.iter().chain(&KEEP_CONFFILES).map(|word| (*word).to_owned()).collect();
+    let mut options: Vec<String> = QUIET
+        .iter()
+        .chain(&KEEP_CONFFILES)
+        .map(|word| (*word).to_owned())
+        .collect();
     options.extend(["-o".to_owned(), LOCK_TIMEOUT.to_owned()]);
     options
 }
 
 fn configure_all() -> CommandLine {
-    CommandLine::new("dpkg", ["--force-confdef", "--force-confold", "--configure", "-a"])
+    CommandLine::new(
+        "dpkg",
+        ["--force-confdef", "--force-confold", "--configure", "-a"],
+    )
 }
 
 fn mark_automatic(script: &mut Script, names: &[String]) {
     if !names.is_empty() {
-        let words = ["auto", "-qq"].map(str::to_owned).into_iter().chain(names.iter().cloned());
+        let words = ["auto", "-qq"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(names.iter().cloned());
         script.also(&CommandLine::new("apt-mark", words));
     }
 }

@@ -1,0 +1,108 @@
+//! The signed repository of tiny packages, and a payload source that serves it from its folder.
+
+use async_trait::async_trait;
+use futures::StreamExt as _;
+use netpatch_agent::payload::{PayloadAnswer, PayloadError, PayloadRequest, PayloadSource};
+use netpatch_types::Sha256;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+/// Base URL that the hosts' sources name; nobody answers there but the source below.
+pub(crate) const URL: &str = "http://packages.example.invalid/debian";
+
+/// The project's cache folder.
+pub(crate) fn cache() -> PathBuf {
+    let base = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .unwrap_or_else(|| {
+            PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/root".into())).join(".cache")
+        });
+    base.join("netpatch")
+}
+
+/// Makes a folder once per content of its recipe; concurrent test programs wait for each other.
+pub(crate) fn made_once(kind: &str, recipe: &[u8], make: impl FnOnce(&Path)) -> PathBuf {
+    let parent = cache().join(kind);
+    fs::create_dir_all(&parent).expect("the cache folder");
+    let place = parent.join(&Sha256::of(recipe).to_string()[..16]);
+    let lock = File::create(parent.join("lock")).expect("the cache's lock");
+    lock.lock().expect("the cache's lock");
+    if !place.exists() {
+        let new = place.with_extension("new");
+        let _ = fs::remove_dir_all(&new);
+        make(&new);
+        fs::rename(&new, &place).expect("the finished folder");
+    }
+    place
+}
+
+/// The repository's folder.
+pub(crate) fn folder() -> PathBuf {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/hosts/mk-repository.sh");
+    let recipe = fs::read(&script).expect("the script");
+    made_once("test-repository", &recipe, |new| {
+        let status = Command::new("sh")
+            .arg(&script)
+            .arg(new)
+            .status()
+            .expect("sh");
+        assert!(
+            status.success(),
+            "mk-repository.sh needs dpkg-dev, apt-utils and gnupg"
+        );
+    })
+}
+
+/// Serves the repository as a relay would; may damage a file.
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    folder: PathBuf,
+    /// A file whose name contains this arrives with one byte changed.
+    pub(crate) damaged: Mutex<Option<String>>,
+    /// Logical repositories that were asked for.
+    pub(crate) asked: Mutex<Vec<String>>,
+}
+
+impl Shelf {
+    pub(crate) fn new() -> Self {
+        Self {
+            folder: folder(),
+            damaged: Mutex::new(None),
+            asked: Mutex::new(Vec::new()),
+        }
+    }
+}
+
+#[async_trait]
+impl PayloadSource for Shelf {
+    async fn fetch(&self, request: PayloadRequest) -> Result<PayloadAnswer, PayloadError> {
+        self.asked
+            .lock()
+            .expect("lock")
+            .push(request.repository.clone());
+        let found = fs::read(self.folder.join(request.path.replace("%2b", "+")));
+        let damaged = self.damaged.lock().expect("lock").clone();
+        let (status, body) = match found {
+            Ok(mut bytes) => {
+                if damaged.is_some_and(|name| request.path.contains(&name)) {
+                    let middle = bytes.len() / 2;
+                    bytes[middle] ^= 1;
+                }
+                (200, bytes)
+            }
+            Err(_) => (404, Vec::new()),
+        };
+        Ok(PayloadAnswer {
+            status,
+            size_bytes: Some(body.len() as u64),
+            total_bytes: body.len() as u64,
+            last_modified: String::new(),
+            etag: String::new(),
+            content_type: String::new(),
+            from_relay: true,
+            body: futures::stream::once(async move { Ok(body.into()) }).boxed(),
+        })
+    }
+}
