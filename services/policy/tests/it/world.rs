@@ -220,7 +220,7 @@ impl World {
     }
 
     /// As reporting does: an event for each approval that the ledger took.
-    async fn log_approvals(&self) {
+    pub(crate) async fn log_approvals(&self) {
         let decided: Vec<_> = self
             .events()
             .await
