@@ -115,6 +115,18 @@ fn system_only(ctx: &RequestContext) -> ServiceResult<()> {
     }
 }
 
+/// The organization that a question is about: the one written to, or the only one read.
+fn one_organization(ctx: &RequestContext) -> ServiceResult<TenantId> {
+    match (ctx.write, ctx.read.as_slice()) {
+        (Some(tenant), _) => Ok(tenant),
+        (None, [tenant]) => Ok(*tenant),
+        _ => Err(ServiceError::invalid(
+            "organizationId",
+            "this question is about exactly one organization",
+        )),
+    }
+}
+
 /// A grant over some sites cannot change what holds for the whole organization.
 fn whole_organization(ctx: &RequestContext) -> ServiceResult<()> {
     if ctx.sites.is_none() {

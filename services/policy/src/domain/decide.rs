@@ -1,8 +1,8 @@
 //! What the policies of an organization say of a patch.
 //!
-//! Policies are read in order of name, rules in order. The first rule that matches decides, except that the block list
-//! and any matching block rule win over everything, and that a deferral that has run out is read past. No rule: a person
-//! must approve. An input that nobody has given (no CVSS, no EPSS) matches no threshold: unknown is not "fine".
+//! The policies of the group in question are read in order of name, rules in order. The first rule that matches decides,
+//! except that the block list and any matching block rule win over everything, also one of a policy for all hosts, and
+//! that a deferral that has run out is read past. No rule: a person must approve. An input that nobody has given (no CVSS, no EPSS) matches no threshold: unknown is not "fine".
 
 use crate::domain::glob;
 use chrono::{DateTime, Duration, Utc};
@@ -46,10 +46,19 @@ pub(crate) struct Outcome {
     pub sentence: String,
 }
 
-/// Decides. `policies` are those that cover the hosts in question; order does not matter.
+/// The policies that have a say.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cover<'a> {
+    /// Those whose rules decide; order does not matter.
+    pub(crate) deciding: Vec<&'a Policy>,
+    /// Those of which only block rules count.
+    pub(crate) blocking: Vec<&'a Policy>,
+}
+
+/// Decides.
 #[must_use]
 pub(crate) fn decide(
-    policies: &[Policy],
+    cover: &Cover<'_>,
     blocked: &[BlockEntry],
     facts: Facts<'_>,
     now: DateTime<Utc>,
@@ -73,20 +82,14 @@ pub(crate) fn decide(
             ),
         };
     }
-    let mut enabled: Vec<&Policy> = policies
+    let enabled = in_order(&cover.deciding);
+    let blocking = in_order(&cover.blocking);
+    let (own, others) = (matching(&enabled, facts), matching(&blocking, facts));
+    let block = own
         .iter()
-        .filter(|policy| policy.spec.enabled)
-        .collect();
-    enabled.sort_by(|left, right| (&left.spec.name, left.id).cmp(&(&right.spec.name, right.id)));
-    let matching: Vec<(&Policy, &Rule)> = enabled
-        .iter()
-        .flat_map(|policy| policy.spec.rules.iter().map(move |rule| (*policy, rule)))
-        .filter(|(_, rule)| matches(rule, facts))
-        .collect();
-    let block = matching
-        .iter()
+        .chain(&others)
         .find(|(_, rule)| rule.then == Decision::Block);
-    let first = matching
+    let first = own
         .iter()
         .find(|(_, rule)| deferred_until(rule, facts.patch).is_none_or(|end| now < end));
     let Some((policy, rule)) = block.or(first) else {
@@ -123,6 +126,23 @@ pub(crate) fn decide(
             rule.name, policy.spec.name
         ),
     }
+}
+
+fn in_order<'a>(policies: &[&'a Policy]) -> Vec<&'a Policy> {
+    let mut enabled: Vec<&Policy> = policies
+        .iter()
+        .copied()
+        .filter(|policy| policy.spec.enabled)
+        .collect();
+    enabled.sort_by(|left, right| (&left.spec.name, left.id).cmp(&(&right.spec.name, right.id)));
+    enabled
+}
+
+fn matching<'a>(policies: &[&'a Policy], facts: Facts<'_>) -> Vec<(&'a Policy, &'a Rule)> {
+    let rules = policies
+        .iter()
+        .flat_map(|policy| policy.spec.rules.iter().map(move |rule| (*policy, rule)));
+    rules.filter(|(_, rule)| matches(rule, facts)).collect()
 }
 
 fn deferred_until(rule: &Rule, patch: &Patch) -> Option<DateTime<Utc>> {
@@ -208,16 +228,58 @@ mod tests {
     }
 
     fn said(policies: &[Policy], blocked: &[BlockEntry], patch: &Patch, hour: u32) -> Outcome {
-        decide(
-            policies,
-            blocked,
-            Facts {
-                patch,
-                binaries: &["libssl3".into(), "openssl".into()],
-                dependencies: &["ssl-cert".into()],
-            },
-            at(hour),
-        )
+        let cover = Cover {
+            deciding: policies.iter().collect(),
+            blocking: vec![],
+        };
+        said_by(&cover, blocked, patch, hour)
+    }
+
+    fn said_by(cover: &Cover<'_>, blocked: &[BlockEntry], patch: &Patch, hour: u32) -> Outcome {
+        let facts = Facts {
+            patch,
+            binaries: &["libssl3".into(), "openssl".into()],
+            dependencies: &["ssl-cert".into()],
+        };
+        decide(cover, blocked, facts, at(hour))
+    }
+
+    #[test]
+    fn a_policy_for_all_hosts_blocks_in_a_group_but_does_not_approve_there() {
+        let own = policy("group", vec![rule("yes", Decision::Approve)]);
+        let all = policy(
+            "all",
+            vec![
+                Rule {
+                    packages: vec!["openssl".into()],
+                    ..rule("no ssl", Decision::Block)
+                },
+                rule("any", Decision::Approve),
+            ],
+        );
+        let cover = |own| Cover {
+            deciding: own,
+            blocking: vec![&all],
+        };
+        assert_eq!(
+            said_by(&cover(vec![&own]), &[], &patch(), 0)
+                .rule
+                .as_deref(),
+            Some("no ssl")
+        );
+        let other = Patch {
+            name: "nginx".into(),
+            ..patch()
+        };
+        let facts = Facts {
+            patch: &other,
+            binaries: &[],
+            dependencies: &[],
+        };
+        assert_eq!(
+            decide(&cover(vec![]), &[], facts, at(0)).decision,
+            Decision::default()
+        );
     }
 
     #[test]

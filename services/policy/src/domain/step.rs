@@ -142,7 +142,7 @@ pub(crate) fn step(
 }
 
 /// Whether its time has come to an end.
-fn over(approval: &Approval, now: DateTime<Utc>) -> bool {
+pub(crate) fn over(approval: &Approval, now: DateTime<Utc>) -> bool {
     approval.expires_at.is_some_and(|end| end <= now)
 }
 

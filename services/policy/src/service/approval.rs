@@ -203,7 +203,7 @@ impl PolicyService {
             return Err(ServiceError::not_found("patch"));
         };
         let outcome = decided(
-            &rules.of(group),
+            &rules.cover(group),
             &rules.blocked,
             &found,
             Some(&content),
@@ -244,7 +244,7 @@ impl PolicyService {
             .await?
             .ok_or_else(|| ServiceError::not_found("patch"))?;
         let mut outcome = decided(
-            &rules.of(group),
+            &rules.cover(group),
             &rules.blocked,
             &found,
             Some(&content),

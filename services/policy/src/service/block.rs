@@ -1,6 +1,6 @@
 //! The block list. A change is followed by new decisions and new membership documents.
 
-use super::{PolicyService, whole_organization};
+use super::{PolicyService, one_organization, whole_organization};
 use crate::domain::spec::check_block;
 use crate::store::{self, work};
 use netpatch_policy_api::{BlockEntry, BlockSet};
@@ -9,7 +9,7 @@ use netpatch_types::{Permission, RequestContext, ServiceResult};
 impl PolicyService {
     pub(super) async fn list_blocks(&self, ctx: &RequestContext) -> ServiceResult<Vec<BlockEntry>> {
         ctx.require(Permission::Read)?;
-        let tenant = ctx.tenant()?;
+        let tenant = one_organization(ctx)?;
         let tx = self.database.read(ctx).await?;
         Ok(store::block::list(&tx, tenant).await?)
     }

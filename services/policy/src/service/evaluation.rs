@@ -5,15 +5,26 @@
 
 use super::rulebook::{Rulebook, banned, decided, offer};
 use super::{PolicyService, whole_organization};
-use crate::domain::step::{Step, step};
+use crate::domain::step::{Step, over, step};
 use crate::store::{self, approval::Stored};
 use netpatch_inventory_api::{HostGet, Patch, PatchContent, PatchGet, PatchList};
 use netpatch_policy_api::*;
 use netpatch_types::{
-    ErrorCode, GroupId, PageRequest, PatchId, Permission, RequestContext, ServiceError,
-    ServiceResult, TenantId,
+    ApprovalId, ErrorCode, GroupId, PageRequest, PatchId, Permission, RequestContext, ServiceError,
+    ServiceResult, Sha256, TenantId,
 };
 use std::collections::BTreeSet;
+
+/// Looks at most, when others change the approval meanwhile.
+const ATTEMPTS: usize = 5;
+
+/// How one look ended.
+enum Steady {
+    /// With this change, if any.
+    Done(Option<Approval>),
+    /// Somebody else changed the approval: look again.
+    Changed,
+}
 
 impl PolicyService {
     pub(super) async fn evaluate_policy(
@@ -61,16 +72,9 @@ impl PolicyService {
             .patch_get(&self.system(host.tenant), PatchGet { id: request.patch })
             .await?;
         let rules = self.rulebook(host.tenant).await?;
-        let covers = |policy: &&Policy| {
-            policy
-                .spec
-                .group
-                .is_none_or(|group| host.groups.contains(&group))
-        };
-        let policies: Vec<Policy> = rules.policies.iter().filter(covers).cloned().collect();
         let content = self.content(host.tenant, patch.id, None).await?;
         let outcome = decided(
-            &policies,
+            &rules.cover_host(&host.groups),
             &rules.blocked,
             &patch,
             content.as_ref(),
@@ -127,14 +131,16 @@ impl PolicyService {
     async fn close_gone(&self, tenant: TenantId, patch: PatchId) -> ServiceResult<()> {
         let tx = self.database.write(&self.system(tenant)).await?;
         store::approval::lock(&tx).await?;
+        let now = self.clock.now();
         for group in store::approval::groups_of(&tx, tenant, patch).await? {
             let stored =
                 store::approval::standing(&tx, tenant, Subject::Patch { patch, group }).await?;
             let open = |stored: &Stored| {
-                !matches!(
-                    stored.standing.approval.status,
-                    ApprovalStatus::Declined | ApprovalStatus::Banned
-                )
+                let approval = &stored.standing.approval;
+                matches!(
+                    approval.status,
+                    ApprovalStatus::Awaiting | ApprovalStatus::Deferred
+                ) || over(approval, now)
             };
             if let Some(stored) = stored.filter(open) {
                 self.expire(&tx, stored, "no host needs it any more")
@@ -174,7 +180,17 @@ impl PolicyService {
         Ok(())
     }
 
-    /// Decides anew about one patch in one group; what changed, or with `dry_run` what would.
+    async fn seen(&self, tenant: TenantId, subject: Subject) -> ServiceResult<Sight> {
+        let tx = self.database.read(&self.system(tenant)).await?;
+        Ok(sight(
+            store::approval::standing(&tx, tenant, subject)
+                .await?
+                .as_ref(),
+        ))
+    }
+
+    /// Decides anew about one patch in one group; what changed, or with `dry_run` what would. Repeats itself when
+    /// somebody else changed the approval while it looked.
     async fn evaluate_subject(
         &self,
         tenant: TenantId,
@@ -183,6 +199,33 @@ impl PolicyService {
         group: Option<GroupId>,
         dry_run: bool,
     ) -> ServiceResult<Option<Approval>> {
+        for _ in 0..ATTEMPTS {
+            if let Steady::Done(changed) = self
+                .evaluate_once(tenant, rules, patch, group, dry_run)
+                .await?
+            {
+                return Ok(changed);
+            }
+        }
+        Err(ServiceError::unavailable(
+            "the approval, which others keep changing,",
+        ))
+    }
+
+    async fn evaluate_once(
+        &self,
+        tenant: TenantId,
+        rules: &Rulebook,
+        patch: &Patch,
+        group: Option<GroupId>,
+        dry_run: bool,
+    ) -> ServiceResult<Steady> {
+        let subject = Subject::Patch {
+            patch: patch.id,
+            group,
+        };
+        // Read before the content: if somebody changed what stands meanwhile, this look is older and must be repeated.
+        let before = self.seen(tenant, subject).await?;
         let gone = || PatchContent {
             patch: patch.id,
             items: Vec::new(),
@@ -193,15 +236,20 @@ impl PolicyService {
             .await?
             .unwrap_or_else(gone);
         let now = self.clock.now();
-        let mut outcome = decided(&rules.of(group), &rules.blocked, patch, Some(&content), now);
+        let mut outcome = decided(
+            &rules.cover(group),
+            &rules.blocked,
+            patch,
+            Some(&content),
+            now,
+        );
         let offer = offer(patch, &content);
-        let subject = Subject::Patch {
-            patch: patch.id,
-            group,
-        };
         let tx = self.database.write(&self.system(tenant)).await?;
         store::approval::lock(&tx).await?;
         let stored = store::approval::standing(&tx, tenant, subject).await?;
+        if sight(stored.as_ref()) != before {
+            return Ok(Steady::Changed);
+        }
         let standing = stored.as_ref().map(|stored| &stored.standing);
         if store::approval::is_banned(&tx, tenant, patch.id).await? {
             outcome = banned(patch);
@@ -241,7 +289,7 @@ impl PolicyService {
         } else {
             tx.commit().await?
         }
-        Ok(changed)
+        Ok(Steady::Done(changed))
     }
 
     async fn offered_patches(&self, tenant: TenantId) -> ServiceResult<Vec<Patch>> {
@@ -269,4 +317,19 @@ impl PolicyService {
             }
         }
     }
+}
+
+/// What an evaluation must find unchanged when it acts.
+type Sight = Option<(ApprovalId, ApprovalStatus, Option<Sha256>, usize)>;
+
+fn sight(stored: Option<&Stored>) -> Sight {
+    stored.map(|stored| {
+        let approval = &stored.standing.approval;
+        (
+            approval.id,
+            approval.status,
+            approval.content_digest,
+            approval.decisions.len(),
+        )
+    })
 }

@@ -16,6 +16,9 @@ const VALID_DAYS: i64 = 90;
 /// A document with less left is made anew when somebody asks.
 const RENEW_DAYS: i64 = 30;
 
+/// Looks at most, when others change the document meanwhile.
+const ATTEMPTS: usize = 5;
+
 impl PolicyService {
     pub(super) async fn get_membership(
         &self,
@@ -39,48 +42,60 @@ impl PolicyService {
         host: HostId,
     ) -> ServiceResult<Membership> {
         let ctx = self.system(tenant);
-        let found = self.inventory.host_get(&ctx, HostGet { id: host }).await?;
-        let tx = self.database.write(&ctx).await?;
-        let stored = store::membership::lock(&tx, host).await?;
-        let blocked = store::block::list(&tx, tenant).await?;
-        let mut document = place(
-            &found,
-            blocked.into_iter().map(|entry| entry.package).collect(),
-        );
-        let digest = Sha256::of(&document.encode_to_vec());
-        let now = self.clock.now();
-        let held = stored.as_ref().map_or(0, |stored| {
-            u64::try_from(stored.version).unwrap_or_default()
-        });
-        if let Some(stored) = stored
-            && stored.content_digest == digest.0
-            && stored.expires_at - now > chrono::Duration::days(RENEW_DAYS)
-        {
+        for _ in 0..ATTEMPTS {
+            // Read before the host: if a newer document appears meanwhile, this look is older and must be repeated.
+            let tx = self.database.read(&ctx).await?;
+            let stored = store::membership::get(&tx, tenant, host).await?;
+            let blocked = store::block::list(&tx, tenant).await?;
+            tx.rollback().await?;
+            let found = self.inventory.host_get(&ctx, HostGet { id: host }).await?;
+            let mut document = place(
+                &found,
+                blocked.into_iter().map(|entry| entry.package).collect(),
+            );
+            let digest = Sha256::of(&document.encode_to_vec());
+            let now = self.clock.now();
+            let held = stored
+                .as_ref()
+                .map_or(0, store::membership::Stored::version);
+            if let Some(stored) = stored
+                && stored.content_digest == digest.0
+                && stored.expires_at - now > chrono::Duration::days(RENEW_DAYS)
+            {
+                return Ok(Membership {
+                    version: held,
+                    envelope: stored.envelope,
+                });
+            }
+            let expires_at = now + chrono::Duration::days(VALID_DAYS);
+            document.version = held + 1;
+            document.expires_at_ms = expires_at.timestamp_millis();
+            let envelope = self.sign(tenant, &document)?;
+            let tx = self.database.write(&ctx).await?;
+            if !store::membership::put(&tx, host, document.version, digest, &envelope, expires_at)
+                .await?
+            {
+                continue;
+            }
+            self.emit(
+                &tx,
+                &host.to_string(),
+                PolicyEventV1::MembershipChanged {
+                    host,
+                    version: document.version,
+                },
+            )
+            .await?;
+            tx.commit().await?;
+            self.hint().await;
             return Ok(Membership {
-                version: held,
-                envelope: stored.envelope,
+                version: document.version,
+                envelope,
             });
         }
-        let expires_at = now + chrono::Duration::days(VALID_DAYS);
-        document.version = held + 1;
-        document.expires_at_ms = expires_at.timestamp_millis();
-        let envelope = self.sign(tenant, &document)?;
-        store::membership::put(&tx, host, document.version, digest, &envelope, expires_at).await?;
-        self.emit(
-            &tx,
-            &host.to_string(),
-            PolicyEventV1::MembershipChanged {
-                host,
-                version: document.version,
-            },
-        )
-        .await?;
-        tx.commit().await?;
-        self.hint().await;
-        Ok(Membership {
-            version: document.version,
-            envelope,
-        })
+        Err(ServiceError::unavailable(
+            "the membership of the host, which others keep changing,",
+        ))
     }
 
     /// Every host of the organization; a host that is gone meanwhile is passed over.

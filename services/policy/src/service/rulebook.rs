@@ -2,7 +2,7 @@
 
 use super::PolicyService;
 use crate::domain::content;
-use crate::domain::decide::{Facts, Outcome, decide};
+use crate::domain::decide::{Cover, Facts, Outcome, decide};
 use crate::domain::step::Offer;
 use crate::store;
 use netpatch_inventory_api::{GroupList, Patch, PatchContent, PatchContentGet};
@@ -18,13 +18,36 @@ pub(crate) struct Rulebook {
 }
 
 impl Rulebook {
-    /// The policies of exactly this group of hosts.
-    pub(crate) fn of(&self, group: Option<GroupId>) -> Vec<Policy> {
-        self.policies
-            .iter()
-            .filter(|policy| policy.spec.group == group)
-            .cloned()
-            .collect()
+    /// Who has a say about a group: its own policies decide, those for all hosts may block.
+    pub(crate) fn cover(&self, group: Option<GroupId>) -> Cover<'_> {
+        let of = |wanted: Option<GroupId>| {
+            self.policies
+                .iter()
+                .filter(move |policy| policy.spec.group == wanted)
+                .collect()
+        };
+        Cover {
+            deciding: of(group),
+            blocking: if group.is_some() {
+                of(None)
+            } else {
+                Vec::new()
+            },
+        }
+    }
+
+    /// Who has a say about a host that is in these groups.
+    pub(super) fn cover_host(&self, groups: &[GroupId]) -> Cover<'_> {
+        let covers = |policy: &&Policy| {
+            policy
+                .spec
+                .group
+                .is_none_or(|group| groups.contains(&group))
+        };
+        Cover {
+            deciding: self.policies.iter().filter(covers).collect(),
+            blocking: Vec::new(),
+        }
     }
 
     pub(super) fn title(&self, patch: &Patch, group: Option<GroupId>) -> String {
@@ -78,7 +101,7 @@ impl PolicyService {
 
 /// What the policies say, with the names of the binaries if they are known.
 pub(super) fn decided(
-    policies: &[Policy],
+    cover: &Cover<'_>,
     blocked: &[BlockEntry],
     patch: &Patch,
     content: Option<&PatchContent>,
@@ -92,7 +115,7 @@ pub(super) fn decided(
             .collect()
     };
     decide(
-        policies,
+        cover,
         blocked,
         Facts {
             patch,
@@ -136,8 +159,9 @@ pub(super) fn offer<'a>(patch: &Patch, content: &'a PatchContent) -> Offer<'a> {
 
 /// The policy that asks people about a group, for requests by people.
 pub(super) fn asking_policy(rules: &Rulebook, group: Option<GroupId>) -> Option<PolicyId> {
-    rules
-        .of(group)
+    let cover = rules.cover(group);
+    cover
+        .deciding
         .iter()
         .find(|policy| policy.spec.enabled)
         .map(|policy| policy.id)

@@ -1,8 +1,9 @@
 //! Which patches may go to a group now, and what the others lack. The scheduler asks before it plans.
 
-use super::PolicyService;
 use super::rulebook::{decided, offer};
+use super::{PolicyService, one_organization};
 use crate::domain::approval::word;
+use crate::domain::decide::Cover;
 use crate::store;
 use netpatch_inventory_api::PatchGet;
 use netpatch_policy_api::*;
@@ -20,7 +21,7 @@ impl PolicyService {
         request: ApprovalUsable,
     ) -> ServiceResult<Usable> {
         ctx.require(Permission::Read)?;
-        let tenant = ctx.tenant()?;
+        let tenant = one_organization(ctx)?;
         if request.patches.len() > MAX_PATCHES {
             return Err(ServiceError::invalid(
                 "patches",
@@ -31,11 +32,11 @@ impl PolicyService {
             ));
         }
         let rules = self.rulebook(tenant).await?;
-        let policies = rules.of(request.group);
+        let cover = rules.cover(request.group);
         let mut usable = Usable::default();
         for patch in request.patches {
             match self
-                .usable_one(tenant, &policies, &rules.blocked, patch, request.group)
+                .usable_one(tenant, &cover, &rules.blocked, patch, request.group)
                 .await?
             {
                 Ok(approval) => usable.approved.push(approval),
@@ -48,7 +49,7 @@ impl PolicyService {
     async fn usable_one(
         &self,
         tenant: TenantId,
-        policies: &[Policy],
+        cover: &Cover<'_>,
         blocked: &[BlockEntry],
         id: PatchId,
         group: Option<GroupId>,
@@ -77,7 +78,7 @@ impl PolicyService {
         let Some(content) = self.content(tenant, id, group).await? else {
             return missing("the group is not known here".to_owned());
         };
-        let outcome = decided(policies, blocked, &patch, Some(&content), self.clock.now());
+        let outcome = decided(cover, blocked, &patch, Some(&content), self.clock.now());
         if is_banned {
             return missing("a person banned it".to_owned());
         }

@@ -2,14 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use netpatch_storage::{StorageResult, TenantTx};
-use netpatch_types::{HostId, Sha256};
+use netpatch_types::{HostId, Sha256, TenantId};
 use sea_orm::FromQueryResult;
 
 /// The newest document of a host.
 #[derive(Clone, Debug, FromQueryResult)]
 pub(crate) struct Stored {
-    /// Grows.
-    pub version: i64,
+    version: i64,
     /// Of what it says apart from version and expiry.
     pub content_digest: Vec<u8>,
     /// Encoded.
@@ -18,19 +17,24 @@ pub(crate) struct Stored {
     pub expires_at: DateTime<Utc>,
 }
 
-/// The newest document, locked until the end of the transaction. The lock also covers a host without one.
-pub(crate) async fn lock(tx: &TenantTx, host: HostId) -> StorageResult<Option<Stored>> {
-    let tenant = tx.tenant()?;
-    tx.execute(
-        "select pg_advisory_xact_lock(hashtextextended($1, 0))",
-        [format!("policy.membership/{tenant}/{host}").into()],
-    )
-    .await?;
+impl Stored {
+    /// Grows.
+    pub(crate) fn version(&self) -> u64 {
+        u64::try_from(self.version).unwrap_or_default()
+    }
+}
+
+/// The newest document.
+pub(crate) async fn get(
+    tx: &TenantTx,
+    tenant: TenantId,
+    host: HostId,
+) -> StorageResult<Option<Stored>> {
     let sql = "select version, content_digest, envelope, expires_at from policy.memberships where tenant_id = $1 and host_id = $2";
     tx.one(sql, [tenant.0.into(), host.0.into()]).await
 }
 
-/// Stores a newer document.
+/// Stores the document of exactly the next version; false if somebody else was faster.
 pub(crate) async fn put(
     tx: &TenantTx,
     host: HostId,
@@ -38,10 +42,10 @@ pub(crate) async fn put(
     digest: Sha256,
     envelope: &[u8],
     expires_at: DateTime<Utc>,
-) -> StorageResult<()> {
+) -> StorageResult<bool> {
     let sql = "insert into policy.memberships (tenant_id, host_id, version, content_digest, envelope, expires_at) values ($1, $2, $3, $4, $5, $6) \
                on conflict (tenant_id, host_id) do update set version = excluded.version, content_digest = excluded.content_digest, \
-               envelope = excluded.envelope, expires_at = excluded.expires_at where memberships.version < excluded.version";
+               envelope = excluded.envelope, expires_at = excluded.expires_at where memberships.version = excluded.version - 1";
     let version = i64::try_from(version).unwrap_or(i64::MAX);
     let values = [
         tx.tenant()?.0.into(),
@@ -51,6 +55,5 @@ pub(crate) async fn put(
         envelope.to_vec().into(),
         expires_at.into(),
     ];
-    tx.execute(sql, values).await?;
-    Ok(())
+    Ok(tx.execute(sql, values).await? == 1)
 }

@@ -1,4 +1,5 @@
 use crate::world::{World, rule, spec};
+use netpatch_inventory_api::Group;
 use netpatch_policy_api::*;
 use netpatch_proof::PublicKey;
 use netpatch_protocol::{document, open_envelope};
@@ -383,5 +384,98 @@ async fn explain_names_the_policy_and_the_rule() {
         said.sentence.contains("openssl 2 is approved"),
         "{}",
         said.sentence
+    );
+}
+
+#[tokio::test]
+async fn each_group_is_decided_by_its_own_policy_and_blocked_by_those_for_all() {
+    let world = World::direct().await;
+    let web = GroupId::new(world.clock.now());
+    let group = Group {
+        id: web,
+        tenant: world.tenant,
+        name: "web".into(),
+        selector: Selector::default(),
+    };
+    world.facts.lock().unwrap().groups.push(group);
+    let of_web = PolicySpec {
+        group: Some(web),
+        ..spec(
+            "web",
+            vec![rule("two people", Decision::RequireApprovals { count: 2 })],
+        )
+    };
+    world
+        .api
+        .policy_create(&world.person(1), PolicyCreate { spec: of_web })
+        .await
+        .unwrap();
+    let everywhere = vec![
+        Rule {
+            packages: vec!["linux".into()],
+            ..rule("never", Decision::Block)
+        },
+        approve_security(),
+    ];
+    world.policy("all", everywhere).await;
+    let openssl = world.offer("openssl", |_| {}, &["openssl"]);
+    let linux = world.offer("linux", |_| {}, &["linux-image-amd64"]);
+    world.settle().await;
+    let mut found: Vec<_> = world
+        .approvals()
+        .await
+        .into_iter()
+        .map(|approval| (approval.title, approval.status, approval.required))
+        .collect();
+    found.sort_by(|left, right| left.0.cmp(&right.0));
+    assert_eq!(
+        found,
+        [
+            (
+                "openssl 2 for all hosts".to_owned(),
+                ApprovalStatus::Approved,
+                0
+            ),
+            (
+                "openssl 2 for group web".to_owned(),
+                ApprovalStatus::Awaiting,
+                2
+            ),
+        ]
+    );
+    // A question needs no right to write.
+    let reader = RequestContext {
+        write: None,
+        ..world.person(1)
+    };
+    let ask = |group| ApprovalUsable {
+        patches: vec![openssl, linux],
+        group,
+    };
+    let everywhere = world.api.approval_usable(&reader, ask(None)).await.unwrap();
+    assert_eq!(
+        (everywhere.approved.len(), everywhere.approved[0].patch),
+        (1, openssl)
+    );
+    let in_web = world
+        .api
+        .approval_usable(&reader, ask(Some(web)))
+        .await
+        .unwrap();
+    assert!(in_web.approved.is_empty());
+    let why = |patch| {
+        in_web
+            .missing
+            .iter()
+            .find(|missing| missing.patch == patch)
+            .unwrap()
+            .reason
+            .clone()
+    };
+    assert_eq!(why(openssl), "the approval is awaiting");
+    assert!(
+        why(linux).contains("\"never\" of policy \"all\""),
+        "{}",
+        why(linux)
     );
 }

@@ -157,3 +157,28 @@ async fn only_the_platform_or_the_host_itself_gets_it() {
         ErrorCode::Forbidden
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn asked_by_many_at_once_there_is_one_new_version() {
+    let world = World::direct().await;
+    let host = world.host(1, vec![]);
+    let asking: Vec<_> = (0..8)
+        .map(|_| {
+            let (api, ctx) = (world.api.clone(), world.system());
+            tokio::spawn(async move {
+                api.membership_get(
+                    &ctx,
+                    MembershipGet {
+                        host,
+                        held_version: 0,
+                    },
+                )
+                .await
+            })
+        })
+        .collect();
+    for one in asking {
+        assert_eq!(one.await.unwrap().unwrap().unwrap().version, 1);
+    }
+    assert_eq!(world.events().await.len(), 1);
+}
