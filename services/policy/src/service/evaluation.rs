@@ -18,13 +18,8 @@ use std::collections::BTreeSet;
 /// Looks at most, when others change the approval meanwhile.
 const ATTEMPTS: usize = 5;
 
-/// How one look ended.
-enum Steady {
-    /// With this change, if any.
-    Done(Option<Approval>),
-    /// Somebody else changed the approval: look again.
-    Changed,
-}
+/// Somebody else changed the approval: look again.
+struct Overtaken;
 
 impl PolicyService {
     pub(super) async fn evaluate_policy(
@@ -200,7 +195,7 @@ impl PolicyService {
         dry_run: bool,
     ) -> ServiceResult<Option<Approval>> {
         for _ in 0..ATTEMPTS {
-            if let Steady::Done(changed) = self
+            if let Ok(changed) = self
                 .evaluate_once(tenant, rules, patch, group, dry_run)
                 .await?
             {
@@ -219,7 +214,7 @@ impl PolicyService {
         patch: &Patch,
         group: Option<GroupId>,
         dry_run: bool,
-    ) -> ServiceResult<Steady> {
+    ) -> ServiceResult<Result<Option<Approval>, Overtaken>> {
         let subject = Subject::Patch {
             patch: patch.id,
             group,
@@ -248,7 +243,7 @@ impl PolicyService {
         store::approval::lock(&tx).await?;
         let stored = store::approval::standing(&tx, tenant, subject).await?;
         if sight(stored.as_ref()) != before {
-            return Ok(Steady::Changed);
+            return Ok(Err(Overtaken));
         }
         let standing = stored.as_ref().map(|stored| &stored.standing);
         if store::approval::is_banned(&tx, tenant, patch.id).await? {
@@ -289,7 +284,7 @@ impl PolicyService {
         } else {
             tx.commit().await?
         }
-        Ok(Steady::Done(changed))
+        Ok(Ok(changed))
     }
 
     async fn offered_patches(&self, tenant: TenantId) -> ServiceResult<Vec<Patch>> {
