@@ -32,15 +32,14 @@ enum Command {
     /// Install what the tests need and run all of them
     Test(test::Options),
     /// Real Debian hosts in namespaces, for trying things by hand
-    #[command(subcommand)]
-    Hosts(hosts::Command),
+    Hosts(hosts::Arguments),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
-        Command::Hosts(command) => hosts::run(command),
+        Command::Hosts(arguments) => hosts::run(arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

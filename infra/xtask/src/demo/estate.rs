@@ -7,7 +7,7 @@ use super::relay::Relay;
 use super::repository::{FAILING, Repository};
 use super::show::{Show, until};
 use crate::hosts::host::{Host, Spec};
-use crate::hosts::lan::{Lan, Owner};
+use crate::hosts::lan::Lan;
 use crate::hosts::sweep;
 use crate::workspace::Target;
 use anyhow::{Context, Result, bail};
@@ -46,7 +46,8 @@ impl Drop for OwnLan {
 /// A LAN that ends nowhere.
 pub(crate) fn lan(show: &mut Show) -> Result<OwnLan> {
     show.step("Make a LAN without a route to anywhere", |_| {
-        let lan = Lan::create(&format!("demo-{}", std::process::id()), Owner::ThisProcess)?;
+        let process = std::process::id();
+        let lan = Lan::create(&format!("demo-{process}"), Some(process))?;
         let sentence = format!(
             "A LAN without a route is up; the relay's leg is {}",
             lan.gateway()

@@ -15,15 +15,6 @@ use std::process::Command;
 /// A folder per LAN, a folder per host inside it. On tmpfs: gone after a reboot, as the namespaces are.
 pub(crate) const RUN: &str = "/run/netpatch-hosts";
 
-/// Who must be alive for the LAN to be in use.
-#[derive(Clone, Copy)]
-pub(crate) enum Owner {
-    /// This process: when it is gone, the next run removes the LAN.
-    ThisProcess,
-    /// Nobody: it stays until it is removed by name.
-    Nobody,
-}
-
 /// A bridge, its cable to the machine, and a folder that names the hosts on it.
 pub(crate) struct Lan {
     /// Part of the names of namespaces and folder.
@@ -35,8 +26,10 @@ pub(crate) struct Lan {
 }
 
 impl Lan {
-    /// Makes the bridge and the cable. Fails if a LAN of this name exists.
-    pub(crate) fn create(name: &str, owner: Owner) -> Result<Self> {
+    /// Makes the bridge and the cable. Fails if a LAN of this name exists. When the owning process is
+    /// gone, the next run removes the LAN; without an owner it stays until it is removed by name.
+    pub(crate) fn create(name: &str, owner: Option<u32>) -> Result<Self> {
+        let _lock = sweep::lock()?;
         let folder = Path::new(RUN).join(name);
         if folder.exists() {
             bail!("the LAN {name} is up already; cargo xtask hosts down removes it");
@@ -48,11 +41,8 @@ impl Lan {
         };
         fs::create_dir_all(&lan.folder)?;
         fs::write(lan.folder.join("subnet"), lan.subnet.to_string())?;
-        if let Owner::ThisProcess = owner {
-            fs::write(
-                lan.folder.join("owner"),
-                sweep::identity(std::process::id())?,
-            )?;
+        if let Some(process) = owner {
+            fs::write(lan.folder.join("owner"), sweep::identity(process)?)?;
         }
         if let Err(error) = lan.connect() {
             sweep::remove(name)?;

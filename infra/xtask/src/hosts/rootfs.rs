@@ -42,11 +42,14 @@ pub(crate) fn ensure(say: &mut dyn FnMut(&str)) -> Result<PathBuf> {
     (FORMAT, PACKAGES, &sources, &acquire).hash(&mut hasher);
     let folder = workspace::cache()?.join("rootfs");
     let base = folder.join(format!("{}-{:016x}", sources.release, hasher.finish()));
+    fs::create_dir_all(&folder)?;
+    // Two runs must not build, or remove what the other builds, at the same time.
+    let lock = fs::File::create(folder.join("lock"))?;
+    lock.lock().context("lock the base file systems")?;
     if base.exists() {
         return Ok(base);
     }
     say("building the hosts' base file system with mmdebstrap");
-    fs::create_dir_all(&folder)?;
     let partial = folder.join(format!("partial-{}", std::process::id()));
     let list = folder.join(format!("sources-{}", std::process::id()));
     fs::write(&list, sources.release_line())?;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -38,8 +38,17 @@ pub(crate) fn is_alive(identity: &str) -> bool {
     process.is_some_and(|now| start.parse() == Ok(now))
 }
 
+/// Held while LANs are made or swept, so that two runs neither take the same subnet nor remove the same
+/// LAN. Released when dropped.
+pub(super) fn lock() -> Result<File> {
+    let lock = File::create(format!("{RUN}.lock")).context("create the lock of the hosts' LANs")?;
+    lock.lock().context("lock the hosts' LANs")?;
+    Ok(lock)
+}
+
 /// Removes every LAN whose owner is gone.
 pub(crate) fn dead_runs() -> Result<()> {
+    let _lock = lock()?;
     let Ok(entries) = fs::read_dir(RUN) else {
         return Ok(());
     };

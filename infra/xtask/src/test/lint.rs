@@ -20,6 +20,7 @@ pub(super) fn run(steps: &mut Steps, target: &Target) -> Result<()> {
             "clippy",
             "--workspace",
             "--all-targets",
+            "--keep-going",
             "--locked",
             "--",
             "-D",

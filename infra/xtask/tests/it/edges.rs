@@ -36,7 +36,8 @@ fn allowed(name: &str) -> Option<Vec<String>> {
             "window",
         ]),
         "relay" => list(&["types", "relay-core", "tunnel", "protocol", "proof"]),
-        "auth" => list(&["types", "chassis", "storage", "proof"]),
+        // It issues identities and enrolment tokens, whose written form the protocol owns.
+        "auth" => list(&["types", "chassis", "storage", "proof", "protocol"]),
         "gateway" => with_apis(&[
             "types", "auth", "protocol", "tunnel", "chassis", "storage", "proof",
         ]),
@@ -45,11 +46,12 @@ fn allowed(name: &str) -> Option<Vec<String>> {
         "scheduler" | "policy" => {
             with_apis(&["types", "chassis", "storage", "window", "proof", "protocol"])
         }
+        // A contract may quote another contract's words; cargo itself refuses circles.
         api if api
             .strip_suffix("-api")
             .is_some_and(|name| SERVICES.contains(&name)) =>
         {
-            list(&["types", "chassis", "window"])
+            with_apis(&["types", "chassis", "window"])
         }
         _ => None,
     }

@@ -1,6 +1,8 @@
-//! Rules over the whole workspace: which crate may use which, and what may be linked at all.
+//! Rules over the whole workspace: which crate may use which, and what may be linked at all; and
+//! the test hosts, for real.
 
 mod deny;
 mod edges;
 mod graph;
+mod hosts;
 mod reach;
