@@ -10,9 +10,12 @@ use netpatch_proof::merkle::{
     Hash, RecordingStore, TILE_HEIGHT, TILE_WIDTH, TileId, TileSet, TreeError, append,
     nodes_needed, root, tile_of,
 };
-use netpatch_proof::{Checkpoint, Signer};
+use netpatch_proof::{Checkpoint, PublicKey, Signer};
 use netpatch_storage::{BlobError, Blobs};
 use netpatch_types::{ServiceError, TenantId};
+
+/// The last checkpoint, beside the tiles.
+const CHECKPOINT: &str = "checkpoint";
 
 /// Why a log does not grow or cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -210,38 +213,44 @@ impl<'a> Log<'a> {
             .await?)
     }
 
-    /// Signs the grown tree, if it continues what was signed last, and keeps the checkpoint.
+    /// Refuses a grown tree that does not continue what was signed last. Asked before anything is written, so that the
+    /// tiles of a signed tree are never replaced by others.
+    pub(crate) async fn check(&self, growth: &Growth, key: PublicKey) -> Result<(), LogError> {
+        let Some(bytes) = self.blobs.get(&self.key(CHECKPOINT)).await? else {
+            return if growth.from == 0 {
+                Ok(())
+            } else {
+                Err(LogError::CheckpointGone(growth.from))
+            };
+        };
+        let last = Checkpoint::open(&String::from_utf8_lossy(&bytes), &self.origin(), key)?;
+        if last.size > growth.size {
+            return Err(LogError::Smaller {
+                size: growth.size,
+                signed: last.size,
+            });
+        }
+        if self.root_at(growth, last.size).await? != last.root {
+            return Err(LogError::Different { signed: last.size });
+        }
+        Ok(())
+    }
+
+    /// Signs the grown, checked and written tree and keeps the checkpoint.
     pub(crate) async fn sign(
         &self,
         growth: &Growth,
         signer: &dyn Signer,
     ) -> Result<(Checkpoint, String), LogError> {
-        let key = self.key("checkpoint");
-        let last = self.blobs.get(&key).await?;
-        match last {
-            None if growth.from > 0 => return Err(LogError::CheckpointGone(growth.from)),
-            None => {}
-            Some(bytes) => {
-                let note = String::from_utf8_lossy(&bytes);
-                let last = Checkpoint::open(&note, &self.origin(), signer.public_key())?;
-                if last.size > growth.size {
-                    return Err(LogError::Smaller {
-                        size: growth.size,
-                        signed: last.size,
-                    });
-                }
-                if self.root_at(growth, last.size).await? != last.root {
-                    return Err(LogError::Different { signed: last.size });
-                }
-            }
-        }
         let checkpoint = Checkpoint {
             origin: self.origin(),
             size: growth.size,
             root: growth.root()?,
         };
         let note = checkpoint.sign(signer)?;
-        self.blobs.put_durable(&key, note.clone()).await?;
+        self.blobs
+            .put_durable(&self.key(CHECKPOINT), note.clone())
+            .await?;
         Ok((checkpoint, note))
     }
 

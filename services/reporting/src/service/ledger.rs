@@ -95,12 +95,14 @@ impl ReportingService {
             }
             growth.push(entry.leaf_hash)?;
         }
+        let signer = self.ledger_signer(tenant)?;
+        log.check(&growth, signer.public_key()).await?;
         for (first, number) in growth.bundles() {
             let leaves = store::leaves(&tx, tenant, first, number).await?;
             log.write_bundle(first, &leaves).await?;
         }
         log.write_tiles(&growth).await?;
-        let (checkpoint, note) = log.sign(&growth, &self.ledger_signer(tenant)?).await?;
+        let (checkpoint, note) = log.sign(&growth, &signer).await?;
         store::set_head(
             &tx,
             checkpoint.size,

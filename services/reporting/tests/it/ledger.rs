@@ -1,0 +1,505 @@
+//! The ledger: order of steps, proofs, deaths at every step, a signer that refuses.
+
+use crate::documents::Story;
+use crate::rig::Rig;
+use netpatch_proof::merkle::{leaf_hash, verify_consistency, verify_inclusion};
+use netpatch_proof::{Checkpoint, LedgerLeaf, PublicKey, checkpoint::ledger_origin};
+use netpatch_reporting_api::{
+    CheckpointGet, ConsistencyGet, LedgerAppend, LedgerGet, LedgerKeyGet, LedgerList,
+    LedgerProofGet, ReportingEventV1,
+};
+use netpatch_scheduler_api::{DeploymentStatus, SchedulerEventV1};
+use netpatch_types::{Clock as _, PageRequest, Sha256};
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+use uuid::Uuid;
+
+fn append(number: u128) -> LedgerAppend {
+    LedgerAppend {
+        event: Uuid::from_u128(number),
+        at: netpatch_types::SystemClock::default().now(),
+        action: "host.enrolled".into(),
+        subject: format!("host:{number}"),
+        details: BTreeMap::new(),
+    }
+}
+
+#[tokio::test]
+async fn events_become_entries_once_and_release_what_waits() {
+    let rig = Rig::new().await;
+    let story = Story::new(&rig);
+    story.tell(&rig);
+    rig.service.run_once().await.unwrap();
+    rig.service.run_once().await.unwrap();
+
+    let list = LedgerList {
+        page: PageRequest::largest(),
+        ..LedgerList::default()
+    };
+    let entries = rig
+        .api
+        .ledger_list(&rig.ctx, list)
+        .await
+        .unwrap()
+        .into_nodes();
+    let actions: Vec<&str> = entries
+        .iter()
+        .rev()
+        .map(|entry| entry.action.as_str())
+        .collect();
+    let expected = [
+        "approval.decided",
+        "deployment.changed",
+        "order.signed",
+        "deployment.changed",
+        "run.ended",
+        "deployment.changed",
+    ];
+    assert_eq!(actions, expected);
+    assert_eq!(
+        entries
+            .iter()
+            .map(|entry| entry.sequence)
+            .rev()
+            .collect::<Vec<_>>(),
+        [0, 1, 2, 3, 4, 5]
+    );
+
+    let told = rig.told().await;
+    let order = story.order_digest();
+    let released = [
+        ReportingEventV1::ApprovalLogged {
+            approval: story.approval,
+            sequence: 0,
+        },
+        ReportingEventV1::OrderLogged {
+            deployment: story.deployment,
+            wave: story.wave,
+            order,
+            sequence: 2,
+        },
+    ];
+    assert_eq!(told, released);
+
+    let approval = &entries[5];
+    let leaf = String::from_utf8(approval.leaf.clone()).unwrap();
+    assert!(!leaf.contains("Ada"), "a leaf names no person: {leaf}");
+    assert!(approval.details.contains_key("reason_hash"));
+    assert_eq!(approval.actor.display, "Ada Example");
+    assert_eq!(
+        rig.api
+            .ledger_get(&rig.ctx, LedgerGet { id: approval.id })
+            .await
+            .unwrap(),
+        *approval
+    );
+
+    let subject = Some(format!("run:{}", story.run));
+    let runs = LedgerList {
+        page: PageRequest::largest(),
+        subject,
+        actions: vec!["run.ended".into()],
+        ..LedgerList::default()
+    };
+    assert_eq!(
+        rig.api
+            .ledger_list(&rig.ctx, runs)
+            .await
+            .unwrap()
+            .into_nodes()
+            .len(),
+        1
+    );
+    let page = LedgerList {
+        page: PageRequest {
+            first: 4,
+            after: None,
+        },
+        ..LedgerList::default()
+    };
+    let first = rig.api.ledger_list(&rig.ctx, page).await.unwrap();
+    assert!(first.has_next);
+    let after = first.rows.last().map(|row| row.cursor.clone());
+    let rest = LedgerList {
+        page: PageRequest { first: 4, after },
+        ..LedgerList::default()
+    };
+    let rest = rig
+        .api
+        .ledger_list(&rig.ctx, rest)
+        .await
+        .unwrap()
+        .into_nodes();
+    assert_eq!(
+        rest.iter().map(|entry| entry.sequence).collect::<Vec<_>>(),
+        [1, 0]
+    );
+}
+
+#[tokio::test]
+async fn every_proof_holds_under_the_signed_checkpoint() {
+    let rig = Rig::new().await;
+    let tenant = rig.tenant();
+    let none = rig
+        .api
+        .ledger_checkpoint(&rig.ctx, CheckpointGet { tenant })
+        .await;
+    assert_eq!(none.unwrap_err().code, netpatch_types::ErrorCode::NotFound);
+
+    let mut roots = Vec::new();
+    for number in 0..9 {
+        let entry = rig
+            .api
+            .ledger_append(&rig.ctx, append(number))
+            .await
+            .unwrap();
+        assert_eq!(entry.sequence, number as u64);
+        assert_eq!(entry.leaf_hash, leaf_hash(&entry.leaf));
+        assert_eq!(
+            LedgerLeaf::parse(&entry.leaf).unwrap().sequence,
+            entry.sequence
+        );
+        roots.push(
+            rig.api
+                .ledger_checkpoint(&rig.ctx, CheckpointGet { tenant })
+                .await
+                .unwrap()
+                .root_hash,
+        );
+    }
+    let again = rig.api.ledger_append(&rig.ctx, append(3)).await.unwrap();
+    assert_eq!(again.sequence, 3);
+
+    let newest = rig
+        .api
+        .ledger_checkpoint(&rig.ctx, CheckpointGet { tenant })
+        .await
+        .unwrap();
+    let key = PublicKey::ed25519(&newest.public_key).unwrap();
+    assert_eq!(
+        rig.api
+            .ledger_key(&rig.ctx, LedgerKeyGet {})
+            .await
+            .unwrap()
+            .public_key,
+        newest.public_key
+    );
+    let opened = Checkpoint::open(&newest.note, &ledger_origin(tenant), key).unwrap();
+    assert_eq!((opened.size, opened.root), (9, newest.root_hash));
+
+    for size in 1..=9 {
+        for sequence in 0..size {
+            let request = LedgerProofGet {
+                tenant,
+                sequence,
+                tree_size: Some(size),
+            };
+            let proof = rig.api.ledger_proof(&rig.ctx, request).await.unwrap();
+            assert_eq!(proof.root_hash, roots[size as usize - 1]);
+            let signed =
+                Checkpoint::open(&proof.signed_checkpoint, &ledger_origin(tenant), key).unwrap();
+            assert_eq!((signed.size, signed.root), (size, proof.root_hash));
+            let list = LedgerList {
+                page: PageRequest::largest(),
+                subject: Some(format!("host:{sequence}")),
+                ..LedgerList::default()
+            };
+            let entry = rig
+                .api
+                .ledger_list(&rig.ctx, list)
+                .await
+                .unwrap()
+                .into_nodes()
+                .remove(0);
+            verify_inclusion(
+                &leaf_hash(&entry.leaf),
+                sequence,
+                size,
+                &proof.path,
+                &proof.root_hash,
+            )
+            .unwrap();
+        }
+        let proof = rig
+            .api
+            .ledger_consistency(
+                &rig.ctx,
+                ConsistencyGet {
+                    tenant,
+                    from: size,
+                    to: None,
+                },
+            )
+            .await
+            .unwrap();
+        verify_consistency(
+            size,
+            proof.to,
+            &proof.path,
+            &roots[size as usize - 1],
+            &newest.root_hash,
+        )
+        .unwrap();
+    }
+    for (sequence, tree_size) in [(9, None), (0, Some(10)), (5, Some(5)), (0, Some(0))] {
+        assert!(
+            rig.api
+                .ledger_proof(
+                    &rig.ctx,
+                    LedgerProofGet {
+                        tenant,
+                        sequence,
+                        tree_size
+                    }
+                )
+                .await
+                .is_err()
+        );
+    }
+    for (from, to) in [(0, None), (10, None), (5, Some(4)), (1, Some(10))] {
+        assert!(
+            rig.api
+                .ledger_consistency(&rig.ctx, ConsistencyGet { tenant, from, to })
+                .await
+                .is_err()
+        );
+    }
+}
+
+/// Lets a future run until it has waited `polls` times, then drops it, as kill -9 does: transactions end without commit.
+/// Whether it came to its end.
+async fn killed_after<F: Future>(future: F, polls: usize) -> bool {
+    let mut future = pin!(future);
+    let mut left = polls;
+    poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(false);
+        }
+        left -= 1;
+        future.as_mut().poll(context).map(|_| true)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_death_at_any_step_changes_nothing() {
+    let rig = Rig::new().await;
+    let story = Story::new(&rig);
+    story.tell(&rig);
+    let mut deaths = 0;
+    let mut polls = 1;
+    loop {
+        let process = rig.another().await;
+        if killed_after(process.run_once(), polls).await {
+            break;
+        }
+        deaths += 1;
+        polls += 1;
+        assert!(deaths < 5000);
+    }
+    println!("{deaths} deaths");
+    assert!(deaths > 100, "only {deaths} deaths");
+    rig.service.run_once().await.unwrap();
+
+    let list = LedgerList {
+        page: PageRequest::largest(),
+        ..LedgerList::default()
+    };
+    let entries = rig
+        .api
+        .ledger_list(&rig.ctx, list)
+        .await
+        .unwrap()
+        .into_nodes();
+    assert_eq!(entries.len(), 6);
+    assert_eq!(rig.told().await.len(), 2, "each release is told once");
+    let tenant = rig.tenant();
+    for entry in entries {
+        let request = LedgerProofGet {
+            tenant,
+            sequence: entry.sequence,
+            tree_size: None,
+        };
+        let proof = rig.api.ledger_proof(&rig.ctx, request).await.unwrap();
+        verify_inclusion(
+            &entry.leaf_hash,
+            entry.sequence,
+            6,
+            &proof.path,
+            &proof.root_hash,
+        )
+        .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn two_processes_make_one_log() {
+    let rig = Rig::new().await;
+    let other = rig.another().await;
+    let mut work = tokio::task::JoinSet::new();
+    for number in 0..24u128 {
+        let service = if number % 2 == 0 {
+            rig.service.clone()
+        } else {
+            other.clone()
+        };
+        let ctx = rig.ctx.clone();
+        work.spawn(async move {
+            use netpatch_reporting_api::ReportingApi as _;
+            service
+                .ledger_append(&ctx, append(number / 2))
+                .await
+                .unwrap()
+                .sequence
+        });
+    }
+    let mut sequences = work.join_all().await;
+    sequences.sort_unstable();
+    sequences.dedup();
+    assert_eq!(sequences, (0..12).collect::<Vec<u64>>());
+    let head = rig
+        .api
+        .ledger_checkpoint(
+            &rig.ctx,
+            CheckpointGet {
+                tenant: rig.tenant(),
+            },
+        )
+        .await
+        .unwrap();
+    assert_eq!(head.tree_size, 12);
+}
+
+#[tokio::test]
+async fn the_signer_refuses_a_smaller_and_a_different_tree() {
+    let rig = Rig::new().await;
+    let key = format!("ledger/{}/checkpoint", rig.tenant());
+    for number in 0..3 {
+        rig.api
+            .ledger_append(&rig.ctx, append(number))
+            .await
+            .unwrap();
+    }
+    let old = rig.blobs.get(&key).await.unwrap().unwrap();
+    for number in 3..6 {
+        rig.api
+            .ledger_append(&rig.ctx, append(number))
+            .await
+            .unwrap();
+    }
+    let newest = rig.blobs.get(&key).await.unwrap().unwrap();
+
+    // The database forgets three entries, as after a restore from an old backup, and goes on with others.
+    let tenant = rig.tenant();
+    let owner = sea_orm::Database::connect(rig.database.admin_url())
+        .await
+        .unwrap();
+    use sea_orm::ConnectionTrait as _;
+    for sql in [
+        "delete from reporting.ledger_entries where sequence >= 3".to_owned(),
+        "delete from reporting.ledger_checkpoints where size > 3".to_owned(),
+        "update reporting.ledger_heads set next_sequence = 3, size = 3".to_owned(),
+    ] {
+        owner.execute_unprepared(&sql).await.unwrap();
+    }
+    restore_partial_tiles(&rig, &old, &newest).await;
+    let refused = rig.api.ledger_append(&rig.ctx, append(100)).await;
+    assert!(refused.is_err(), "a smaller tree was signed");
+    for number in 101..106 {
+        assert!(
+            rig.api
+                .ledger_append(&rig.ctx, append(number))
+                .await
+                .is_err(),
+            "a different tree was signed"
+        );
+    }
+    assert_eq!(
+        rig.blobs.get(&key).await.unwrap().unwrap(),
+        newest,
+        "the last checkpoint stands"
+    );
+    assert_eq!(
+        rig.api
+            .ledger_checkpoint(&rig.ctx, CheckpointGet { tenant })
+            .await
+            .unwrap()
+            .tree_size,
+        3
+    );
+
+    rig.blobs.delete(&key).await.unwrap();
+    assert!(
+        rig.api.ledger_append(&rig.ctx, append(200)).await.is_err(),
+        "a log without its last checkpoint was signed"
+    );
+}
+
+/// The tiles of the old size were swept; the backup of the blobs has them.
+async fn restore_partial_tiles(rig: &Rig, old: &[u8], newest: &[u8]) {
+    assert_ne!(old, newest);
+    let prefix = format!("ledger/{}/tile/0/000.p", rig.tenant());
+    let tile = rig
+        .blobs
+        .get(&format!("{prefix}/6"))
+        .await
+        .unwrap()
+        .unwrap();
+    rig.blobs
+        .put(&format!("{prefix}/3"), tile.slice(..96))
+        .await
+        .unwrap();
+    assert_eq!(
+        rig.blobs.list(&prefix).await.unwrap().len(),
+        2,
+        "replaced tiles are swept"
+    );
+}
+
+#[tokio::test]
+async fn a_document_that_is_not_what_the_event_says_releases_nothing() {
+    let rig = Rig::new().await;
+    let story = Story::new(&rig);
+    let SchedulerEventV1::OrderSigned {
+        deployment,
+        wave,
+        sequence,
+        envelope,
+        ..
+    } = story.ordered()
+    else {
+        panic!()
+    };
+    let lie = SchedulerEventV1::OrderSigned {
+        deployment,
+        wave,
+        sequence,
+        order: Sha256::of(b"another"),
+        envelope,
+    };
+    rig.neighbours
+        .scheduler_event(rig.tenant(), rig.clock.now(), lie);
+    rig.neighbours.scheduler_event(
+        rig.tenant(),
+        rig.clock.now(),
+        story.changed(DeploymentStatus::Paused),
+    );
+    rig.service.run_once().await.unwrap();
+    assert!(rig.told().await.is_empty());
+    let list = LedgerList {
+        page: PageRequest::largest(),
+        actions: vec!["order.signed".into()],
+        ..LedgerList::default()
+    };
+    let entry = rig
+        .api
+        .ledger_list(&rig.ctx, list)
+        .await
+        .unwrap()
+        .into_nodes()
+        .remove(0);
+    assert_eq!(entry.document, None);
+    assert!(entry.details["document_refused"].contains("another digest"));
+}
