@@ -1,0 +1,263 @@
+//! What agents say about runs. The journal is the truth: its steps are stored in order, once each, and the run is their fold.
+
+use super::SchedulerService;
+use crate::domain::cause::explain;
+use crate::store::{self, run::Key};
+use netpatch_protocol::document::{Envelope, RunResult};
+use netpatch_scheduler_api::*;
+use netpatch_storage::TenantTx;
+use netpatch_types::{ErrorCode, RequestContext, RunId, ServiceError, ServiceResult, Sha256};
+use prost::Message as _;
+
+const MAX_EVENTS: usize = 1000;
+const MAX_EVIDENCE_LINES: usize = 50;
+
+impl SchedulerService {
+    pub(super) async fn report_run(
+        &self,
+        ctx: &RequestContext,
+        report: RunReport,
+    ) -> ServiceResult<RunStored> {
+        if report.events.len() > MAX_EVENTS || report.attempt == 0 {
+            return Err(ServiceError::invalid(
+                "events",
+                "a report has at most 1000 events, and attempts count from 1",
+            ));
+        }
+        let tx = self.database.write(ctx).await?;
+        let key = Key {
+            deployment: report.deployment,
+            host: report.host,
+            sequence: report.sequence,
+            attempt: report.attempt,
+        };
+        let Some(mut stored) = self
+            .run_of(
+                &tx,
+                ctx,
+                key,
+                report.order,
+                report.events.first().map(|event| event.at),
+            )
+            .await?
+        else {
+            return Err(ServiceError::not_found("order"));
+        };
+        let before = (stored.run.status, stored.step);
+        for event in &report.events {
+            if event.step <= stored.step {
+                continue;
+            }
+            if event.step != stored.step + 1 {
+                // A gap: what is stored so far tells the agent where to go on from.
+                break;
+            }
+            let event = bounded(event);
+            store::run::append(&tx, stored.run.id, &event).await?;
+            fold(&mut stored.run, &event);
+            stored.step = event.step;
+        }
+        stored.run.bytes_from_relay = stored.run.bytes_from_relay.max(report.bytes_from_relay);
+        stored.run.bytes_from_origin = stored.run.bytes_from_origin.max(report.bytes_from_origin);
+        if let Some(result) = report.result.filter(|_| stored.run.status.is_final()) {
+            stored.manifest = result_of(&result, ctx, &report.host.to_string(), report.order)?;
+            stored.result = Some(result);
+        }
+        stored.run.last_event_at = Some(self.clock.now());
+        store::run::save(&tx, &stored).await?;
+        if before != (stored.run.status, stored.step) {
+            self.note_run(&tx, &stored).await?;
+        }
+        tx.commit().await?;
+        self.hint(ctx.tenant()?).await;
+        Ok(RunStored { step: stored.step })
+    }
+
+    pub(super) async fn answer_order(
+        &self,
+        ctx: &RequestContext,
+        answer: OrderAnswered,
+    ) -> ServiceResult<RunStored> {
+        if answer.accepted {
+            // The journal's first step says so too, durably.
+            return Ok(RunStored::default());
+        }
+        let tx = self.database.write(ctx).await?;
+        let order = store::document::by_digest(&tx, answer.order)
+            .await?
+            .ok_or_else(|| ServiceError::not_found("order"))?;
+        let key = Key {
+            deployment: order.deployment,
+            host: answer.host,
+            sequence: order.sequence,
+            attempt: 1,
+        };
+        let Some(mut stored) = self.run_of(&tx, ctx, key, answer.order, None).await? else {
+            return Err(ServiceError::not_found("order"));
+        };
+        if stored.step == 0 && !stored.run.status.is_final() {
+            stored.run.status = RunStatus::Refused;
+            stored.run.ended_at = Some(self.clock.now());
+            stored.run.error = Some(explain(&answer.refusal, &answer.detail, Vec::new()));
+            store::run::save(&tx, &stored).await?;
+            self.note_run(&tx, &stored).await?;
+        }
+        tx.commit().await?;
+        self.hint(ctx.tenant()?).await;
+        Ok(RunStored::default())
+    }
+
+    /// The run of a key, made if the order is ours and was released to hosts.
+    async fn run_of(
+        &self,
+        tx: &TenantTx,
+        ctx: &RequestContext,
+        key: Key,
+        order: Sha256,
+        started_at: Option<chrono::DateTime<chrono::Utc>>,
+    ) -> ServiceResult<Option<store::run::Stored>> {
+        if let Some(stored) = store::run::lock(tx, key).await? {
+            return Ok(Some(stored).filter(|stored| stored.order == order));
+        }
+        let Some(document) = store::document::by_digest(tx, order).await? else {
+            return Ok(None);
+        };
+        let (Some(wave), true) = (
+            document.wave,
+            document.deployment == key.deployment && document.sequence == key.sequence,
+        ) else {
+            return Ok(None);
+        };
+        let now = self.clock.now();
+        let fresh = store::run::Stored {
+            run: Run {
+                id: RunId::new(now),
+                tenant: ctx.tenant()?,
+                deployment: key.deployment,
+                wave,
+                host: key.host,
+                sequence: key.sequence,
+                attempt: key.attempt,
+                status: RunStatus::Offered,
+                silent: false,
+                confirmed: None,
+                error: None,
+                started_at: Some(started_at.unwrap_or(now)),
+                ended_at: None,
+                last_event_at: Some(now),
+                bytes_from_relay: 0,
+                bytes_from_origin: 0,
+                events: Vec::new(),
+            },
+            order,
+            step: 0,
+            result: None,
+            manifest: None,
+        };
+        store::run::insert(tx, &fresh).await?;
+        Ok(store::run::lock(tx, key).await?)
+    }
+
+    pub(crate) async fn note_run(
+        &self,
+        tx: &TenantTx,
+        stored: &store::run::Stored,
+    ) -> ServiceResult<()> {
+        let run = &stored.run;
+        let cause = run
+            .error
+            .as_ref()
+            .map(|error| error.code.clone())
+            .unwrap_or_default();
+        let changed = SchedulerEventV1::RunChanged {
+            deployment: run.deployment,
+            wave: run.wave,
+            run: run.id,
+            host: run.host,
+            status: run.status,
+            cause: cause.clone(),
+        };
+        self.emit(tx, &run.id.to_string(), changed).await?;
+        // A failure that is rolled back ends with the rollback; its signed result comes with the last step.
+        if run.status.is_final()
+            && (stored.result.is_some()
+                || matches!(
+                    run.status,
+                    RunStatus::Refused | RunStatus::Expired | RunStatus::Cancelled
+                ))
+        {
+            let ended = SchedulerEventV1::RunEnded {
+                deployment: run.deployment,
+                run: run.id,
+                host: run.host,
+                status: run.status,
+                cause,
+                envelope: stored.result.clone(),
+            };
+            self.emit(tx, &run.id.to_string(), ended).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What an event does to a run.
+fn fold(run: &mut Run, event: &RunEvent) {
+    run.status = event.status;
+    run.ended_at = event.status.is_final().then_some(event.at);
+    if !event.cause.is_empty() {
+        run.error = Some(explain(
+            &event.cause,
+            &event.message,
+            event.evidence.clone(),
+        ));
+    } else if event.status == RunStatus::Succeeded {
+        run.error = None;
+    }
+}
+
+/// Nothing from outside grows without limit.
+fn bounded(event: &RunEvent) -> RunEvent {
+    let cut = |text: &str, length: usize| {
+        text.chars()
+            .filter(|character| *character != '\0')
+            .take(length)
+            .collect::<String>()
+    };
+    RunEvent {
+        message: cut(&event.message, 500),
+        cause: cut(&event.cause, 40),
+        evidence: event
+            .evidence
+            .iter()
+            .take(MAX_EVIDENCE_LINES)
+            .map(|line| cut(line, 500))
+            .collect(),
+        ..event.clone()
+    }
+}
+
+/// The manifest that a signed result names. It must be about this host, organization and order; the ledger keeps its
+/// signature for whoever verifies later.
+fn result_of(
+    envelope: &[u8],
+    ctx: &RequestContext,
+    host: &str,
+    order: Sha256,
+) -> ServiceResult<Option<Sha256>> {
+    let bad = || {
+        ServiceError::new(
+            ErrorCode::BadUserInput,
+            "the run result is not about this host and order",
+        )
+    };
+    let envelope = Envelope::decode(envelope).map_err(|_| bad())?;
+    let result = RunResult::decode(envelope.payload.as_slice()).map_err(|_| bad())?;
+    let ours = result.organization_id == ctx.tenant()?.to_string()
+        && result.host_id == host
+        && result.order == order.0;
+    if ours {
+        Ok(Sha256::from_slice(&result.manifest_hash))
+    } else {
+        Err(bad())
+    }
+}

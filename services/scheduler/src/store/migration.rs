@@ -1,0 +1,45 @@
+//! The migrations of the schema `scheduler`.
+
+use crate::store::SCHEMA;
+use netpatch_storage::{
+    cursor_table_sql, execute_all, outbox_table_sql, protect_tenant_table, schema_sql, statements,
+    worker_may,
+};
+use sea_orm_migration::prelude::*;
+
+/// In order.
+#[derive(Debug)]
+pub(crate) struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(M0001)]
+    }
+
+    fn migration_table_name() -> DynIden {
+        "scheduler_migrations".into_iden()
+    }
+}
+
+struct M0001;
+
+impl MigrationName for M0001 {
+    fn name(&self) -> &'static str {
+        "m0001_scheduler"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for M0001 {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let mut sql = schema_sql(SCHEMA);
+        sql.extend(statements(include_str!("../../migrations/m0001.sql")));
+        for table in ["deployments", "waves", "documents", "runs", "run_events"] {
+            sql.extend(protect_tenant_table(SCHEMA, table));
+        }
+        sql.extend(worker_may(SCHEMA, "deployments", "select"));
+        sql.extend(outbox_table_sql(SCHEMA));
+        sql.extend(cursor_table_sql(SCHEMA));
+        execute_all(manager.get_connection(), sql).await
+    }
+}
