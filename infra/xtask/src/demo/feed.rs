@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 /// Imports the pack that stands in the repository.
 pub(crate) fn import(show: &mut Show, target: &Target, platform: &Platform) -> Result<()> {
     show.step("Import Debian's advisories from the bundled pack", |_| {
-        let pack = workspace::root().join("services/inventory/data");
+        let pack = workspace::root().join("services/inventory/data/pack");
         let mut netpatch = shell::command(target.program("netpatch"));
         netpatch
             .args(["feed", "import"])

@@ -19,8 +19,6 @@ const PORT: u16 = 7443;
 
 /// A running relay. Dropping it stops it.
 pub(crate) struct Relay {
-    /// Its id in the API.
-    pub(crate) id: String,
     /// Where hosts reach it.
     pub(crate) address: String,
     program: PathBuf,
@@ -62,7 +60,7 @@ pub(crate) fn start(
         let root = platform.root_fingerprint()?;
         let claim = words(
             "claim",
-            &["--server", &platform.quic, "--platform-root", &root],
+            &["--server", &platform.quic, "--fingerprint", &root],
         );
         let mut claim = Process::start(folder, "relay-claim", claim)?;
         let code = until("the relay's claim code", Duration::from_secs(60), || {
@@ -91,7 +89,6 @@ pub(crate) fn start(
         let sentence = format!("A relay is online, on the hosts' LAN at {address}");
         Ok((
             Relay {
-                id,
                 address,
                 program: program.clone(),
                 data: data.clone(),
