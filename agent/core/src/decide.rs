@@ -48,7 +48,7 @@ pub enum Lease {
     Fresh,
     /// None, or too old.
     Stale,
-    /// A signed halt covers this order, or the statement says that it does not run.
+    /// A signed halt covers this order, or a newer order took its place.
     Halted,
 }
 

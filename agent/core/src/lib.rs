@@ -4,6 +4,8 @@
 pub mod decide;
 pub mod failure;
 pub mod journal;
+pub mod lease;
+pub mod order;
 pub mod plan;
 pub mod refusal;
 pub mod run;
