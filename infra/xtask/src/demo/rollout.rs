@@ -4,7 +4,7 @@ use super::api::{list, number, text};
 use super::estate::failing_host;
 use super::platform::People;
 use super::policy;
-use super::show::{Show, until};
+use super::show::{Line, Show, until};
 use super::window::Window;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -29,6 +29,7 @@ pub(crate) fn create(
     patches: &[String],
 ) -> Result<Deployment> {
     show.step("Plan a deployment in waves", |line| {
+        approvals_are_usable(people, policy, patches, line)?;
         for _ in 0..PLANS {
             let (id, canary, sizes) = plan(people, policy, patches)?;
             if canary == failing_host() {
@@ -57,15 +58,52 @@ pub(crate) fn create(
     })
 }
 
+const PLAN: &str = "deployment { id status } plan { hostCount waves { ordinal hostCount hostnames }
+    missing { reason patch { name } } }";
+
+fn input(people: &People, policy: &str, patches: &[String], is_trial: bool) -> Value {
+    json!({
+        "organizationId": people.organization, "policyId": policy, "patchIds": patches,
+        "name": "This week's security patches", "dryRun": is_trial,
+    })
+}
+
+/// An approval counts only when it stands in the ledger, which takes a moment.
+fn approvals_are_usable(
+    people: &People,
+    policy: &str,
+    patches: &[String],
+    line: &mut Line,
+) -> Result<()> {
+    until(
+        "approvals that stand in the ledger",
+        Duration::from_secs(60),
+        || {
+            let api = &people.requester.api;
+            let tried = api.mutate(
+                "deploymentCreate",
+                input(people, policy, patches, true),
+                PLAN,
+            )?;
+            let missing = list(&tried, "/plan/missing")?;
+            if let Some(first) = missing.first() {
+                line.say(&format!(
+                    "{} patches cannot go yet: {}",
+                    missing.len(),
+                    first["reason"]
+                ));
+            }
+            Ok(missing.is_empty().then_some(()))
+        },
+    )
+}
+
 fn plan(people: &People, policy: &str, patches: &[String]) -> Result<(String, String, Vec<u64>)> {
-    let created = people.requester.api.mutate(
+    let api = &people.requester.api;
+    let created = api.mutate(
         "deploymentCreate",
-        json!({
-            "organizationId": people.organization, "policyId": policy, "patchIds": patches,
-            "name": "This week's security patches",
-        }),
-        "deployment { id status } plan { hostCount waves { ordinal hostCount hostnames }
-            missing { reason patch { name } } }",
+        input(people, policy, patches, false),
+        PLAN,
     )?;
     let missing = list(&created, "/plan/missing")?;
     if !missing.is_empty() {
