@@ -18,6 +18,14 @@ const POLL: Duration = Duration::from_secs(2);
 /// A report that is not made after this long was left by a process that died.
 const ABANDONED: chrono::Duration = chrono::Duration::seconds(120);
 
+/// Loops of their own: a slow receiver of webhooks must not hold back the ledger.
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    Grow,
+    Deliver,
+    Keep,
+}
+
 impl ReportingService {
     /// Does the background work until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
@@ -25,26 +33,35 @@ impl ReportingService {
             self.follow_policy(stop.clone()),
             self.follow_scheduler(stop.clone()),
             self.follow_inventory(stop.clone()),
-            self.work_on(stop),
+            self.repeat(Work::Grow, stop.clone()),
+            self.repeat(Work::Deliver, stop.clone()),
+            self.repeat(Work::Keep, stop),
         );
     }
 
     /// Does what there is to do now, once. For tests and for tools.
     pub async fn run_once(&self) -> ServiceResult<()> {
-        self.drain_policy().await?;
-        self.drain_scheduler().await?;
-        self.drain_inventory().await?;
+        self.catch_up().await?;
         self.work_once().await
     }
 
-    async fn work_on(&self, stop: CancellationToken) {
+    /// Handles the events that can be read now. May run beside [`ReportingService::run`]: handling an event twice
+    /// changes nothing.
+    pub(crate) async fn catch_up(&self) -> ServiceResult<()> {
+        self.drain_policy().await?;
+        self.drain_scheduler().await?;
+        self.drain_inventory().await?;
+        Ok(())
+    }
+
+    async fn repeat(&self, work: Work, stop: CancellationToken) {
         let mut hints = self.bus.subscribe(WORK_TOPIC).await;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                outcome = self.work_once() => {
+                outcome = self.work(work) => {
                     if let Err(error) = outcome {
-                        tracing::warn!(%error, "background work of reporting failed");
+                        tracing::warn!(?work, %error, "background work of reporting failed");
                     }
                 }
             }
@@ -56,13 +73,23 @@ impl ReportingService {
         }
     }
 
+    async fn work(&self, work: Work) -> ServiceResult<()> {
+        match work {
+            Work::Grow => self.grow_all().await,
+            Work::Deliver => self.deliver_due().await.map(drop),
+            Work::Keep => {
+                let counted = self.count_due().await;
+                counted.and(self.finish_reports().await)
+            }
+        }
+    }
+
     /// Each part goes on when another fails; the first failure is returned.
     async fn work_once(&self) -> ServiceResult<()> {
-        let grown = self.grow_all().await;
-        let delivered = self.deliver_due().await.map(drop);
-        let counted = self.count_due().await;
-        let reported = self.finish_reports().await;
-        grown.and(delivered).and(counted).and(reported)
+        let grown = self.work(Work::Grow).await;
+        let delivered = self.work(Work::Deliver).await;
+        let kept = self.work(Work::Keep).await;
+        grown.and(delivered).and(kept)
     }
 
     /// One organization's refused log does not stop the others'.

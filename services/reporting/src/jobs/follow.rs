@@ -12,7 +12,8 @@ use netpatch_reporting_api::SnapshotTake;
 use netpatch_scheduler_api::{DeploymentStatus, SchedulerEvent, SchedulerEventV1};
 use netpatch_storage::Consumer;
 use netpatch_types::{
-    Cursor, EventEnvelope, EventPage, RequestContext, ServiceError, ServiceResult, TenantId,
+    Cursor, DeploymentId, EventEnvelope, EventPage, RequestContext, ServiceError, ServiceResult,
+    TenantId,
 };
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
@@ -128,19 +129,37 @@ impl ReportingService {
         } = &what
             && let Some(label) = label(*status)
         {
-            if label == "before" && self.clock.now() - event.at > LATE {
-                tracing::warn!(%deployment, "too late to count compliance before the deployment");
-            } else {
-                let request = SnapshotTake {
-                    label: label.to_owned(),
-                    deployment: Some(*deployment),
-                };
-                self.take_snapshot(event.tenant, &request).await?;
-            }
+            self.count_around(&event, *deployment, label).await?;
         }
         let draft = draft::of_scheduler(event.tenant, event.id, event.at, &what);
         let notice = notice::of_scheduler(event.tenant, &what);
         self.keep(&event, draft, notice).await
+    }
+
+    /// Counts before or after a deployment. Without an answer of inventory the event waits for a while, so that nothing
+    /// is missing; then the ledger goes on without the count.
+    async fn count_around(
+        &self,
+        event: &EventEnvelope,
+        deployment: DeploymentId,
+        label: &str,
+    ) -> ServiceResult<()> {
+        let late = self.clock.now() - event.at > LATE;
+        if late && label == "before" {
+            tracing::warn!(%deployment, "too late to count compliance before the deployment");
+            return Ok(());
+        }
+        let request = SnapshotTake {
+            label: label.to_owned(),
+            deployment: Some(deployment),
+        };
+        match self.take_snapshot(event.tenant, &request).await {
+            Err(error) if late => {
+                tracing::warn!(%deployment, label, %error, "compliance around the deployment is not counted");
+                Ok(())
+            }
+            other => other.map(drop),
+        }
     }
 
     async fn on_inventory(&self, event: EventEnvelope) -> ServiceResult<()> {

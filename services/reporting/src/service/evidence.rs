@@ -29,6 +29,10 @@ impl ReportingService {
             .scheduler
             .deployment_get(&ctx, DeploymentGet { id: deployment })
             .await?;
+        // What the others have said already belongs into the pack, also when the background work has not come to it.
+        if let Err(error) = self.catch_up().await {
+            tracing::warn!(%error, "the evidence may lack the newest events");
+        }
         let head = self.grow(tenant).await?.filter(|head| head.size > 0);
         let head =
             head.ok_or_else(|| ServiceError::invalid_state("the ledger has no entries yet"))?;

@@ -503,3 +503,24 @@ async fn a_document_that_is_not_what_the_event_says_releases_nothing() {
     assert_eq!(entry.document, None);
     assert!(entry.details["document_refused"].contains("another digest"));
 }
+
+#[tokio::test]
+async fn the_background_work_releases_by_itself() {
+    let rig = Rig::new().await;
+    let story = Story::new(&rig);
+    let stop = tokio_util::sync::CancellationToken::new();
+    let service = rig.service.clone();
+    let background = tokio::spawn({
+        let stop = stop.clone();
+        async move { service.run(stop).await }
+    });
+    story.tell(&rig);
+    netpatch_testkit::poll_until(
+        "both are released",
+        std::time::Duration::from_secs(30),
+        async || (rig.told().await.len() == 2).then_some(()),
+    )
+    .await;
+    stop.cancel();
+    background.await.unwrap();
+}
