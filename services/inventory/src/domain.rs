@@ -10,6 +10,7 @@ pub mod enrich;
 pub mod exposure;
 pub mod index;
 pub mod lines;
+pub mod link;
 pub mod manifest;
 pub mod merge;
 pub mod osv;

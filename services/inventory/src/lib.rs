@@ -2,11 +2,24 @@
 //!
 //! Invariants
 //! - A manifest is stored only if it hashes to its name; a host points at one, equal hosts share one.
-//! - Comparators run once per new component version and feed, not once per host; an unchanged report writes nothing.
+//! - An unchanged report writes nothing; a new feed is matched per manifest, and only what changed is written.
 //! - A finding opens and closes in the transaction that changes its cause, together with its event.
 //! - A feed that broke or shrank is refused; the last good one stays.
 //!
 //! Deliberately absent: policy (which patch is approved), deadlines, and anything that talks to a host.
 
 pub mod domain;
+mod jobs;
 pub mod pack;
+mod service;
+mod store;
+
+pub use service::Inventory;
+
+use netpatch_storage::Migrations;
+
+/// The migrations of the schema `inventory`.
+#[must_use]
+pub fn migrations() -> Migrations {
+    Migrations::of::<store::migrations::Migrator>(store::migrations::SCHEMA)
+}

@@ -3,7 +3,9 @@
 
 mod files;
 
-pub use files::{PackFileError, PackFiles};
+pub use files::PackFileError;
+
+use files::PackFiles;
 
 use crate::domain::accept::{FeedRefused, accept};
 use crate::domain::advisory::AdvisoryRecord;

@@ -3,6 +3,9 @@
 //! A component that is upgraded but stays affected keeps its exposure: the clock of an exposure starts when the host
 //! first carried the vulnerability in that package, and a half-way update does not reset it.
 
+use crate::domain::link::applicability_word;
+use netpatch_inventory_api::Applicability;
+use netpatch_types::Severity;
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -25,6 +28,10 @@ pub struct Open {
     pub risk: i32,
     /// Severity's word.
     pub severity: String,
+    /// What would fix it.
+    pub patch: Option<Uuid>,
+    /// Applicability's word.
+    pub applicability: String,
 }
 
 /// An exposure that the host has now.
@@ -38,6 +45,8 @@ pub struct Wanted {
     pub name: String,
     /// Architecture.
     pub arch: String,
+    /// Source package, as the advisory names it.
+    pub source: String,
     /// The first fixed version.
     pub fixed_version: String,
     /// The version that was compared.
@@ -46,8 +55,14 @@ pub struct Wanted {
     pub rule: &'static str,
     /// Risk, in tenths.
     pub risk: i32,
-    /// Severity's word.
-    pub severity: &'static str,
+    /// Severity.
+    pub severity: Severity,
+    /// Known exploited.
+    pub kev: bool,
+    /// What would fix it.
+    pub patch: Option<Uuid>,
+    /// What can be done about it.
+    pub applicability: Applicability,
 }
 
 /// What to write.
@@ -108,7 +123,9 @@ pub fn change(open: Vec<Open>, wanted: Vec<Wanted>) -> Change {
 fn same(open: &Open, wanted: &Wanted) -> bool {
     open.fixed_version == wanted.fixed_version
         && open.risk == wanted.risk
-        && open.severity == wanted.severity
+        && open.severity == wanted.severity.as_str()
+        && open.patch == wanted.patch
+        && open.applicability == applicability_word(wanted.applicability)
 }
 
 #[cfg(test)]
@@ -125,6 +142,8 @@ mod tests {
             fixed_version: "2".into(),
             risk: 10,
             severity: "high".into(),
+            patch: None,
+            applicability: "applicable".into(),
         }
     }
 
@@ -134,11 +153,15 @@ mod tests {
             component,
             name: name.into(),
             arch: "amd64".into(),
+            source: "s".into(),
             fixed_version: "2".into(),
             installed_version: "1".into(),
             rule: "debian-source",
             risk: 10,
-            severity: "high",
+            severity: Severity::High,
+            kev: false,
+            patch: None,
+            applicability: Applicability::Applicable,
         }
     }
 

@@ -65,6 +65,14 @@ pub struct Interval {
     pub advisory: u32,
 }
 
+impl Interval {
+    /// The fixing version, parsed.
+    #[must_use]
+    pub fn fixed(&self) -> &Version {
+        &self.fixed
+    }
+}
+
 /// Signed sources and the unsigned ones that advisories name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Aliases(pub HashMap<String, String>);
@@ -189,6 +197,12 @@ impl MatchIndex {
     #[must_use]
     pub fn subject<'a>(&self, component: &'a ComponentKey) -> Subject<'a> {
         self.aliases.subject(component)
+    }
+
+    /// Signed sources.
+    #[must_use]
+    pub fn aliases(&self) -> &Aliases {
+        &self.aliases
     }
 
     /// The advisories that apply to a component. An error when its version cannot be compared.

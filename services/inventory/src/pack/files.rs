@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// A file may hold this many bytes when unpacked. The largest real one has 14 MiB.
-pub const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
+pub(crate) const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// What is wrong with a file of a pack.
 #[derive(Debug, thiserror::Error)]
@@ -48,14 +48,14 @@ pub enum PackFileError {
 
 /// A folder with the layout of the data pack.
 #[derive(Debug)]
-pub struct PackFiles {
+pub(crate) struct PackFiles {
     dir: PathBuf,
     sums: HashMap<String, Sha256>,
 }
 
 impl PackFiles {
     /// Opens a folder; reads `SHA256SUMS` if there is one.
-    pub fn open(dir: &Path) -> Result<Self, PackFileError> {
+    pub(crate) fn open(dir: &Path) -> Result<Self, PackFileError> {
         if !dir.is_dir() {
             return Err(PackFileError::Absent {
                 path: format!("folder {}", dir.display()),
@@ -78,7 +78,7 @@ impl PackFiles {
     }
 
     /// The text of a file, named without `.zst`.
-    pub fn text(&self, path: &str) -> Result<String, PackFileError> {
+    pub(crate) fn text(&self, path: &str) -> Result<String, PackFileError> {
         let packed = format!("{path}.zst");
         let (path, is_packed) = if self.dir.join(&packed).is_file() {
             (packed, true)
@@ -121,7 +121,7 @@ impl PackFiles {
     }
 
     /// The file of a folder whose name starts and ends so and sorts last (names carry dates); its name and text.
-    pub fn newest(
+    pub(crate) fn newest(
         &self,
         folder: &str,
         prefix: &str,

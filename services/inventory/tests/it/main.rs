@@ -1,4 +1,11 @@
-//! Inventory against real data and a real database.
+//! Inventory against real data and a real PostgreSQL, called directly and through router and client.
 
 mod accuracy;
+mod feed;
+mod finding;
+mod host;
+mod manifest;
+mod patch;
 mod status;
+mod tenancy;
+mod world;

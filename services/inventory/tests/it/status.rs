@@ -4,7 +4,7 @@ use netpatch_types::{ComponentKey, Ecosystem};
 use std::collections::HashMap;
 
 /// The installed packages of a status file.
-pub fn components(text: &str) -> Vec<ComponentKey> {
+pub(crate) fn components(text: &str) -> Vec<ComponentKey> {
     text.split("\n\n").filter_map(component).collect()
 }
 
@@ -54,13 +54,13 @@ fn component(paragraph: &str) -> Option<ComponentKey> {
 }
 
 /// A fixture of `tests/data/hosts`, unpacked.
-pub fn fixture(name: &str) -> String {
+pub(crate) fn fixture(name: &str) -> String {
     let path = format!("{}/tests/data/hosts/{name}.zst", env!("CARGO_MANIFEST_DIR"));
     let bytes = std::fs::read(&path).expect("fixture");
     String::from_utf8(zstd::stream::decode_all(bytes.as_slice()).expect("zstd")).expect("text")
 }
 
 /// The folder of the bundled pack.
-pub fn pack_dir() -> String {
+pub(crate) fn pack_dir() -> String {
     format!("{}/data/pack", env!("CARGO_MANIFEST_DIR"))
 }

@@ -1,0 +1,235 @@
+//! Which update that a host was offered closes a finding, and which updates are still to be installed.
+
+use crate::domain::index::Aliases;
+use netpatch_inventory_api::{Applicability, InstallableUpdate, UpdateState};
+use netpatch_types::{
+    ComponentKey, Ecosystem,
+    version::{Version, compare},
+};
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+/// The updates of one host, by binary package.
+#[derive(Debug)]
+pub struct Offers<'a> {
+    by_name: HashMap<&'a str, Vec<&'a InstallableUpdate>>,
+}
+
+impl<'a> Offers<'a> {
+    /// Of these updates.
+    #[must_use]
+    pub fn of(updates: &'a [InstallableUpdate]) -> Self {
+        let mut by_name: HashMap<&str, Vec<&InstallableUpdate>> = HashMap::new();
+        for update in updates {
+            by_name.entry(&update.name).or_default().push(update);
+        }
+        Self { by_name }
+    }
+
+    /// The update of a component, if one is offered. A package may change between an architecture and `all`.
+    #[must_use]
+    pub fn for_component(&self, component: &ComponentKey) -> Option<&'a InstallableUpdate> {
+        let offered = self.by_name.get(component.name.as_str())?;
+        offered
+            .iter()
+            .find(|update| update.arch == component.arch)
+            .or_else(|| offered.first())
+            .copied()
+    }
+}
+
+/// The version of an update's candidate as the advisories count; `None` when it cannot be compared.
+#[must_use]
+pub fn candidate_version(
+    aliases: &Aliases,
+    component: &ComponentKey,
+    update: &InstallableUpdate,
+) -> Option<Version> {
+    let candidate = ComponentKey {
+        version: update.candidate_version.clone(),
+        source: update.source.clone(),
+        source_version: update.source_version.clone(),
+        ..component.clone()
+    };
+    Version::parse(candidate.ecosystem, aliases.subject(&candidate).version).ok()
+}
+
+/// What an update makes of a finding whose fixing version is `fixed`: what can be done, and whether the update is its patch.
+#[must_use]
+pub fn applicability(
+    candidate: Option<&Version>,
+    state: UpdateState,
+    fixed: &Version,
+) -> (Applicability, bool) {
+    if candidate.is_some_and(|candidate| candidate >= fixed) {
+        let applicability = Applicability::from(state);
+        (applicability, applicability != Applicability::Applicable)
+    } else {
+        (Applicability::Applicable, false)
+    }
+}
+
+/// The updates that are still to be installed on a host with these components: of a package that is there, in a lower version.
+#[must_use]
+pub fn pending(
+    updates: Vec<InstallableUpdate>,
+    components: &[ComponentKey],
+) -> Vec<InstallableUpdate> {
+    let mut installed: HashMap<&str, Vec<&ComponentKey>> = HashMap::new();
+    for component in components {
+        installed
+            .entry(&component.name)
+            .or_default()
+            .push(component);
+    }
+    let is_pending = |update: &InstallableUpdate| {
+        installed.get(update.name.as_str()).is_some_and(|all| {
+            let exact = all
+                .iter()
+                .find(|component| component.arch == update.arch)
+                .or_else(|| all.first());
+            exact.is_some_and(|component| {
+                compare(
+                    Ecosystem::Deb,
+                    &component.version,
+                    &update.candidate_version,
+                ) == Ok(Ordering::Less)
+            })
+        })
+    };
+    updates.into_iter().filter(is_pending).collect()
+}
+
+/// The word stored in the database.
+#[must_use]
+pub fn applicability_word(applicability: Applicability) -> &'static str {
+    match applicability {
+        Applicability::Applicable => "applicable",
+        Applicability::Installable => "installable",
+        Applicability::Phased => "phased",
+        Applicability::Held => "held",
+    }
+}
+
+/// Reads the word of [`applicability_word`]; anything else is only applicable.
+#[must_use]
+pub fn applicability_of(word: &str) -> Applicability {
+    [
+        Applicability::Installable,
+        Applicability::Phased,
+        Applicability::Held,
+    ]
+    .into_iter()
+    .find(|applicability| applicability_word(*applicability) == word)
+    .unwrap_or(Applicability::Applicable)
+}
+
+/// The word stored in the database.
+#[must_use]
+pub fn state_word(state: UpdateState) -> &'static str {
+    match state {
+        UpdateState::Installable => "installable",
+        UpdateState::Held => "held",
+        UpdateState::Phased => "phased",
+        UpdateState::KeptBack => "kept_back",
+    }
+}
+
+/// Reads the word of [`state_word`]; anything else is kept back, which installs nothing.
+#[must_use]
+pub fn state_of(word: &str) -> UpdateState {
+    [
+        UpdateState::Installable,
+        UpdateState::Held,
+        UpdateState::Phased,
+    ]
+    .into_iter()
+    .find(|state| state_word(*state) == word)
+    .unwrap_or(UpdateState::KeptBack)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use netpatch_types::Sha256;
+
+    fn component(version: &str) -> ComponentKey {
+        ComponentKey {
+            ecosystem: Ecosystem::Deb,
+            distribution: "debian".into(),
+            release: "bookworm".into(),
+            name: "a".into(),
+            version: version.into(),
+            arch: "amd64".into(),
+            source: "s".into(),
+            source_version: version.into(),
+        }
+    }
+
+    fn update(candidate: &str) -> InstallableUpdate {
+        InstallableUpdate {
+            name: "a".into(),
+            arch: "amd64".into(),
+            installed_version: "1".into(),
+            candidate_version: candidate.into(),
+            source: "s".into(),
+            source_version: candidate.into(),
+            sha256: Sha256::default(),
+            size_bytes: 1,
+            origin: String::new(),
+            suite: String::new(),
+            label: String::new(),
+            state: UpdateState::Installable,
+            phased_percent: 0,
+            section: String::new(),
+            requires: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn an_update_fixes_what_its_source_version_reaches() {
+        let updates = [update("3")];
+        let offers = Offers::of(&updates);
+        let offered = offers.for_component(&component("1")).expect("offered");
+        let candidate = candidate_version(&Aliases::default(), &component("1"), offered);
+        let fixed = |text: &str| Version::parse(Ecosystem::Deb, text).expect("version");
+        let with = |state, text: &str| applicability(candidate.as_ref(), state, &fixed(text));
+        assert_eq!(
+            with(UpdateState::Installable, "3"),
+            (Applicability::Installable, true)
+        );
+        assert_eq!(
+            with(UpdateState::Installable, "4"),
+            (Applicability::Applicable, false)
+        );
+        assert_eq!(with(UpdateState::Held, "2"), (Applicability::Held, true));
+        assert_eq!(
+            with(UpdateState::KeptBack, "2"),
+            (Applicability::Applicable, false)
+        );
+    }
+
+    #[test]
+    fn what_is_installed_is_not_pending() {
+        assert_eq!(pending(vec![update("3")], &[component("1")]).len(), 1);
+        assert!(pending(vec![update("3")], &[component("3")]).is_empty());
+        assert!(pending(vec![update("3")], &[]).is_empty());
+    }
+
+    #[test]
+    fn words_survive_storage() {
+        for state in [
+            UpdateState::Installable,
+            UpdateState::Held,
+            UpdateState::Phased,
+            UpdateState::KeptBack,
+        ] {
+            assert_eq!(state_of(state_word(state)), state);
+            let applicability = Applicability::from(state);
+            assert_eq!(
+                applicability_of(applicability_word(applicability)),
+                applicability
+            );
+        }
+    }
+}

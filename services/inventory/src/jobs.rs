@@ -1,0 +1,3 @@
+//! Background jobs, a file each, idempotent.
+
+mod reevaluate;

@@ -1,0 +1,284 @@
+//! The use cases of inventory, a file per noun, and the object that implements [`InventoryApi`].
+
+mod applicability;
+mod catalog;
+mod evaluation;
+mod feed;
+mod finding;
+mod group;
+mod guard;
+mod host;
+mod manifest;
+mod patch;
+mod queue;
+
+pub(crate) use catalog::{Catalog, CatalogAdvisory};
+
+use crate::store;
+use chrono::{DateTime, Utc};
+use netpatch_inventory_api::*;
+use netpatch_storage::{Database, SharedBus, outbox};
+use netpatch_types::{
+    EventPage, Page, PatchId, Permission, RequestContext, ServiceResult, SharedClock,
+};
+use std::sync::{Arc, RwLock};
+use tokio::sync::{Mutex, Notify};
+
+/// Inventory. Cheap to share behind an `Arc`.
+pub struct Inventory {
+    pub(crate) db: Database,
+    bus: SharedBus,
+    clock: SharedClock,
+    /// The newest advisories that this process has loaded.
+    catalog: RwLock<Option<Arc<Catalog>>>,
+    /// One load at a time.
+    loading: Mutex<()>,
+    /// Wakes the re-evaluation after an import.
+    pub(crate) imported: Notify,
+}
+
+impl std::fmt::Debug for Inventory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Inventory")
+    }
+}
+
+impl Inventory {
+    /// Inventory over a migrated database. Start [`Inventory::run`] beside it.
+    #[must_use]
+    pub fn new(db: Database, bus: SharedBus, clock: SharedClock) -> Arc<Self> {
+        Arc::new(Self {
+            db,
+            bus,
+            clock,
+            catalog: RwLock::default(),
+            loading: Mutex::default(),
+            imported: Notify::new(),
+        })
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// Says "look now" after a commit that appended events.
+    pub(crate) async fn hint(&self) {
+        self.bus.publish("inventory.outbox", b"").await;
+    }
+}
+
+#[async_trait::async_trait]
+impl InventoryApi for Inventory {
+    async fn host_register(
+        &self,
+        ctx: &RequestContext,
+        request: HostRegister,
+    ) -> ServiceResult<HostRegistered> {
+        guard::system(ctx)?;
+        self.register(ctx, request).await
+    }
+
+    async fn host_get(&self, ctx: &RequestContext, request: HostGet) -> ServiceResult<Host> {
+        ctx.require(Permission::Read)?;
+        self.host(ctx, request.id).await
+    }
+
+    async fn host_list(
+        &self,
+        ctx: &RequestContext,
+        request: HostList,
+    ) -> ServiceResult<Page<Host>> {
+        ctx.require(Permission::Read)?;
+        self.hosts(ctx, request).await
+    }
+
+    async fn host_update(&self, ctx: &RequestContext, request: HostUpdate) -> ServiceResult<Host> {
+        ctx.require(Permission::Admin)?;
+        self.update_host(ctx, request).await
+    }
+
+    async fn host_facts_report(
+        &self,
+        ctx: &RequestContext,
+        request: HostFactsReport,
+    ) -> ServiceResult<Done> {
+        guard::reports_for(ctx, request.host)?;
+        self.report_facts(ctx, request).await
+    }
+
+    async fn presence_report(
+        &self,
+        ctx: &RequestContext,
+        request: PresenceReport,
+    ) -> ServiceResult<Done> {
+        guard::system(ctx)?;
+        self.report_presence(ctx, request).await
+    }
+
+    async fn manifest_report(
+        &self,
+        ctx: &RequestContext,
+        request: ManifestReport,
+    ) -> ServiceResult<ManifestOutcome> {
+        guard::reports_for(ctx, request.host)?;
+        self.report_manifest(ctx, request).await
+    }
+
+    async fn manifest_delta_report(
+        &self,
+        ctx: &RequestContext,
+        request: ManifestDeltaReport,
+    ) -> ServiceResult<ManifestOutcome> {
+        guard::reports_for(ctx, request.host)?;
+        self.report_manifest_delta(ctx, request).await
+    }
+
+    async fn applicability_report(
+        &self,
+        ctx: &RequestContext,
+        request: ApplicabilityReport,
+    ) -> ServiceResult<Done> {
+        guard::reports_for(ctx, request.host)?;
+        self.report_applicability(ctx, request).await
+    }
+
+    async fn component_list(
+        &self,
+        ctx: &RequestContext,
+        request: ComponentList,
+    ) -> ServiceResult<Page<Component>> {
+        ctx.require(Permission::Read)?;
+        self.components(ctx, request).await
+    }
+
+    async fn group_create(
+        &self,
+        ctx: &RequestContext,
+        request: GroupCreate,
+    ) -> ServiceResult<Group> {
+        ctx.require(Permission::PolicyWrite)?;
+        self.create_group(ctx, request).await
+    }
+
+    async fn group_list(&self, ctx: &RequestContext, _: GroupList) -> ServiceResult<Vec<Group>> {
+        ctx.require(Permission::Read)?;
+        Ok(store::group::list(&self.db.read(ctx).await?).await?)
+    }
+
+    async fn finding_list(
+        &self,
+        ctx: &RequestContext,
+        request: FindingList,
+    ) -> ServiceResult<Page<Finding>> {
+        ctx.require(Permission::Read)?;
+        self.findings(ctx, request).await
+    }
+
+    async fn finding_get(
+        &self,
+        ctx: &RequestContext,
+        request: FindingGet,
+    ) -> ServiceResult<Finding> {
+        ctx.require(Permission::Read)?;
+        self.finding(ctx, request.id).await
+    }
+
+    async fn queue_list(
+        &self,
+        ctx: &RequestContext,
+        request: QueueList,
+    ) -> ServiceResult<Page<QueueItem>> {
+        ctx.require(Permission::Read)?;
+        self.queue(ctx, request).await
+    }
+
+    async fn patch_get(&self, ctx: &RequestContext, request: PatchGet) -> ServiceResult<Patch> {
+        ctx.require(Permission::Read)?;
+        self.patch(ctx, request.id).await
+    }
+
+    async fn patch_list(
+        &self,
+        ctx: &RequestContext,
+        request: PatchList,
+    ) -> ServiceResult<Page<Patch>> {
+        ctx.require(Permission::Read)?;
+        self.patches(ctx, request).await
+    }
+
+    async fn patch_content(
+        &self,
+        ctx: &RequestContext,
+        request: PatchContentGet,
+    ) -> ServiceResult<PatchContent> {
+        ctx.require(Permission::Read)?;
+        self.content(ctx, request).await
+    }
+
+    async fn patch_targets(
+        &self,
+        ctx: &RequestContext,
+        request: PatchTargets,
+    ) -> ServiceResult<Vec<Target>> {
+        ctx.require(Permission::Read)?;
+        self.targets(ctx, request).await
+    }
+
+    async fn patch_pending(
+        &self,
+        ctx: &RequestContext,
+        request: PatchPending,
+    ) -> ServiceResult<Vec<PatchId>> {
+        ctx.require(Permission::Read)?;
+        self.pending(ctx, request).await
+    }
+
+    async fn advisory_get(
+        &self,
+        ctx: &RequestContext,
+        request: AdvisoryGet,
+    ) -> ServiceResult<Advisory> {
+        ctx.require(Permission::Read)?;
+        self.advisory(request).await
+    }
+
+    async fn compliance_now(
+        &self,
+        ctx: &RequestContext,
+        request: ComplianceNow,
+    ) -> ServiceResult<Vec<ComplianceCell>> {
+        ctx.require(Permission::Read)?;
+        let since = crate::domain::compliance::known_since(self.clock.now());
+        let tx = self.db.read(ctx).await?;
+        let sites = store::compliance::sites(&tx, ctx, request.tenant, since).await?;
+        Ok(sites
+            .iter()
+            .flat_map(crate::domain::compliance::cells)
+            .collect())
+    }
+
+    async fn feed_import(
+        &self,
+        ctx: &RequestContext,
+        request: FeedImport,
+    ) -> ServiceResult<Vec<FeedStatus>> {
+        guard::system(ctx)?;
+        self.import(request).await
+    }
+
+    async fn feed_list(&self, ctx: &RequestContext, _: FeedList) -> ServiceResult<Vec<FeedStatus>> {
+        ctx.require(Permission::Read)?;
+        Ok(store::feed::list(&self.db.directory_tx().await?).await?)
+    }
+
+    async fn events(&self, ctx: &RequestContext, request: EventsAfter) -> ServiceResult<EventPage> {
+        guard::system(ctx)?;
+        Ok(outbox::read(
+            &self.db,
+            store::migrations::SCHEMA,
+            request.after,
+            request.limit,
+        )
+        .await?)
+    }
+}

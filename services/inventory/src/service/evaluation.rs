@@ -1,0 +1,176 @@
+//! Makes the exposures of a host what they should be. Every cause (another manifest, other updates, another feed, another
+//! place of the host) ends here, so there is one rule.
+
+use crate::domain::exposure::{Change, Wanted, change};
+use crate::domain::link::{Offers, applicability, candidate_version};
+use crate::domain::risk::{Place, score_tenths};
+use crate::service::{Catalog, Inventory};
+use crate::store;
+use chrono::{DateTime, Utc};
+use netpatch_inventory_api::{
+    Applicability, Host, InstallableUpdate, InventoryEvent, InventoryEventV1,
+};
+use netpatch_storage::{TenantTx, outbox};
+use netpatch_types::{ComponentKey, FindingId, ServiceResult, Severity};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What an evaluation did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Evaluation {
+    /// Findings opened.
+    pub(crate) opened: u64,
+    /// Findings closed.
+    pub(crate) closed: u64,
+    /// Components that cannot be judged; empty when all can.
+    pub(crate) problem: String,
+}
+
+/// The exposures that a host with these components and updates has.
+fn wanted(
+    catalog: &Catalog,
+    place: &Place,
+    components: &[(u32, ComponentKey)],
+    updates: &[InstallableUpdate],
+) -> (Vec<Wanted>, String) {
+    let offers = Offers::of(updates);
+    let (mut all, mut odd) = (Vec::new(), Vec::new());
+    for (number, component) in components {
+        let (intervals, rule) = match catalog.index.affected(component) {
+            Ok(affected) => affected,
+            Err(_) => {
+                odd.push(component.name.as_str());
+                continue;
+            }
+        };
+        if intervals.is_empty() {
+            continue;
+        }
+        let subject = catalog.index.subject(component);
+        let offered = offers.for_component(component);
+        let candidate = offered
+            .and_then(|update| candidate_version(catalog.index.aliases(), component, update));
+        for interval in intervals {
+            let Some(known) = catalog.advisory(interval.advisory) else {
+                continue;
+            };
+            let (applicability, is_patch) = offered
+                .map_or((Applicability::Applicable, false), |update| {
+                    applicability(candidate.as_ref(), update.state, interval.fixed())
+                });
+            all.push(Wanted {
+                advisory: interval.advisory,
+                component: *number,
+                name: component.name.clone(),
+                arch: component.arch.clone(),
+                source: subject.source.clone().into_owned(),
+                fixed_version: interval.fixed_version.to_string(),
+                installed_version: subject.version.to_owned(),
+                rule: rule.as_str(),
+                risk: score_tenths(&known.threat, place),
+                severity: known.advisory.severity,
+                kev: known.advisory.kev,
+                patch: offered
+                    .filter(|_| is_patch)
+                    .map(|update| super::applicability::patch_of(component, update).id.0),
+                applicability,
+            });
+        }
+    }
+    let problem = match odd.as_slice() {
+        [] => String::new(),
+        [first, ..] => format!(
+            "{} components have a version that cannot be compared, first: {first}",
+            odd.len()
+        ),
+    };
+    (all, problem)
+}
+
+impl Inventory {
+    /// Opens, moves and closes the exposures of a locked host.
+    pub(crate) async fn evaluate(
+        &self,
+        tx: &TenantTx,
+        catalog: &Catalog,
+        host: &Host,
+        components: &[(u32, ComponentKey)],
+        updates: &[InstallableUpdate],
+        now: DateTime<Utc>,
+    ) -> ServiceResult<Evaluation> {
+        let (wanted, problem) = wanted(catalog, &Place::of(&host.labels), components, updates);
+        let mut counts: BTreeMap<Severity, u64> = Severity::ALL
+            .into_iter()
+            .map(|severity| (severity, 0))
+            .collect();
+        for exposure in &wanted {
+            *counts.entry(exposure.severity).or_default() += 1;
+        }
+        let open = store::exposure::open(tx, host.id).await?;
+        let change = change(open, wanted);
+        if !change.is_empty() {
+            self.write(tx, catalog, host, &change, now).await?;
+        }
+        if counts != host.open_findings {
+            store::host::set_counts(tx, host.id, &counts).await?;
+        }
+        let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+        Ok(Evaluation {
+            opened: count(change.opened.len()),
+            closed: count(change.closed.len()),
+            problem,
+        })
+    }
+
+    async fn write(
+        &self,
+        tx: &TenantTx,
+        catalog: &Catalog,
+        host: &Host,
+        change: &Change,
+        now: DateTime<Utc>,
+    ) -> ServiceResult<()> {
+        store::exposure::close(tx, &change.closed, now).await?;
+        store::exposure::update(tx, &change.moved).await?;
+        let opened: Vec<_> = change
+            .opened
+            .iter()
+            .map(|wanted| (FindingId::new(now), wanted))
+            .collect();
+        store::exposure::insert(tx, host.id, &opened, now).await?;
+        // One event an advisory, not one a binary package: a person reads it.
+        let mut told = BTreeSet::new();
+        for (finding, wanted) in opened {
+            if wanted.severity == Severity::Critical && told.insert(wanted.advisory) {
+                let Some(known) = catalog.advisory(wanted.advisory) else {
+                    continue;
+                };
+                let event = InventoryEventV1::CriticalFinding {
+                    finding,
+                    host: host.id,
+                    advisory: known.advisory.name.clone(),
+                };
+                self.tell(tx, host, event).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends an event of a host.
+    pub(crate) async fn tell(
+        &self,
+        tx: &TenantTx,
+        host: &Host,
+        event: InventoryEventV1,
+    ) -> ServiceResult<()> {
+        let aggregate = host.id.to_string();
+        outbox::append(
+            tx,
+            store::migrations::SCHEMA,
+            &aggregate,
+            &InventoryEvent::V1(event),
+            &*self.clock,
+        )
+        .await?;
+        Ok(())
+    }
+}

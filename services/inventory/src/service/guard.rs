@@ -1,0 +1,22 @@
+//! Who may report, and how much.
+
+use netpatch_types::{ActorKind, HostId, RequestContext, ServiceError, ServiceResult};
+
+/// Only the platform itself, the edge, agents and relays.
+pub(super) fn system(ctx: &RequestContext) -> ServiceResult<()> {
+    match ctx.actor.kind {
+        ActorKind::System | ActorKind::Agent | ActorKind::Relay => Ok(()),
+        ActorKind::User | ActorKind::ApiClient => Err(ServiceError::forbidden(
+            "only the platform itself may do this",
+        )),
+    }
+}
+
+/// An agent reports for its own host; for it, every other host is absent.
+pub(super) fn reports_for(ctx: &RequestContext, host: HostId) -> ServiceResult<()> {
+    system(ctx)?;
+    if ctx.actor.kind == ActorKind::Agent && ctx.actor.id != host.0 {
+        return Err(ServiceError::not_found("host"));
+    }
+    Ok(())
+}

@@ -1,0 +1,341 @@
+//! Hosts: enrolment, facts, presence, a person's changes.
+
+use crate::domain::risk::Place;
+use crate::service::Inventory;
+use crate::store;
+use crate::store::host::{After, StoredHost};
+use netpatch_inventory_api::{
+    Done, Group, Host, HostFacts, HostFactsReport, HostList, HostRegister, HostRegistered,
+    HostUpdate, InventoryEventV1, PresenceReport,
+};
+use netpatch_storage::TenantTx;
+use netpatch_types::{HostId, Labels, Page, RequestContext, ServiceError, ServiceResult};
+use uuid::Uuid;
+
+/// Most rows of one presence report.
+const MAX_SEEN: usize = 50_000;
+
+/// Reads the `after` of a list in order of name.
+pub(super) fn name_cursor(after: Option<&str>) -> ServiceResult<After> {
+    let Some(after) = after else { return Ok(None) };
+    // The id is last because names may hold anything.
+    let wrong = || ServiceError::invalid("after", "not a position in this list");
+    let (name, id) = after.rsplit_once('/').ok_or_else(wrong)?;
+    Ok(Some((
+        name.to_owned(),
+        Uuid::try_parse(id).map_err(|_| wrong())?,
+    )))
+}
+
+/// The `after` that continues behind a row.
+pub(super) fn name_after(name: &str, id: Uuid) -> String {
+    format!("{name}/{id}")
+}
+
+fn check_facts(facts: &HostFacts) -> ServiceResult<()> {
+    let texts = [
+        ("hostname", &facts.hostname),
+        ("osId", &facts.os_id),
+        ("osVersion", &facts.os_version),
+        ("osRelease", &facts.os_release),
+        ("osName", &facts.os_name),
+        ("arch", &facts.arch),
+        ("kernel", &facts.kernel),
+        ("timeZone", &facts.time_zone),
+        ("bootId", &facts.boot_id),
+    ];
+    for (field, text) in texts {
+        if text.len() > 255 || text.chars().any(char::is_control) {
+            return Err(ServiceError::invalid(
+                field,
+                "at most 255 bytes, no control characters",
+            ));
+        }
+    }
+    if facts.hostname.is_empty() {
+        return Err(ServiceError::invalid("hostname", "a host has a name"));
+    }
+    if facts.machine_id.len() != 64
+        || !facts
+            .machine_id
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit())
+    {
+        return Err(ServiceError::invalid("machineId", "64 hexadecimal digits"));
+    }
+    Ok(())
+}
+
+fn check_labels(labels: &Labels) -> ServiceResult<()> {
+    let fits = |(key, value): (&String, &String)| {
+        (1..=63).contains(&key.len())
+            && value.len() <= 255
+            && !key.chars().chain(value.chars()).any(char::is_control)
+    };
+    if labels.len() <= 64 && labels.iter().all(fits) {
+        Ok(())
+    } else {
+        Err(ServiceError::invalid(
+            "labels",
+            "at most 64 labels, keys of 1-63 and values of up to 255 bytes",
+        ))
+    }
+}
+
+fn with_groups(stored: StoredHost, groups: &[Group]) -> Host {
+    let mut host = stored.host;
+    host.groups = groups
+        .iter()
+        .filter(|group| group.tenant == host.tenant && group.selector.matches(&host.labels))
+        .map(|group| group.id)
+        .collect();
+    host
+}
+
+impl Inventory {
+    pub(super) async fn register(
+        &self,
+        ctx: &RequestContext,
+        request: HostRegister,
+    ) -> ServiceResult<HostRegistered> {
+        check_facts(&request.facts)?;
+        check_labels(&request.labels)?;
+        let now = self.clock.now();
+        let tx = self.db.write(ctx).await?;
+        if let Some(known) =
+            store::host::by_machine(&tx, request.site, &request.facts.machine_id).await?
+        {
+            store::host::set_facts(&tx, known.host.id, &request.facts).await?;
+            tx.commit().await?;
+            // The same id again is a repeated call, not another identity.
+            return Ok(HostRegistered {
+                id: known.host.id,
+                known: known.host.id != request.id,
+            });
+        }
+        store::host::insert(
+            &tx,
+            request.id,
+            request.site,
+            &request.facts,
+            &request.labels,
+            now,
+        )
+        .await?;
+        let stored = store::host::lock(&tx, ctx, request.id)
+            .await?
+            .ok_or_else(|| ServiceError::not_found("host"))?;
+        self.tell(
+            &tx,
+            &stored.host,
+            InventoryEventV1::HostRegistered {
+                host: request.id,
+                site: request.site,
+            },
+        )
+        .await?;
+        tx.commit().await?;
+        self.hint().await;
+        Ok(HostRegistered {
+            id: request.id,
+            known: false,
+        })
+    }
+
+    pub(super) async fn host(&self, ctx: &RequestContext, id: HostId) -> ServiceResult<Host> {
+        let tx = self.db.read(ctx).await?;
+        let stored = store::host::get(&tx, ctx, id)
+            .await?
+            .ok_or_else(|| ServiceError::not_found("host"))?;
+        Ok(with_groups(stored, &store::group::list(&tx).await?))
+    }
+
+    pub(super) async fn hosts(
+        &self,
+        ctx: &RequestContext,
+        request: HostList,
+    ) -> ServiceResult<Page<Host>> {
+        let after = name_cursor(request.page.after.as_deref())?;
+        let tx = self.db.read(ctx).await?;
+        let groups = store::group::list(&tx).await?;
+        let mut filter = request.filter;
+        let selector = match filter.group {
+            None => None,
+            Some(id) => {
+                let group = groups
+                    .iter()
+                    .find(|group| group.id == id)
+                    .ok_or_else(|| ServiceError::not_found("group"))?;
+                filter.tenant = filter.tenant.or(Some(group.tenant));
+                Some(&group.selector)
+            }
+        };
+        let limit = request.page.limit();
+        let (stored, total) = store::host::list(&tx, ctx, &filter, selector, after, limit).await?;
+        let hosts = stored
+            .into_iter()
+            .map(|stored| with_groups(stored, &groups))
+            .collect();
+        let mut page = Page::from_rows(hosts, limit, |host: &Host| {
+            name_after(&host.facts.hostname, host.id.0)
+        });
+        page.total = Some(total);
+        Ok(page)
+    }
+
+    pub(super) async fn update_host(
+        &self,
+        ctx: &RequestContext,
+        request: HostUpdate,
+    ) -> ServiceResult<Host> {
+        if let Some(labels) = &request.labels {
+            check_labels(labels)?;
+        }
+        if let (Some(site), Some(scope)) = (request.site, &ctx.sites)
+            && !scope.contains(&site)
+        {
+            return Err(ServiceError::not_found("site"));
+        }
+        let catalog = self.catalog().await?;
+        let tx = self.db.write(ctx).await?;
+        let stored = store::host::lock(&tx, ctx, request.id)
+            .await?
+            .ok_or_else(|| ServiceError::not_found("host"))?;
+        let before = stored.host;
+        if request
+            .if_match
+            .as_ref()
+            .is_some_and(|etag| *etag != before.etag)
+        {
+            return Err(ServiceError::conflict(before.etag));
+        }
+        let mut host = before.clone();
+        host.labels = request.labels.unwrap_or(host.labels);
+        host.site = request.site.unwrap_or(host.site);
+        host.quarantined = host.quarantined && !request.release_quarantine;
+        if (&host.labels, host.site, host.quarantined)
+            != (&before.labels, before.site, before.quarantined)
+        {
+            store::host::set_place(&tx, host.id, host.site, &host.labels, host.quarantined).await?;
+            if Place::of(&host.labels) != Place::of(&before.labels) {
+                let (components, updates) = self.parts(&tx, &host).await?;
+                self.evaluate(
+                    &tx,
+                    &catalog,
+                    &host,
+                    &components,
+                    &updates,
+                    self.clock.now(),
+                )
+                .await?;
+            }
+            self.tell(&tx, &host, InventoryEventV1::HostChanged { host: host.id })
+                .await?;
+        }
+        tx.commit().await?;
+        self.hint().await;
+        self.host(ctx, request.id).await
+    }
+
+    /// Components and updates of a host, as they are held.
+    pub(crate) async fn parts(
+        &self,
+        tx: &TenantTx,
+        host: &Host,
+    ) -> ServiceResult<(
+        Vec<(u32, netpatch_types::ComponentKey)>,
+        Vec<netpatch_inventory_api::InstallableUpdate>,
+    )> {
+        let components = match host.manifest {
+            None => Vec::new(),
+            Some(hash) => {
+                let numbers = store::manifest::get(tx, host.tenant, hash)
+                    .await?
+                    .unwrap_or_default();
+                store::component::by_number(tx, &numbers).await?
+            }
+        };
+        Ok((components, store::update::of_host(tx, host.id).await?))
+    }
+
+    pub(super) async fn report_facts(
+        &self,
+        ctx: &RequestContext,
+        request: HostFactsReport,
+    ) -> ServiceResult<Done> {
+        check_facts(&request.facts)?;
+        let tx = self.db.write(ctx).await?;
+        let stored = store::host::lock(&tx, ctx, request.host)
+            .await?
+            .ok_or_else(|| ServiceError::not_found("host"))?;
+        if stored.host.facts == request.facts {
+            return Ok(Done {});
+        }
+        // The machine id is part of the identity that enrolled; facts cannot change it.
+        let facts = HostFacts {
+            machine_id: stored.host.facts.machine_id.clone(),
+            ..request.facts
+        };
+        store::host::set_facts(&tx, request.host, &facts).await?;
+        if store::host::time_zone_of(&stored.host.labels, &facts) != stored.host.time_zone {
+            self.tell(
+                &tx,
+                &stored.host,
+                InventoryEventV1::HostChanged { host: request.host },
+            )
+            .await?;
+        }
+        tx.commit().await?;
+        self.hint().await;
+        Ok(Done {})
+    }
+
+    pub(super) async fn report_presence(
+        &self,
+        ctx: &RequestContext,
+        request: PresenceReport,
+    ) -> ServiceResult<Done> {
+        if request.seen.len() > MAX_SEEN {
+            return Err(ServiceError::invalid(
+                "seen",
+                format!("more than {MAX_SEEN} rows"),
+            ));
+        }
+        if request.seen.is_empty() {
+            return Ok(Done {});
+        }
+        let tx = self.db.write(ctx).await?;
+        let quarantined = store::host::set_seen(&tx, ctx, &request.seen).await?;
+        for id in &quarantined {
+            if let Some(stored) = store::host::lock(&tx, ctx, *id).await? {
+                self.tell(
+                    &tx,
+                    &stored.host,
+                    InventoryEventV1::HostChanged { host: *id },
+                )
+                .await?;
+            }
+        }
+        tx.commit().await?;
+        if !quarantined.is_empty() {
+            self.hint().await;
+        }
+        Ok(Done {})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_survives_odd_names_and_rubbish_is_refused() {
+        let id = Uuid::from_u128(7);
+        assert_eq!(
+            name_cursor(Some(&name_after("a/b", id))),
+            Ok(Some(("a/b".to_owned(), id)))
+        );
+        assert!(name_cursor(Some("x")).is_err());
+        assert!(name_cursor(Some("x/y")).is_err());
+    }
+}

@@ -1,0 +1,138 @@
+//! The remediation queue: one item a patch and organization, highest risk first.
+
+use crate::domain::classify::Origin;
+use crate::domain::risk::{Place, Threat, assess, score_tenths};
+use crate::service::patch::{current_of, patch};
+use crate::service::{Catalog, Inventory};
+use crate::store;
+use crate::store::patch::{CurrentPatch, OfferedPatch, PatchFindings};
+use netpatch_inventory_api::{QueueItem, QueueList, Risk};
+use netpatch_types::{Page, RequestContext, ServiceError, ServiceResult};
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use uuid::Uuid;
+
+/// Sort key: risk in tenths, then findings, then who and what. Smaller comes later.
+type Key = (i32, u64, Reverse<(Uuid, Uuid)>);
+
+fn cursor(key: &Key) -> String {
+    let (risk, findings, Reverse((tenant, patch))) = key;
+    format!("{risk}/{findings}/{tenant}/{patch}")
+}
+
+fn parse(after: &str) -> Option<Key> {
+    let mut parts = after.split('/');
+    let key = (
+        parts.next()?.parse().ok()?,
+        parts.next()?.parse().ok()?,
+        Reverse((
+            Uuid::try_parse(parts.next()?).ok()?,
+            Uuid::try_parse(parts.next()?).ok()?,
+        )),
+    );
+    parts.next().is_none().then_some(key)
+}
+
+/// Risk of a patch: of the worst finding that it closes. A security update without a finding is ranked as an ordinary
+/// vulnerability of which nothing is known; any other update has none.
+fn risk(
+    catalog: &Catalog,
+    offered: &OfferedPatch,
+    findings: Option<&PatchFindings>,
+) -> (i32, Risk) {
+    let origin = Origin {
+        label: &offered.label,
+        suite: &offered.suite,
+        section: &offered.section,
+    };
+    let (threat, place) = match findings {
+        Some(findings) => (
+            catalog
+                .advisory(findings.advisory)
+                .map(|known| known.threat)
+                .unwrap_or_default(),
+            Place::of(&findings.labels),
+        ),
+        None if origin.is_security() => (Threat::default(), Place::default()),
+        None => return (0, Risk::default()),
+    };
+    (score_tenths(&threat, &place), assess(&threat, &place))
+}
+
+fn item(
+    catalog: &Catalog,
+    offered: &OfferedPatch,
+    current: &[CurrentPatch],
+    findings: Option<&PatchFindings>,
+) -> (Key, QueueItem) {
+    let (tenths, risk) = risk(catalog, offered, findings);
+    let count = findings.map_or(0, |findings| findings.findings);
+    let item = QueueItem {
+        patch: patch(catalog, offered, current),
+        tenant: offered.tenant_id.into(),
+        hosts: u64::try_from(offered.needing).unwrap_or_default(),
+        findings: count,
+        risk,
+        first_seen_at: findings.map_or(offered.first_seen_at, |findings| findings.first_seen_at),
+    };
+    (
+        (
+            tenths,
+            count,
+            Reverse((offered.tenant_id, offered.patch_id)),
+        ),
+        item,
+    )
+}
+
+impl Inventory {
+    pub(super) async fn queue(
+        &self,
+        ctx: &RequestContext,
+        request: QueueList,
+    ) -> ServiceResult<Page<QueueItem>> {
+        let after = match &request.page.after {
+            None => None,
+            Some(after) => Some(
+                parse(after)
+                    .ok_or_else(|| ServiceError::invalid("after", "not a position in this list"))?,
+            ),
+        };
+        let tx = self.db.read(ctx).await?;
+        let offered = store::patch::offered(&tx, ctx, None, request.tenant, &request.sites).await?;
+        let waiting: Vec<OfferedPatch> =
+            offered.into_iter().filter(|row| row.needing > 0).collect();
+        let findings = store::patch::findings(
+            &tx,
+            ctx,
+            request.tenant,
+            &request.sites,
+            &request.severities,
+        )
+        .await?;
+        let current = current_of(&tx, ctx, &waiting).await?;
+        tx.rollback().await?;
+        let catalog = self.catalog().await?;
+        let findings: HashMap<(Uuid, Uuid), PatchFindings> = findings
+            .into_iter()
+            .map(|findings| ((findings.tenant, findings.patch), findings))
+            .collect();
+        let mut items: Vec<(Key, QueueItem)> = waiting
+            .iter()
+            .map(|row| (row, findings.get(&(row.tenant_id, row.patch_id))))
+            // Asked for some severities, a patch without such a finding is no answer.
+            .filter(|(_, findings)| request.severities.is_empty() || findings.is_some())
+            .map(|(row, findings)| item(&catalog, row, &current, findings))
+            .collect();
+        items.sort_by_key(|(key, _)| Reverse(*key));
+        let total = u64::try_from(items.len()).ok();
+        let rest = items
+            .into_iter()
+            .filter(|(key, _)| after.is_none_or(|after| *key < after))
+            .collect();
+        let mut page = Page::from_rows(rest, request.page.limit(), |(key, _)| cursor(key))
+            .map(|(_, item)| item);
+        page.total = total;
+        Ok(page)
+    }
+}

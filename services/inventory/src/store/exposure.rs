@@ -1,0 +1,147 @@
+//! Exposures as they are written: opened, moved, closed, always a host at a time and in batches.
+
+use crate::domain::exposure::{Open, Wanted};
+use crate::domain::link::applicability_word;
+use crate::store::{column, number};
+use chrono::{DateTime, Utc};
+use netpatch_storage::{StorageResult, TenantTx};
+use netpatch_types::{FindingId, HostId};
+use sea_orm::{FromQueryResult, Value};
+use uuid::Uuid;
+
+#[derive(FromQueryResult)]
+struct OpenRow {
+    id: Uuid,
+    advisory: i32,
+    component: i32,
+    name: String,
+    arch: String,
+    fixed_version: String,
+    risk: i32,
+    severity: String,
+    patch_id: Option<Uuid>,
+    applicability: String,
+}
+
+/// The open exposures of a host.
+pub(crate) async fn open(tx: &TenantTx, host: HostId) -> StorageResult<Vec<Open>> {
+    let rows: Vec<OpenRow> = tx
+        .all(
+            "select e.id, e.advisory, e.component, c.name, c.arch, e.fixed_version, e.risk, e.severity, e.patch_id, e.applicability \
+             from inventory.exposures e join inventory.components c on c.number = e.component \
+             where e.tenant_id = $1 and e.host_id = $2 and e.closed_at is null",
+            [tx.tenant()?.0.into(), host.0.into()],
+        )
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Open {
+            id: row.id,
+            advisory: number(row.advisory),
+            component: number(row.component),
+            name: row.name,
+            arch: row.arch,
+            fixed_version: row.fixed_version,
+            risk: row.risk,
+            severity: row.severity,
+            patch: row.patch_id,
+            applicability: row.applicability,
+        })
+        .collect())
+}
+
+/// The columns that an evaluation decides, as arrays.
+fn arrays(rows: &[&Wanted]) -> Vec<Value> {
+    let text = |read: fn(&Wanted) -> &str| -> Vec<String> {
+        rows.iter().map(|row| read(row).to_owned()).collect()
+    };
+    vec![
+        rows.iter()
+            .map(|row| column(row.component))
+            .collect::<Vec<_>>()
+            .into(),
+        text(|row| &row.installed_version).into(),
+        text(|row| &row.fixed_version).into(),
+        text(|row| row.rule).into(),
+        text(|row| row.severity.as_str()).into(),
+        rows.iter().map(|row| row.kev).collect::<Vec<_>>().into(),
+        rows.iter().map(|row| row.risk).collect::<Vec<_>>().into(),
+        rows.iter()
+            .map(|row| row.patch.unwrap_or(Uuid::nil()))
+            .collect::<Vec<_>>()
+            .into(),
+        text(|row| applicability_word(row.applicability)).into(),
+    ]
+}
+
+const ARRAYS: &str = "$3::integer[], $4::text[], $5::text[], $6::text[], $7::text[], $8::boolean[], $9::integer[], $10::uuid[], $11::text[]";
+const NAMES: &str = "component, installed_version, fixed_version, rule, severity, kev, risk, patch_id, applicability";
+const NIL: &str = "'00000000-0000-0000-0000-000000000000'::uuid";
+
+/// Opens exposures of a host.
+pub(crate) async fn insert(
+    tx: &TenantTx,
+    host: HostId,
+    opened: &[(FindingId, &Wanted)],
+    now: DateTime<Utc>,
+) -> StorageResult<()> {
+    for portion in opened.chunks(10_000) {
+        let wanted: Vec<&Wanted> = portion.iter().map(|(_, wanted)| *wanted).collect();
+        let ids: Vec<Uuid> = portion.iter().map(|(id, _)| id.0).collect();
+        let sql = format!(
+            "insert into inventory.exposures (tenant_id, host_id, opened_at, id, advisory, source, {NAMES}) \
+             select $1, $12, $13, id, advisory, source, component, installed_version, fixed_version, rule, severity, kev, risk, \
+             nullif(patch_id, {NIL}), applicability \
+             from unnest($2::uuid[], {ARRAYS}, $14::integer[], $15::text[]) as r(id, {NAMES}, advisory, source)"
+        );
+        let mut values: Vec<Value> = vec![tx.tenant()?.0.into(), ids.into()];
+        values.extend(arrays(&wanted));
+        values.extend([
+            host.0.into(),
+            now.into(),
+            wanted
+                .iter()
+                .map(|row| column(row.advisory))
+                .collect::<Vec<_>>()
+                .into(),
+            wanted
+                .iter()
+                .map(|row| row.source.clone())
+                .collect::<Vec<_>>()
+                .into(),
+        ]);
+        tx.execute(&sql, values).await?;
+    }
+    Ok(())
+}
+
+/// Exposures go on with other evidence, risk, severity or patch.
+pub(crate) async fn update(tx: &TenantTx, moved: &[(Uuid, Wanted)]) -> StorageResult<()> {
+    for portion in moved.chunks(10_000) {
+        let wanted: Vec<&Wanted> = portion.iter().map(|(_, wanted)| wanted).collect();
+        let ids: Vec<Uuid> = portion.iter().map(|(id, _)| *id).collect();
+        let sql = format!(
+            "update inventory.exposures e set component = r.component, installed_version = r.installed_version, \
+             fixed_version = r.fixed_version, rule = r.rule, severity = r.severity, kev = r.kev, risk = r.risk, \
+             patch_id = nullif(r.patch_id, {NIL}), applicability = r.applicability \
+             from unnest($2::uuid[], {ARRAYS}) as r(id, {NAMES}) where e.tenant_id = $1 and e.id = r.id"
+        );
+        let mut values: Vec<Value> = vec![tx.tenant()?.0.into(), ids.into()];
+        values.extend(arrays(&wanted));
+        tx.execute(&sql, values).await?;
+    }
+    Ok(())
+}
+
+/// Closes exposures. They keep the patch that was to fix them.
+pub(crate) async fn close(tx: &TenantTx, ids: &[Uuid], now: DateTime<Utc>) -> StorageResult<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    tx.execute(
+        "update inventory.exposures e set closed_at = $3 from unnest($2::uuid[]) r(id) where e.tenant_id = $1 and e.id = r.id",
+        [tx.tenant()?.0.into(), ids.to_vec().into(), now.into()],
+    )
+    .await?;
+    Ok(())
+}

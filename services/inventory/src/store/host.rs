@@ -1,0 +1,466 @@
+//! Hosts.
+
+use crate::store::{decoded, encoded, sql::Query};
+use chrono::{DateTime, Utc};
+use netpatch_inventory_api::{Host, HostFacts, HostFilter, Seen};
+use netpatch_storage::{StorageResult, TenantTx};
+use netpatch_types::{
+    HostId, Labels, RequestContext, Selector, Severity, Sha256, SiteId, TenantId,
+};
+use sea_orm::FromQueryResult;
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// A host as stored, without its groups.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct StoredHost {
+    /// The host; `groups` is empty.
+    pub(crate) host: Host,
+    /// Of the last applicability report.
+    pub(crate) applicability_digest: Option<Sha256>,
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    tenant_id: Uuid,
+    id: Uuid,
+    site_id: Uuid,
+    facts: serde_json::Value,
+    labels: serde_json::Value,
+    manifest: Option<Vec<u8>>,
+    applicability_digest: Option<Vec<u8>>,
+    scan_problem: String,
+    registered_at: DateTime<Utc>,
+    last_seen_at: Option<DateTime<Utc>>,
+    last_scan_at: Option<DateTime<Utc>>,
+    relay_id: Option<Uuid>,
+    reboot_pending: bool,
+    quarantined: bool,
+    version: i64,
+    open_critical: i32,
+    open_high: i32,
+    open_unknown: i32,
+    open_medium: i32,
+    open_low: i32,
+}
+
+const COLUMNS: &str = "h.tenant_id, h.id, h.site_id, h.facts, h.labels, h.manifest, h.applicability_digest, h.scan_problem, \
+    h.registered_at, h.last_seen_at, h.last_scan_at, h.relay_id, h.reboot_pending, h.quarantined, h.version, h.open_critical, \
+    h.open_high, h.open_unknown, h.open_medium, h.open_low";
+
+/// The column of a severity's counter.
+fn counter(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "open_critical",
+        Severity::High => "open_high",
+        Severity::Unknown => "open_unknown",
+        Severity::Medium => "open_medium",
+        Severity::Low => "open_low",
+    }
+}
+
+fn stored(row: Row) -> StorageResult<StoredHost> {
+    let mut facts: HostFacts = decoded("a host's facts", row.facts)?;
+    facts.reboot_pending = row.reboot_pending;
+    let labels: Labels = decoded("a host's labels", row.labels)?;
+    let counts = [
+        row.open_critical,
+        row.open_high,
+        row.open_unknown,
+        row.open_medium,
+        row.open_low,
+    ];
+    let digest = |bytes: Option<Vec<u8>>| bytes.as_deref().and_then(Sha256::from_slice);
+    Ok(StoredHost {
+        applicability_digest: digest(row.applicability_digest),
+        host: Host {
+            id: row.id.into(),
+            tenant: row.tenant_id.into(),
+            site: row.site_id.into(),
+            groups: Vec::new(),
+            ring: ring_of(&labels),
+            time_zone: time_zone_of(&labels, &facts),
+            manifest: digest(row.manifest),
+            registered_at: row.registered_at,
+            last_seen_at: row.last_seen_at,
+            last_scan_at: row.last_scan_at,
+            scan_problem: row.scan_problem,
+            relay: row.relay_id.map(Into::into),
+            quarantined: row.quarantined,
+            open_findings: Severity::ALL
+                .into_iter()
+                .zip(counts)
+                .map(|(severity, count)| (severity, u64::try_from(count).unwrap_or_default()))
+                .collect(),
+            etag: row.version.to_string(),
+            facts,
+            labels,
+        },
+    })
+}
+
+/// The ring that the labels name.
+#[must_use]
+pub(crate) fn ring_of(labels: &Labels) -> String {
+    labels
+        .get("ring")
+        .cloned()
+        .unwrap_or_else(|| "broad".to_owned())
+}
+
+/// The label, else what the host reported; empty: the site's.
+#[must_use]
+pub(crate) fn time_zone_of(labels: &Labels, facts: &HostFacts) -> String {
+    labels
+        .get("timezone")
+        .cloned()
+        .unwrap_or_else(|| facts.time_zone.clone())
+}
+
+/// One host that the request may see.
+pub(crate) async fn get(
+    tx: &TenantTx,
+    ctx: &RequestContext,
+    id: HostId,
+) -> StorageResult<Option<StoredHost>> {
+    find(tx, ctx, id, "").await
+}
+
+/// One host of the organization that is written to, locked until the end of the transaction.
+pub(crate) async fn lock(
+    tx: &TenantTx,
+    ctx: &RequestContext,
+    id: HostId,
+) -> StorageResult<Option<StoredHost>> {
+    find(tx, ctx, id, " for update").await
+}
+
+async fn find(
+    tx: &TenantTx,
+    ctx: &RequestContext,
+    id: HostId,
+    lock: &str,
+) -> StorageResult<Option<StoredHost>> {
+    let mut query = Query::new(format!(
+        "select {COLUMNS} from inventory.hosts h where true"
+    ));
+    query.and("h.id =", id.0, "").in_scope(ctx, "h");
+    if !lock.is_empty() {
+        query.of_tenant(Some(tx.tenant()?), "h");
+    }
+    query.push(lock);
+    tx.one::<Row>(&query.text, query.values)
+        .await?
+        .map(stored)
+        .transpose()
+}
+
+/// The host of a machine on a site, locked.
+pub(crate) async fn by_machine(
+    tx: &TenantTx,
+    site: SiteId,
+    machine_id: &str,
+) -> StorageResult<Option<StoredHost>> {
+    let sql = format!(
+        "select {COLUMNS} from inventory.hosts h where h.tenant_id = $1 and h.site_id = $2 and h.machine_id = $3 for update"
+    );
+    let row: Option<Row> = tx
+        .one(
+            &sql,
+            [tx.tenant()?.0.into(), site.0.into(), machine_id.into()],
+        )
+        .await?;
+    row.map(stored).transpose()
+}
+
+/// The locked hosts that carry a manifest.
+pub(crate) async fn by_manifest(tx: &TenantTx, hash: Sha256) -> StorageResult<Vec<StoredHost>> {
+    let sql = format!(
+        "select {COLUMNS} from inventory.hosts h where h.tenant_id = $1 and h.manifest = $2 order by h.id for update"
+    );
+    let rows: Vec<Row> = tx
+        .all(&sql, [tx.tenant()?.0.into(), hash.0.to_vec().into()])
+        .await?;
+    rows.into_iter().map(stored).collect()
+}
+
+/// Where the list goes on: (name, id).
+pub(crate) type After = Option<(String, Uuid)>;
+
+/// Hosts in order of name.
+pub(crate) async fn list(
+    tx: &TenantTx,
+    ctx: &RequestContext,
+    filter: &HostFilter,
+    selector: Option<&Selector>,
+    after: After,
+    limit: u64,
+) -> StorageResult<(Vec<StoredHost>, u64)> {
+    let mut query = Query::new(" from inventory.hosts h where true");
+    query.of_tenant(filter.tenant, "h").in_scope(ctx, "h");
+    if !filter.ids.is_empty() {
+        query.and(
+            "h.id = any(",
+            filter.ids.iter().map(|id| id.0).collect::<Vec<_>>(),
+            ")",
+        );
+    }
+    if !filter.sites.is_empty() {
+        query.and(
+            "h.site_id = any(",
+            filter.sites.iter().map(|id| id.0).collect::<Vec<_>>(),
+            ")",
+        );
+    }
+    if let Some(part) = &filter.hostname_contains {
+        query.and("h.hostname ilike", crate::store::sql::contains(part), "");
+    }
+    if !filter.severities.is_empty() {
+        let any: Vec<String> = filter
+            .severities
+            .iter()
+            .map(|severity| format!("h.{} > 0", counter(*severity)))
+            .collect();
+        query.push(&format!(" and ({})", any.join(" or ")));
+    }
+    if let Some(selector) = selector {
+        query.matching(selector, "h");
+    }
+    if let Some(since) = filter.not_seen_since {
+        query.and("coalesce(h.last_seen_at, '-infinity') <", since, "");
+    }
+    if let Some(pending) = filter.reboot_pending {
+        query.and("h.reboot_pending =", pending, "");
+    }
+    let counted = format!(
+        "select count(*) from (select 1{} limit 10000) counted",
+        query.text
+    );
+    let total: Option<i64> = tx.value(&counted, query.values.clone()).await?;
+    if let Some((name, id)) = after {
+        let (name, id) = (query.bind(name), query.bind(id));
+        query.push(&format!(" and (h.hostname, h.id) > ({name}, {id})"));
+    }
+    let limit = query.bind(i64::try_from(limit + 1).unwrap_or(i64::MAX));
+    let sql = format!(
+        "select {COLUMNS}{} order by h.hostname, h.id limit {limit}",
+        query.text
+    );
+    let rows: Vec<Row> = tx.all(&sql, query.values).await?;
+    let hosts = rows
+        .into_iter()
+        .map(stored)
+        .collect::<StorageResult<Vec<_>>>()?;
+    Ok((
+        hosts,
+        total
+            .and_then(|total| u64::try_from(total).ok())
+            .unwrap_or_default(),
+    ))
+}
+
+/// A new host.
+pub(crate) async fn insert(
+    tx: &TenantTx,
+    id: HostId,
+    site: SiteId,
+    facts: &HostFacts,
+    labels: &Labels,
+    now: DateTime<Utc>,
+) -> StorageResult<()> {
+    tx.execute(
+        "insert into inventory.hosts (tenant_id, id, site_id, machine_id, hostname, facts, labels, registered_at, reboot_pending) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        [
+            tx.tenant()?.0.into(),
+            id.0.into(),
+            site.0.into(),
+            facts.machine_id.clone().into(),
+            facts.hostname.clone().into(),
+            encoded("a host's facts", facts)?.into(),
+            encoded("a host's labels", labels)?.into(),
+            now.into(),
+            facts.reboot_pending.into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// New facts.
+pub(crate) async fn set_facts(tx: &TenantTx, id: HostId, facts: &HostFacts) -> StorageResult<()> {
+    tx.execute(
+        "update inventory.hosts set facts = $3, hostname = $4, machine_id = $5, reboot_pending = $6 where tenant_id = $1 and id = $2",
+        [
+            tx.tenant()?.0.into(),
+            id.0.into(),
+            encoded("a host's facts", facts)?.into(),
+            facts.hostname.clone().into(),
+            facts.machine_id.clone().into(),
+            facts.reboot_pending.into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// A person's change; the version grows.
+pub(crate) async fn set_place(
+    tx: &TenantTx,
+    id: HostId,
+    site: SiteId,
+    labels: &Labels,
+    quarantined: bool,
+) -> StorageResult<()> {
+    tx.execute(
+        "update inventory.hosts set site_id = $3, labels = $4, quarantined = $5, version = version + 1 where tenant_id = $1 and id = $2",
+        [tx.tenant()?.0.into(), id.0.into(), site.0.into(), encoded("a host's labels", labels)?.into(), quarantined.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// A host now carries this manifest; its updates are told anew or pruned.
+pub(crate) async fn set_manifest(
+    tx: &TenantTx,
+    id: HostId,
+    hash: Sha256,
+    problem: &str,
+    now: DateTime<Utc>,
+) -> StorageResult<()> {
+    tx.execute(
+        "update inventory.hosts set manifest = $3, scan_problem = $4, applicability_digest = null, last_scan_at = $5, \
+         last_seen_at = greatest(last_seen_at, $5) where tenant_id = $1 and id = $2",
+        [tx.tenant()?.0.into(), id.0.into(), hash.0.to_vec().into(), problem.into(), now.into()],
+    )
+    .await?;
+    tx.execute(
+        "insert into inventory.host_manifests (tenant_id, host_id, seen_at, hash) values ($1, $2, $3, $4) \
+         on conflict (tenant_id, host_id, seen_at) do update set hash = excluded.hash",
+        [tx.tenant()?.0.into(), id.0.into(), now.into(), hash.0.to_vec().into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// What an applicability report said.
+pub(crate) async fn set_applicability(
+    tx: &TenantTx,
+    id: HostId,
+    digest: Sha256,
+    problem: &str,
+) -> StorageResult<()> {
+    tx.execute(
+        "update inventory.hosts set applicability_digest = $3, scan_problem = $4 where tenant_id = $1 and id = $2",
+        [tx.tenant()?.0.into(), id.0.into(), digest.0.to_vec().into(), problem.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The counters of open findings.
+pub(crate) async fn set_counts(
+    tx: &TenantTx,
+    id: HostId,
+    counts: &BTreeMap<Severity, u64>,
+) -> StorageResult<()> {
+    let count = |severity| {
+        i32::try_from(counts.get(&severity).copied().unwrap_or_default()).unwrap_or(i32::MAX)
+    };
+    tx.execute(
+        "update inventory.hosts set open_critical = $3, open_high = $4, open_unknown = $5, open_medium = $6, open_low = $7 \
+         where tenant_id = $1 and id = $2",
+        [
+            tx.tenant()?.0.into(),
+            id.0.into(),
+            count(Severity::Critical).into(),
+            count(Severity::High).into(),
+            count(Severity::Unknown).into(),
+            count(Severity::Medium).into(),
+            count(Severity::Low).into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Who was seen when; the newest time wins. The hosts that were quarantined by this.
+pub(crate) async fn set_seen(
+    tx: &TenantTx,
+    ctx: &RequestContext,
+    seen: &[Seen],
+) -> StorageResult<Vec<HostId>> {
+    let mut newest: BTreeMap<HostId, Seen> = BTreeMap::new();
+    for one in seen {
+        let entry = newest.entry(one.host).or_insert_with(|| one.clone());
+        let forked = entry.forked || one.forked;
+        if one.at > entry.at {
+            *entry = one.clone();
+        }
+        entry.forked = forked;
+    }
+    // In order of id, so that two batches do not wait for each other in a circle.
+    let rows: Vec<Seen> = newest.into_values().collect();
+    let ids: Vec<Uuid> = rows.iter().map(|seen| seen.host.0).collect();
+    let mut lock = Query::new("select h.id from inventory.hosts h where true");
+    lock.of_tenant(Some(tx.tenant()?), "h")
+        .and("h.id = any(", ids.clone(), ")")
+        .in_scope(ctx, "h");
+    lock.push(" order by h.id for update");
+    tx.execute(&lock.text, lock.values).await?;
+    let mut query = Query::default();
+    let [ids, at, relays, reboots] = [
+        query.bind(ids),
+        query.bind(rows.iter().map(|seen| seen.at).collect::<Vec<_>>()),
+        query.bind(
+            rows.iter()
+                .map(|seen| seen.relay.map_or(Uuid::nil(), |relay| relay.0))
+                .collect::<Vec<_>>(),
+        ),
+        query.bind(
+            rows.iter()
+                .map(|seen| seen.reboot_pending)
+                .collect::<Vec<_>>(),
+        ),
+    ];
+    // An unchanged check-in is a scan with the same result, unless the last scan had a problem.
+    query.push(&format!(
+        "update inventory.hosts h set last_seen_at = s.at, relay_id = nullif(s.relay, '{}'::uuid), reboot_pending = s.reboot, \
+         last_scan_at = case when h.manifest is not null and h.scan_problem = '' then greatest(h.last_scan_at, s.at) else h.last_scan_at end \
+         from unnest({ids}::uuid[], {at}::timestamptz[], {relays}::uuid[], {reboots}::boolean[]) s(id, at, relay, reboot) \
+         where h.id = s.id and (h.last_seen_at is null or h.last_seen_at < s.at)",
+        Uuid::nil()
+    ));
+    query.of_tenant(Some(tx.tenant()?), "h").in_scope(ctx, "h");
+    tx.execute(&query.text, query.values).await?;
+
+    let forked: Vec<Uuid> = rows
+        .iter()
+        .filter(|seen| seen.forked)
+        .map(|seen| seen.host.0)
+        .collect();
+    if forked.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut query = Query::new(
+        "update inventory.hosts h set quarantined = true, version = version + 1 where not h.quarantined",
+    );
+    query
+        .of_tenant(Some(tx.tenant()?), "h")
+        .and("h.id = any(", forked, ")")
+        .in_scope(ctx, "h");
+    query.push(" returning h.id");
+    let rows: Vec<IdRow> = tx.all(&query.text, query.values).await?;
+    Ok(rows.into_iter().map(|row| row.id.into()).collect())
+}
+
+#[derive(FromQueryResult)]
+struct IdRow {
+    id: Uuid,
+}
+
+/// Whose host this is among those that may be read.
+#[must_use]
+pub(crate) fn tenant_of(stored: &StoredHost) -> TenantId {
+    stored.host.tenant
+}

@@ -1,0 +1,70 @@
+//! The schema `inventory`.
+
+use netpatch_storage::{
+    execute_all, outbox_table_sql, protect_catalog_table, protect_tenant_table, schema_sql,
+    statements, worker_may,
+};
+use sea_orm_migration::prelude::*;
+
+/// The schema's name.
+pub(crate) const SCHEMA: &str = "inventory";
+
+const CATALOG: [&str; 6] = [
+    "feeds",
+    "feed_state",
+    "source_aliases",
+    "advisories",
+    "components",
+    "patches",
+];
+const TENANT: [&str; 7] = [
+    "hosts",
+    "groups",
+    "manifests",
+    "host_manifests",
+    "host_updates",
+    "patch_offers",
+    "exposures",
+];
+
+/// The migrator.
+#[derive(Debug)]
+pub(crate) struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(Inventory)]
+    }
+
+    fn migration_table_name() -> DynIden {
+        "inventory_migrations".into_iden()
+    }
+}
+
+struct Inventory;
+
+impl MigrationName for Inventory {
+    fn name(&self) -> &'static str {
+        "m0001_inventory"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Inventory {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let mut sql = schema_sql(SCHEMA);
+        sql.extend(statements(include_str!(
+            "../../migrations/0001_inventory.sql"
+        )));
+        for table in CATALOG {
+            sql.extend(protect_catalog_table(SCHEMA, table));
+        }
+        for table in TENANT {
+            sql.extend(protect_tenant_table(SCHEMA, table));
+        }
+        sql.extend(worker_may(SCHEMA, "manifests", "select"));
+        sql.extend(outbox_table_sql(SCHEMA));
+        execute_all(manager.get_connection(), sql).await
+    }
+}

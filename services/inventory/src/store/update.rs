@@ -1,0 +1,112 @@
+//! Updates that hosts were offered.
+
+use crate::domain::link::{state_of, state_word};
+use crate::store::{decoded, encoded};
+use netpatch_inventory_api::InstallableUpdate;
+use netpatch_storage::{StorageResult, TenantTx};
+use netpatch_types::{HostId, PatchId, Sha256};
+use sea_orm::FromQueryResult;
+use serde_json::json;
+
+#[derive(FromQueryResult)]
+pub(crate) struct UpdateRow {
+    name: String,
+    arch: String,
+    installed_version: String,
+    candidate_version: String,
+    source: String,
+    source_version: String,
+    sha256: Vec<u8>,
+    size_bytes: i64,
+    origin: String,
+    suite: String,
+    label: String,
+    state: String,
+    phased_percent: i32,
+    section: String,
+    requires: serde_json::Value,
+}
+
+pub(crate) const COLUMNS: &str = "u.name, u.arch, u.installed_version, u.candidate_version, u.source, u.source_version, u.sha256, \
+    u.size_bytes, u.origin, u.suite, u.label, u.state, u.phased_percent, u.section, u.requires";
+
+impl UpdateRow {
+    pub(crate) fn into_update(self) -> StorageResult<InstallableUpdate> {
+        Ok(InstallableUpdate {
+            name: self.name,
+            arch: self.arch,
+            installed_version: self.installed_version,
+            candidate_version: self.candidate_version,
+            source: self.source,
+            source_version: self.source_version,
+            sha256: Sha256::from_slice(&self.sha256).unwrap_or_default(),
+            size_bytes: u64::try_from(self.size_bytes).unwrap_or_default(),
+            origin: self.origin,
+            suite: self.suite,
+            label: self.label,
+            state: state_of(&self.state),
+            phased_percent: u32::try_from(self.phased_percent).unwrap_or_default(),
+            section: self.section,
+            requires: decoded("an update's requirements", self.requires)?,
+        })
+    }
+}
+
+/// The updates of a host of the organization that is written to.
+pub(crate) async fn of_host(tx: &TenantTx, host: HostId) -> StorageResult<Vec<InstallableUpdate>> {
+    let sql = format!(
+        "select {COLUMNS} from inventory.host_updates u where u.tenant_id = $1 and u.host_id = $2 order by u.name, u.arch"
+    );
+    let rows: Vec<UpdateRow> = tx.all(&sql, [tx.tenant()?.0.into(), host.0.into()]).await?;
+    rows.into_iter().map(UpdateRow::into_update).collect()
+}
+
+/// Replaces the updates of a host.
+pub(crate) async fn replace(
+    tx: &TenantTx,
+    host: HostId,
+    updates: &[(PatchId, InstallableUpdate)],
+) -> StorageResult<()> {
+    let tenant = tx.tenant()?.0;
+    tx.execute(
+        "delete from inventory.host_updates where tenant_id = $1 and host_id = $2",
+        [tenant.into(), host.0.into()],
+    )
+    .await?;
+    if updates.is_empty() {
+        return Ok(());
+    }
+    let mut rows = Vec::with_capacity(updates.len());
+    for (patch, update) in updates {
+        rows.push(json!({
+            "name": update.name,
+            "arch": update.arch,
+            "patch_id": patch,
+            "installed_version": update.installed_version,
+            "candidate_version": update.candidate_version,
+            "source": update.source,
+            "source_version": update.source_version,
+            "sha256": update.sha256,
+            "size_bytes": i64::try_from(update.size_bytes).unwrap_or(i64::MAX),
+            "origin": update.origin,
+            "suite": update.suite,
+            "label": update.label,
+            "state": state_word(update.state),
+            "phased_percent": update.phased_percent.min(100),
+            "section": update.section,
+            "requires": encoded("an update's requirements", &update.requires)?,
+        }));
+    }
+    tx.execute(
+        "insert into inventory.host_updates (tenant_id, host_id, name, arch, patch_id, installed_version, candidate_version, source, \
+         source_version, sha256, size_bytes, origin, suite, label, state, phased_percent, section, requires) \
+         select $1, $2, name, arch, patch_id, installed_version, candidate_version, source, source_version, decode(sha256, 'hex'), \
+         size_bytes, origin, suite, label, state, phased_percent, section, requires \
+         from jsonb_to_recordset($3) as r(name text, arch text, patch_id uuid, installed_version text, candidate_version text, \
+         source text, source_version text, sha256 text, size_bytes bigint, origin text, suite text, label text, state text, \
+         phased_percent integer, section text, requires jsonb)",
+        [tenant.into(), host.0.into(), serde_json::Value::Array(rows).into()],
+    )
+    .await?;
+    Ok(())
+}

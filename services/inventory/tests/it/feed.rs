@@ -1,0 +1,222 @@
+//! Importing: what changes, what is refused, what stays.
+
+use crate::world::{World, bundled_pack, component, cve_records, osv, write_pack};
+use netpatch_inventory_api::*;
+use netpatch_types::{ErrorCode, Severity};
+
+#[tokio::test]
+async fn the_bundled_pack_is_imported_with_licence_and_limits() {
+    let world = World::direct().await;
+    let feeds = world.import_from(&bundled_pack()).await;
+    assert_eq!(
+        feeds
+            .iter()
+            .map(|feed| feed.name.as_str())
+            .collect::<Vec<_>>(),
+        ["cvss", "debian-bookworm", "epss", "kev"]
+    );
+    let debian = &feeds[1];
+    assert_eq!((debian.records, debian.skipped), (15_983, 0));
+    assert!(
+        debian.limits.contains("no unfixed")
+            && debian.data_as_of.is_some()
+            && debian.imported_at.is_some()
+    );
+    assert!(
+        feeds
+            .iter()
+            .all(|feed| !feed.licence.is_empty() && feed.problem.is_none()),
+        "{feeds:?}"
+    );
+    assert_eq!(
+        world.api.feed_list(&world.ctx, FeedList {}).await,
+        Ok(feeds)
+    );
+    let by = |cve: Option<&str>, vendor: Option<&str>| AdvisoryGet {
+        id: None,
+        cve: cve.map(Into::into),
+        vendor_ref: vendor.map(Into::into),
+    };
+    let advisory = world
+        .api
+        .advisory_get(&world.ctx, by(Some("CVE-2012-1823"), None))
+        .await
+        .expect("known");
+    assert!(
+        advisory.kev
+            && advisory.severity == Severity::Critical
+            && advisory.epss.is_some_and(|epss| epss > 0.9)
+    );
+    let without_cve = world
+        .api
+        .advisory_get(&world.ctx, by(None, Some("DSA-5460-1")))
+        .await
+        .expect("known");
+    assert_eq!(
+        (without_cve.name.as_str(), without_cve.cves.len()),
+        ("DSA-5460-1", 0)
+    );
+    let none = world
+        .api
+        .advisory_get(&world.ctx, by(Some("CVE-1999-0001"), None))
+        .await;
+    assert_eq!(none.expect_err("absent").code, ErrorCode::NotFound);
+    assert!(
+        world
+            .api
+            .advisory_get(&world.ctx, by(Some("a"), Some("b")))
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn a_new_import_opens_closes_and_rescores_findings_of_known_hosts() {
+    for world in World::both().await {
+        world.import().await;
+        let host = world.host(1, &[]).await;
+        let twin = world.host(2, &[]).await;
+        for host in [host, twin] {
+            world
+                .report(
+                    host,
+                    vec![
+                        component("zip", "3.0-13", "zip"),
+                        component("less", "590-2", "less"),
+                    ],
+                )
+                .await;
+        }
+        // zip's record goes, less gets one.
+        let mut records = cve_records();
+        records[2] = osv("x-CVE-2026-10004", &["CVE-2026-10004"], "less", "590-2.1");
+        write_pack(world.pack.path(), &records);
+        world.import().await;
+        let names: Vec<String> = world
+            .findings(FindingFilter::default())
+            .await
+            .into_iter()
+            .map(|f| f.advisory.name)
+            .collect();
+        assert_eq!(names, ["CVE-2026-10004", "CVE-2026-10004"]);
+        assert_eq!(world.get(host).await.open_findings[&Severity::Unknown], 1);
+
+        // The same record becomes known exploited: the finding stays, its severity and risk change.
+        let before = world
+            .findings(FindingFilter {
+                host: Some(host),
+                ..FindingFilter::default()
+            })
+            .await;
+        std::fs::write(
+            world.pack.path().join("enrich/kev-2026.01.11.json"),
+            r#"{"vulnerabilities":[{"cveID":"CVE-2026-10004"}]}"#,
+        )
+        .expect("file");
+        world.import().await;
+        let after = world
+            .findings(FindingFilter {
+                host: Some(host),
+                ..FindingFilter::default()
+            })
+            .await;
+        assert_eq!(after[0].id, before[0].id);
+        assert!(after[0].risk.score > before[0].risk.score + 49.0);
+        assert_eq!(world.get(host).await.open_findings[&Severity::Critical], 1);
+        assert_eq!(
+            world
+                .findings(FindingFilter {
+                    kev: Some(true),
+                    ..FindingFilter::default()
+                })
+                .await
+                .len(),
+            2
+        );
+    }
+}
+
+#[tokio::test]
+async fn broken_records_are_skipped_counted_and_explained() {
+    let world = World::direct().await;
+    let mut records: Vec<String> = (0..100)
+        .map(|n| osv(&format!("x-{n}"), &[&format!("CVE-2026-2{n:04}")], "a", "2"))
+        .collect();
+    records.push("{\"id\": \"x\", ".to_owned());
+    records.push(osv("x-bad", &["CVE-2026-30000"], "a", "1 2"));
+    write_pack(world.pack.path(), &records);
+    let feeds = world
+        .import_from(world.pack.path().to_str().expect("text"))
+        .await;
+    let debian = feeds
+        .iter()
+        .find(|feed| feed.name == "debian-bookworm")
+        .expect("feed");
+    assert_eq!((debian.records, debian.skipped), (102, 2));
+    assert!(
+        debian
+            .problem
+            .as_deref()
+            .is_some_and(|why| why.starts_with("cves.osv.jsonl line 101: not an OSV record")),
+        "{debian:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_feed_that_shrank_or_broke_is_refused_and_the_last_good_one_stays() {
+    for world in World::both().await {
+        world.import().await;
+        let host = world.host(1, &[]).await;
+        world
+            .report(host, vec![component("curl", "7.88.1-10+deb12u1", "curl")])
+            .await;
+        let refused = async |why: &str| {
+            let request = FeedImport {
+                pack_dir: world.pack.path().display().to_string(),
+            };
+            let error = world
+                .api
+                .feed_import(&world.ctx, request)
+                .await
+                .expect_err("refused");
+            assert_eq!(error.code, ErrorCode::BadUserInput);
+            assert!(error.message.contains(why), "{}", error.message);
+            world.inventory.reevaluate().await.expect("nothing to do");
+            assert_eq!(world.findings(FindingFilter::default()).await.len(), 2);
+        };
+        write_pack(world.pack.path(), &cve_records()[..1]);
+        refused("shrank from 5 to 3").await;
+        let feeds = world
+            .api
+            .feed_list(&world.ctx, FeedList {})
+            .await
+            .expect("feeds");
+        let debian = feeds
+            .iter()
+            .find(|feed| feed.name == "debian-bookworm")
+            .expect("feed");
+        assert_eq!(debian.records, 5);
+        assert!(
+            debian
+                .problem
+                .as_deref()
+                .is_some_and(|why| why.starts_with("import refused: "))
+        );
+
+        let mut rubbish = cve_records();
+        rubbish.extend(["{".to_owned(), "[]".to_owned()]);
+        write_pack(world.pack.path(), &rubbish);
+        refused("2 broken of 7 records").await;
+
+        write_pack(world.pack.path(), &cve_records());
+        std::fs::write(
+            world.pack.path().join("SHA256SUMS"),
+            format!("{}  ./debian-bookworm/cves.osv.jsonl\n", "0".repeat(64)),
+        )
+        .expect("file");
+        refused("does not have the digest").await;
+        std::fs::remove_file(world.pack.path().join("SHA256SUMS")).expect("removed");
+        std::fs::remove_file(world.pack.path().join("enrich/cvss.csv")).expect("removed");
+        refused("the pack has no enrich/cvss.csv").await;
+    }
+}

@@ -1,0 +1,344 @@
+//! Findings: opened, explained, ranked, closed.
+
+use crate::status;
+use crate::world::{World, bundled_pack, component, update};
+use netpatch_inventory_api::*;
+use netpatch_types::{PageRequest, Severity};
+use std::time::Duration;
+
+#[tokio::test]
+async fn a_host_of_the_real_pack_has_the_findings_of_the_reference() {
+    for world in World::both().await {
+        world.import_from(&bundled_pack()).await;
+        let host = world.host(1, &[]).await;
+        let components = status::components(&status::fixture("real-container.status"));
+        let outcome = world.report(host, components.clone()).await;
+        let expected = status::fixture("real-container.expected.tsv")
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .count();
+        let own = world
+            .findings(FindingFilter {
+                host: Some(host),
+                ..FindingFilter::default()
+            })
+            .await;
+        assert!(
+            own.windows(2)
+                .all(|pair| pair[0].risk.score >= pair[1].risk.score),
+            "worst first"
+        );
+        assert!(own[0].advisory.kev && own[0].advisory.severity == Severity::Critical);
+
+        // Besides the reference's CVEs there are updates without a CVE, named by the vendor's id.
+        let mut named_by_vendor = 0;
+        let mut all = 0;
+        let mut after = None;
+        loop {
+            let page = PageRequest { first: 100, after };
+            let page = world
+                .api
+                .finding_list(
+                    &world.ctx,
+                    FindingList {
+                        page,
+                        filter: FindingFilter::default(),
+                    },
+                )
+                .await
+                .expect("page");
+            all += page.rows.len();
+            named_by_vendor += page
+                .rows
+                .iter()
+                .filter(|row| !row.node.advisory.name.starts_with("CVE-"))
+                .count();
+            after = page.rows.last().map(|row| row.cursor.clone());
+            if !page.has_next {
+                break;
+            }
+        }
+        assert_eq!(all - named_by_vendor, expected);
+        assert_eq!(outcome.opened, all as u64);
+        let counted: u64 = world.get(host).await.open_findings.values().sum();
+        assert_eq!(counted, outcome.opened);
+    }
+}
+
+#[tokio::test]
+async fn a_finding_explains_itself_and_closes_when_the_fix_is_installed() {
+    for world in World::both().await {
+        world.import().await;
+        let host = world
+            .host(1, &[("exposure", "internet"), ("criticality", "high")])
+            .await;
+        let old = component("libcurl4", "7.88.1-10+deb12u1", "curl");
+        assert_eq!(
+            world
+                .report(host, vec![old, component("bash", "5.2.15-2", "bash")])
+                .await
+                .opened,
+            2
+        );
+
+        let findings = world.findings(FindingFilter::default()).await;
+        let worst = &findings[0];
+        assert_eq!(
+            (worst.advisory.name.as_str(), worst.advisory.severity),
+            ("CVE-2026-10001", Severity::Critical)
+        );
+        assert_eq!(worst.advisory.vendor_refs, ["DSA-9001-1"]);
+        assert_eq!(worst.advisory.summary, "curl overflow");
+        assert_eq!(worst.applicability, Applicability::Applicable);
+        assert_eq!(worst.risk.missing, ["epss", "cvss"]);
+        let sum: f64 = worst.risk.terms.iter().map(|term| term.points).sum();
+        assert!((sum - worst.risk.score).abs() < 1e-6);
+        let evidence = &worst.evidence;
+        assert_eq!(
+            (evidence.rule.as_str(), evidence.comparator.as_str()),
+            ("debian-source", "dpkg")
+        );
+        assert_eq!(
+            (
+                evidence.installed_version.as_str(),
+                evidence.fixed_version.as_str()
+            ),
+            ("7.88.1-10+deb12u1", "7.88.1-10+deb12u2")
+        );
+        assert_eq!(evidence.record, "x-CVE-2026-10001");
+        assert_eq!(
+            world
+                .api
+                .finding_get(&world.ctx, FindingGet { id: worst.id })
+                .await
+                .as_ref(),
+            Ok(worst)
+        );
+        assert_eq!(findings[1].advisory.severity, Severity::High);
+
+        // Half-way: one closes, the other goes on with its first sight and id.
+        world.clock.advance(Duration::from_secs(3600));
+        let half = component("libcurl4", "7.88.1-10+deb12u2", "curl");
+        let outcome = world
+            .report(host, vec![half, component("bash", "5.2.15-2", "bash")])
+            .await;
+        assert_eq!((outcome.opened, outcome.closed), (0, 1));
+        let left = world.findings(FindingFilter::default()).await;
+        assert_eq!(
+            (left[0].id, left[0].first_seen_at),
+            (findings[1].id, findings[1].first_seen_at)
+        );
+        assert_eq!(left[0].component.version, "7.88.1-10+deb12u2");
+
+        let gone = world
+            .api
+            .finding_get(&world.ctx, FindingGet { id: worst.id })
+            .await
+            .expect("kept");
+        assert_eq!(
+            gone.resolved_at,
+            Some(netpatch_types::Clock::now(&*world.clock))
+        );
+        assert_eq!(
+            world
+                .findings(FindingFilter {
+                    resolved: true,
+                    ..FindingFilter::default()
+                })
+                .await
+                .len(),
+            2
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_queue_has_one_item_a_patch_highest_risk_first() {
+    for world in World::both().await {
+        world.import().await;
+        for machine in [1, 2] {
+            let host = world.host(machine, &[]).await;
+            let components = [
+                ("curl", "7.88.1-10+deb12u1", "curl"),
+                ("zip", "3.0-13", "zip"),
+                ("vim", "2:9.0.1378-2", "vim"),
+            ];
+            world
+                .report(
+                    host,
+                    components
+                        .map(|(name, version, source)| component(name, version, source))
+                        .to_vec(),
+                )
+                .await;
+            let mut plain = update("vim", "vim", "2:9.0.1378-2+deb12u2");
+            plain.label = "Debian".into();
+            world
+                .offer(
+                    host,
+                    vec![
+                        plain,
+                        update("zip", "zip", "3.0-13+deb12u1"),
+                        update("curl", "curl", "7.88.1-10+deb12u3"),
+                    ],
+                )
+                .await;
+        }
+        let queue = |page| {
+            world.api.queue_list(
+                &world.ctx,
+                QueueList {
+                    page,
+                    ..QueueList::default()
+                },
+            )
+        };
+        let page = queue(PageRequest::largest()).await.expect("queue");
+        assert_eq!(page.total, Some(3));
+        let items = page.into_nodes();
+        let seen: Vec<_> = items
+            .iter()
+            .map(|item| (item.patch.name.as_str(), item.hosts, item.findings))
+            .collect();
+        assert_eq!(seen, [("curl", 2, 4), ("zip", 2, 2), ("vim", 2, 0)]);
+        assert_eq!(
+            items[0].patch.classification,
+            netpatch_types::Classification::Critical
+        );
+        assert_eq!(
+            items[0].patch.advisories,
+            ["CVE-2026-10001", "CVE-2026-10002"]
+        );
+        assert!(
+            items[0].risk.score > items[1].risk.score && items[1].risk.score > items[2].risk.score
+        );
+
+        let first = queue(PageRequest {
+            first: 1,
+            after: None,
+        })
+        .await
+        .expect("first");
+        let second = queue(PageRequest {
+            first: 1,
+            after: Some(first.rows[0].cursor.clone()),
+        })
+        .await
+        .expect("second");
+        assert_eq!(second.rows[0].node.patch.name, "zip");
+        assert!(
+            queue(PageRequest {
+                first: 1,
+                after: Some("x".into())
+            })
+            .await
+            .is_err()
+        );
+
+        let severe = QueueList {
+            page: PageRequest::largest(),
+            severities: vec![Severity::Critical],
+            ..QueueList::default()
+        };
+        let severe = world
+            .api
+            .queue_list(&world.ctx, severe)
+            .await
+            .expect("queue")
+            .into_nodes();
+        assert_eq!(
+            severe
+                .iter()
+                .map(|item| (item.patch.name.as_str(), item.findings))
+                .collect::<Vec<_>>(),
+            [("curl", 2)]
+        );
+    }
+}
+
+#[tokio::test]
+async fn filters_narrow_the_list() {
+    let world = World::direct().await;
+    world.import().await;
+    let host = world.host(1, &[]).await;
+    world
+        .report(
+            host,
+            vec![
+                component("curl", "7.88.1-10+deb12u1", "curl"),
+                component("zip", "3.0-13", "zip"),
+            ],
+        )
+        .await;
+    world
+        .offer(host, vec![update("curl", "curl", "7.88.1-10+deb12u2")])
+        .await;
+    let names = async |filter| -> Vec<String> {
+        let mut names: Vec<String> = world
+            .findings(filter)
+            .await
+            .into_iter()
+            .map(|finding| finding.advisory.name)
+            .collect();
+        names.sort();
+        names
+    };
+    let one = FindingFilter::default;
+    assert_eq!(
+        names(FindingFilter {
+            kev: Some(true),
+            ..one()
+        })
+        .await,
+        ["CVE-2026-10001"]
+    );
+    assert_eq!(
+        names(FindingFilter {
+            severities: vec![Severity::High],
+            ..one()
+        })
+        .await,
+        ["CVE-2026-10002"]
+    );
+    assert_eq!(
+        names(FindingFilter {
+            source: Some("zip".into()),
+            ..one()
+        })
+        .await,
+        ["CVE-2026-10003"]
+    );
+    assert_eq!(
+        names(FindingFilter {
+            patch: Some(crate::world::patch_id("curl", "7.88.1-10+deb12u2")),
+            ..one()
+        })
+        .await,
+        ["CVE-2026-10001"]
+    );
+    let advisory = AdvisoryGet {
+        cve: Some("CVE-2026-10003".into()),
+        ..AdvisoryGet::default()
+    };
+    let advisory = world
+        .api
+        .advisory_get(&world.ctx, advisory)
+        .await
+        .expect("advisory");
+    assert_eq!(
+        names(FindingFilter {
+            advisory: Some(advisory.id),
+            ..one()
+        })
+        .await,
+        ["CVE-2026-10003"]
+    );
+    assert!(
+        names(FindingFilter {
+            sites: vec![netpatch_types::SiteId(uuid::Uuid::nil())],
+            ..one()
+        })
+        .await
+        .is_empty()
+    );
+}

@@ -1,0 +1,242 @@
+//! Manifests and applicability as hosts report them.
+
+use crate::world::{World, component, update};
+use netpatch_inventory::domain::manifest::manifest_hash;
+use netpatch_inventory_api::*;
+use netpatch_types::{ErrorCode, PageRequest, Sha256};
+
+#[tokio::test]
+async fn a_manifest_that_does_not_hash_is_refused_and_nothing_stored() {
+    for world in World::both().await {
+        let host = world.host(1, &[]).await;
+        let before = world.fingerprint().await;
+        let request = ManifestReport {
+            host,
+            hash: Sha256::of(b"other"),
+            components: vec![component("a", "1", "a")],
+        };
+        let refused = world
+            .api
+            .manifest_report(&world.ctx, request)
+            .await
+            .expect_err("refused");
+        assert_eq!(refused.code, ErrorCode::BadUserInput);
+        assert!(
+            refused.message.contains("manifest has the hash"),
+            "{}",
+            refused.message
+        );
+        let twice = vec![component("a", "1", "a"), component("a", "1", "a")];
+        let request = ManifestReport {
+            host,
+            hash: manifest_hash(&twice),
+            components: twice,
+        };
+        assert_eq!(
+            world
+                .api
+                .manifest_report(&world.ctx, request)
+                .await
+                .expect_err("refused")
+                .code,
+            ErrorCode::BadUserInput
+        );
+        assert_eq!(world.fingerprint().await, before);
+        assert_eq!(world.get(host).await.manifest, None);
+    }
+}
+
+#[tokio::test]
+async fn the_same_report_again_writes_nothing() {
+    for world in World::both().await {
+        world.import().await;
+        let host = world.host(1, &[]).await;
+        let components = vec![component("curl", "7.88.1-10+deb12u1", "curl")];
+        assert_eq!(world.report(host, components.clone()).await.opened, 2);
+        world
+            .offer(host, vec![update("curl", "curl", "7.88.1-10+deb12u3")])
+            .await;
+        let before = world.fingerprint().await;
+        let again = world.report(host, components).await;
+        assert_eq!(
+            again,
+            ManifestOutcome {
+                base_known: true,
+                opened: 0,
+                closed: 0
+            }
+        );
+        world
+            .offer(host, vec![update("curl", "curl", "7.88.1-10+deb12u3")])
+            .await;
+        let facts = HostFactsReport {
+            host,
+            facts: world.get(host).await.facts,
+        };
+        world
+            .api
+            .host_facts_report(&world.ctx, facts)
+            .await
+            .expect("facts");
+        world.import().await;
+        assert_eq!(world.fingerprint().await, before);
+    }
+}
+
+#[tokio::test]
+async fn a_delta_needs_its_base_and_must_hash() {
+    for world in World::both().await {
+        let host = world.host(1, &[]).await;
+        let base = vec![component("a", "1", "a"), component("b", "1", "b")];
+        let after = vec![component("a", "2", "a"), component("b", "1", "b")];
+        let delta = ManifestDeltaReport {
+            host,
+            base: manifest_hash(&base),
+            hash: manifest_hash(&after),
+            added: vec![component("a", "2", "a")],
+            removed: vec![component("a", "1", "a")],
+        };
+        let unknown = world
+            .api
+            .manifest_delta_report(&world.ctx, delta.clone())
+            .await
+            .expect("answer");
+        assert!(!unknown.base_known);
+        world.report(host, base).await;
+        let wrong = ManifestDeltaReport {
+            hash: Sha256::of(b"x"),
+            ..delta.clone()
+        };
+        assert_eq!(
+            world
+                .api
+                .manifest_delta_report(&world.ctx, wrong)
+                .await
+                .expect_err("refused")
+                .code,
+            ErrorCode::BadUserInput
+        );
+        assert!(
+            world
+                .api
+                .manifest_delta_report(&world.ctx, delta)
+                .await
+                .expect("accepted")
+                .base_known
+        );
+        assert_eq!(world.get(host).await.manifest, Some(manifest_hash(&after)));
+        let list = ComponentList {
+            host,
+            name_contains: None,
+            page: PageRequest::largest(),
+        };
+        let listed = world
+            .api
+            .component_list(&world.ctx, list)
+            .await
+            .expect("components")
+            .into_nodes();
+        assert_eq!(
+            listed
+                .iter()
+                .map(|c| (c.key.name.as_str(), c.key.version.as_str()))
+                .collect::<Vec<_>>(),
+            [("a", "2"), ("b", "1")]
+        );
+    }
+}
+
+#[tokio::test]
+async fn events_tell_what_a_report_changed() {
+    for world in World::both().await {
+        world.import().await;
+        let host = world.host(1, &[]).await;
+        let components = vec![
+            component("curl", "7.88.1-10+deb12u1", "curl"),
+            component("libcurl4", "7.88.1-10+deb12u1", "curl"),
+        ];
+        world.report(host, components).await;
+        world
+            .offer(host, vec![update("curl", "curl", "7.88.1-10+deb12u3")])
+            .await;
+        let events = world.events().await;
+        assert!(
+            matches!(events[0], InventoryEventV1::HostRegistered { host: of, site } if of == host && site == world.site)
+        );
+        let critical: Vec<_> = events
+            .iter()
+            .filter(|event| matches!(event, InventoryEventV1::CriticalFinding { .. }))
+            .collect();
+        assert_eq!(critical.len(), 1, "one event an advisory: {critical:?}");
+        assert!(events.iter().any(|event| matches!(
+            event,
+            InventoryEventV1::HostReported {
+                opened: 4,
+                closed: 0,
+                ..
+            }
+        )));
+        let offered = InventoryEventV1::PatchesAvailable {
+            host,
+            patches: vec![crate::world::patch_id("curl", "7.88.1-10+deb12u3")],
+        };
+        assert_eq!(events.last(), Some(&offered));
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_cannot_be_compared_is_said_not_hidden() {
+    let world = World::direct().await;
+    world.import().await;
+    let host = world.host(1, &[]).await;
+    world
+        .report(
+            host,
+            vec![
+                component("curl", "not a version", "curl"),
+                component("zip", "3.0-13", "zip"),
+            ],
+        )
+        .await;
+    let stored = world.get(host).await;
+    assert_eq!(
+        stored.scan_problem,
+        "1 components have a version that cannot be compared, first: curl"
+    );
+    assert_eq!(stored.open_findings.values().sum::<u64>(), 1);
+}
+
+#[tokio::test]
+async fn a_broken_applicability_report_is_refused() {
+    let world = World::direct().await;
+    let host = world.host(1, &[]).await;
+    let report = |updates| ApplicabilityReport {
+        host,
+        manifest: Sha256::default(),
+        updates,
+        problem: String::new(),
+    };
+    for updates in [
+        vec![update("a", "a", "1"), update("a", "a", "2")],
+        vec![update("", "a", "1")],
+        vec![update("a", "a", "1 2")],
+        vec![update("a\u{0}", "a", "1")],
+    ] {
+        let refused = world
+            .api
+            .applicability_report(&world.ctx, report(updates))
+            .await
+            .expect_err("refused");
+        assert_eq!(refused.code, ErrorCode::BadUserInput);
+    }
+    let problem = ApplicabilityReport {
+        problem: "apt is locked".into(),
+        ..report(Vec::new())
+    };
+    world
+        .api
+        .applicability_report(&world.ctx, problem)
+        .await
+        .expect("stored");
+    assert_eq!(world.get(host).await.scan_problem, "apt is locked");
+}
