@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use netpatch_types::{PageRequest, TenantId, WindowId};
-use netpatch_window::WindowRule;
+pub use netpatch_window::WindowRule;
 use serde::{Deserialize, Serialize};
 
 /// When change is allowed, or (blackout) forbidden.
