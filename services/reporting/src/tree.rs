@@ -273,7 +273,7 @@ impl<'a> Log<'a> {
             .filter(|id| id.width(old) < TILE_WIDTH && id.width(old) < id.width(new))
             .map(|id| id.path(id.width(old)))
             .collect();
-        if old % TILE_WIDTH != 0 {
+        if !old.is_multiple_of(TILE_WIDTH) {
             paths.push(bundle_path(old / TILE_WIDTH, old % TILE_WIDTH));
         }
         for path in paths {
@@ -289,7 +289,7 @@ fn edge_tiles(size: u64) -> impl Iterator<Item = TileId> {
     (0..u64::BITS as u8 / TILE_HEIGHT).filter_map(move |level| {
         let count = size >> (level * TILE_HEIGHT);
         let index = count / TILE_WIDTH;
-        (count % TILE_WIDTH != 0).then_some(TileId { level, index })
+        (!count.is_multiple_of(TILE_WIDTH)).then_some(TileId { level, index })
     })
 }
 

@@ -261,12 +261,10 @@ pub(crate) fn of_policy(
                     equal(facts.approval, *approval, "approval")
                 })
             });
-            draft.release = honest.then(|| {
-                Release(ReportingEventV1::ApprovalLogged {
-                    approval: *approval,
-                    sequence: 0,
-                })
-            });
+            draft.release = honest.then_some(Release(ReportingEventV1::ApprovalLogged {
+                approval: *approval,
+                sequence: 0,
+            }));
             Some(draft)
         }
         PolicyEventV1::ApprovalRequested { .. } | PolicyEventV1::MembershipChanged { .. } => None,
@@ -321,14 +319,12 @@ pub(crate) fn of_scheduler(
                 equal(facts.deployment, *deployment, "deployment")?;
                 equal(facts.wave, *wave, "wave")
             });
-            draft.release = honest.then(|| {
-                Release(ReportingEventV1::OrderLogged {
-                    deployment: *deployment,
-                    wave: *wave,
-                    order: *order,
-                    sequence: 0,
-                })
-            });
+            draft.release = honest.then_some(Release(ReportingEventV1::OrderLogged {
+                deployment: *deployment,
+                wave: *wave,
+                order: *order,
+                sequence: 0,
+            }));
             draft
         }
         SchedulerEventV1::HaltSigned {

@@ -524,3 +524,87 @@ async fn the_background_work_releases_by_itself() {
     stop.cancel();
     background.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_log_of_several_tiles_is_proven_and_kept_in_bundles() {
+    let rig = Rig::new().await;
+    let (story, tenant) = (Story::new(&rig), rig.tenant());
+    for batch in [300, 400] {
+        for _ in 0..batch {
+            let event = story.changed(DeploymentStatus::Paused);
+            rig.neighbours
+                .scheduler_event(tenant, rig.clock.now(), event);
+        }
+        rig.service.run_once().await.unwrap();
+    }
+    let head = rig
+        .api
+        .ledger_checkpoint(&rig.ctx, CheckpointGet { tenant })
+        .await
+        .unwrap();
+    assert_eq!(head.tree_size, 700);
+    let list = LedgerList {
+        page: PageRequest::largest(),
+        ..LedgerList::default()
+    };
+    let newest = rig
+        .api
+        .ledger_list(&rig.ctx, list)
+        .await
+        .unwrap()
+        .into_nodes();
+    for entry in [&newest[0], &newest[50], &newest[99]] {
+        let request = LedgerProofGet {
+            tenant,
+            sequence: entry.sequence,
+            tree_size: None,
+        };
+        let proof = rig.api.ledger_proof(&rig.ctx, request).await.unwrap();
+        assert_eq!(proof.root_hash, head.root_hash);
+        verify_inclusion(
+            &entry.leaf_hash,
+            entry.sequence,
+            700,
+            &proof.path,
+            &head.root_hash,
+        )
+        .unwrap();
+    }
+    let first = LedgerProofGet {
+        tenant,
+        sequence: 0,
+        tree_size: Some(300),
+    };
+    let first = rig.api.ledger_proof(&rig.ctx, first).await.unwrap();
+    let grown = ConsistencyGet {
+        tenant,
+        from: 300,
+        to: None,
+    };
+    let grown = rig.api.ledger_consistency(&rig.ctx, grown).await.unwrap();
+    verify_consistency(300, 700, &grown.path, &first.root_hash, &head.root_hash).unwrap();
+
+    let prefix = format!("ledger/{tenant}/tile");
+    let kept = rig.blobs.list(&prefix).await.unwrap();
+    let expected = [
+        "0/000",
+        "0/001",
+        "0/002.p/188",
+        "1/000.p/2",
+        "entries/000",
+        "entries/001",
+        "entries/002.p/188",
+    ];
+    assert_eq!(kept, expected.map(|name| format!("{prefix}/{name}")));
+    let bundle = rig
+        .blobs
+        .get(&format!("{prefix}/entries/002.p/188"))
+        .await
+        .unwrap()
+        .unwrap();
+    let length = usize::from(u16::from_be_bytes([bundle[0], bundle[1]]));
+    assert_eq!(
+        LedgerLeaf::parse(&bundle[2..2 + length]).unwrap().sequence,
+        512
+    );
+}

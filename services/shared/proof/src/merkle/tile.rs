@@ -91,7 +91,7 @@ impl TileSet {
     /// Adds a node made by [`super::append`]; nodes inside of a tile are computed, so only tile rows are kept.
     /// Returns the tile that grew.
     pub fn push(&mut self, node: NodeId, hash: Hash) -> Option<TileId> {
-        if node.level % TILE_HEIGHT != 0 {
+        if !node.level.is_multiple_of(TILE_HEIGHT) {
             return None;
         }
         let id = tile_of(node);

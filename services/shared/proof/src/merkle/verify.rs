@@ -165,7 +165,7 @@ pub fn verify_subtree_consistency(
 /// Whether the range starts at a multiple of the least power of two that is not smaller than its length.
 pub(super) fn is_subtree(start: u64, end: u64) -> bool {
     match (end - start).checked_next_power_of_two() {
-        Some(width) => start % width == 0,
+        Some(width) => start.is_multiple_of(width),
         None => start == 0,
     }
 }
