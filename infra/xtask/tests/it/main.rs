@@ -2,6 +2,7 @@
 //! the test hosts, for real.
 
 mod deny;
+mod docs;
 mod edges;
 mod graph;
 mod hosts;
