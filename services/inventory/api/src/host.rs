@@ -131,6 +131,10 @@ pub struct HostFilter {
     pub not_seen_since: Option<DateTime<Utc>>,
     /// Only (not) waiting for a reboot.
     pub reboot_pending: Option<bool>,
+    /// Only those that [`crate::ComplianceCell::unknown`] counts: never scanned or not seen for seven days; `false`: only the others.
+    pub unknown: Option<bool>,
+    /// Only (not) without a scan so far.
+    pub never_scanned: Option<bool>,
 }
 
 /// Hosts.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Looks this often without a hint: another process may have imported.
-const POLL: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_secs(5);
 /// Manifests that are looked up at once.
 const PORTION: i64 = 200;
 

@@ -1,5 +1,6 @@
 //! Hosts: enrolment, facts, presence, a person's changes.
 
+use crate::domain::compliance::known_since;
 use crate::domain::risk::Place;
 use crate::service::Inventory;
 use crate::store;
@@ -171,7 +172,9 @@ impl Inventory {
             }
         };
         let limit = request.page.limit();
-        let (stored, total) = store::host::list(&tx, ctx, &filter, selector, after, limit).await?;
+        let since = known_since(self.clock.now());
+        let (stored, total) =
+            store::host::list(&tx, ctx, &filter, selector, since, after, limit).await?;
         let hosts = stored
             .into_iter()
             .map(|stored| with_groups(stored, &groups))

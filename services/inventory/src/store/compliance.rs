@@ -18,6 +18,11 @@ struct Row {
     findings: Vec<i64>,
 }
 
+/// The condition of a host that was scanned and seen since `since`, a placeholder.
+pub(crate) fn known(since: &str) -> String {
+    format!("(h.last_scan_at is not null and coalesce(h.last_seen_at, h.last_scan_at) >= {since})")
+}
+
 /// Counters of every site that the request may see, in order of organization and site.
 pub(crate) async fn sites(
     tx: &TenantTx,
@@ -27,9 +32,7 @@ pub(crate) async fn sites(
 ) -> StorageResult<Vec<SiteCount>> {
     let mut query = Query::default();
     let since = query.bind(known_since);
-    let known = format!(
-        "(h.last_scan_at is not null and coalesce(h.last_seen_at, h.last_scan_at) >= {since})"
-    );
+    let known = known(&since);
     let exposed = |column: &str| format!("count(*) filter (where {known} and h.{column} > 0)");
     let columns = [
         "open_critical",

@@ -193,6 +193,7 @@ pub(crate) async fn list(
     ctx: &RequestContext,
     filter: &HostFilter,
     selector: Option<&Selector>,
+    known_since: DateTime<Utc>,
     after: After,
     limit: u64,
 ) -> StorageResult<(Vec<StoredHost>, u64)> {
@@ -228,6 +229,21 @@ pub(crate) async fn list(
     }
     if let Some(since) = filter.not_seen_since {
         query.and("coalesce(h.last_seen_at, '-infinity') <", since, "");
+    }
+    if let Some(unknown) = filter.unknown {
+        let since = query.bind(known_since);
+        let known = super::compliance::known(&since);
+        query.push(&format!(
+            " and {}{known}",
+            if unknown { "not " } else { "" }
+        ));
+    }
+    if let Some(never) = filter.never_scanned {
+        query.push(if never {
+            " and h.last_scan_at is null"
+        } else {
+            " and h.last_scan_at is not null"
+        });
     }
     if let Some(pending) = filter.reboot_pending {
         query.and("h.reboot_pending =", pending, "");

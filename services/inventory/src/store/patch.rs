@@ -380,7 +380,7 @@ pub(crate) async fn targets(
     if let Some(selector) = group {
         query.matching(selector, "h");
     }
-    query.push(" group by h.tenant_id, h.id order by h.tenant_id, h.id");
+    query.push(" group by h.tenant_id, h.id order by h.tenant_id, h.hostname, h.id");
     let rows: Vec<TargetRow> = tx.all(&query.text, query.values).await?;
     rows.into_iter()
         .map(|row| {

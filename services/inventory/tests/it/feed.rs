@@ -220,3 +220,40 @@ async fn a_feed_that_shrank_or_broke_is_refused_and_the_last_good_one_stays() {
         refused("the pack has no enrich/cvss.csv").await;
     }
 }
+
+#[tokio::test]
+async fn the_job_matches_known_hosts_after_an_import() {
+    let world = World::direct().await;
+    let host = world.host(1, &[]).await;
+    world
+        .report(host, vec![component("curl", "7.88.1-10+deb12u1", "curl")])
+        .await;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let job = tokio::spawn({
+        let (inventory, stop) = (world.inventory.clone(), stop.clone());
+        async move { inventory.run(stop).await }
+    });
+    let request = FeedImport {
+        pack_dir: world.pack.path().display().to_string(),
+    };
+    world
+        .api
+        .feed_import(&world.ctx, request)
+        .await
+        .expect("import");
+    netpatch_testkit::poll_until(
+        "findings of the host",
+        std::time::Duration::from_secs(20),
+        async || (world.findings(FindingFilter::default()).await.len() == 2).then_some(()),
+    )
+    .await;
+    assert!(
+        world
+            .events()
+            .await
+            .iter()
+            .any(|event| matches!(event, InventoryEventV1::HostReported { opened: 2, .. }))
+    );
+    stop.cancel();
+    job.await.expect("stopped");
+}

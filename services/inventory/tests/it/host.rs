@@ -359,7 +359,52 @@ async fn compliance_counts_exposed_compliant_and_unknown_hosts() {
             (3, 1, 1, 2)
         );
         assert_eq!(cell(Severity::Low).await.compliant, 2);
+        let count = async |filter| {
+            let list = HostList {
+                page: PageRequest::largest(),
+                filter,
+            };
+            world
+                .api
+                .host_list(&world.ctx, list)
+                .await
+                .expect("list")
+                .rows
+                .len()
+        };
+        assert_eq!(
+            count(HostFilter {
+                unknown: Some(true),
+                ..HostFilter::default()
+            })
+            .await,
+            1
+        );
+        assert_eq!(
+            count(HostFilter {
+                unknown: Some(false),
+                ..HostFilter::default()
+            })
+            .await,
+            2
+        );
+        assert_eq!(
+            count(HostFilter {
+                never_scanned: Some(true),
+                ..HostFilter::default()
+            })
+            .await,
+            1
+        );
         world.clock.advance(Duration::from_secs(8 * 86_400));
+        assert_eq!(
+            count(HostFilter {
+                unknown: Some(true),
+                ..HostFilter::default()
+            })
+            .await,
+            3
+        );
         assert_eq!(
             (
                 cell(Severity::Low).await.compliant,

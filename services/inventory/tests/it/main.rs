@@ -1,5 +1,7 @@
 //! Inventory against real data and a real PostgreSQL, called directly and through router and client.
 
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test may fail")]
+
 mod accuracy;
 mod feed;
 mod finding;
