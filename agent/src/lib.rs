@@ -3,9 +3,12 @@
 //!
 //! The decisions are `netpatch-agent-core`'s; here stands what touches the host and the network.
 
+pub mod clock;
 pub mod command;
 pub mod facts;
 pub mod payload;
 pub mod provider;
+pub mod run;
+pub mod scan;
 pub mod state;
 pub mod supervisor;

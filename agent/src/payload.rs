@@ -6,6 +6,7 @@
 
 pub mod direct;
 mod origin;
+pub mod relay;
 
 pub use origin::{PayloadOrigin, Served};
 

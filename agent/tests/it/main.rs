@@ -2,9 +2,14 @@
 //!
 //! Needs root, mmdebstrap, dpkg-dev, apt-utils and gnupg; fails with one sentence without them.
 
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test may fail")]
+
 mod apt_failure;
 mod apt_interruption;
 mod apt_report;
+mod apt_run;
 mod apt_transaction;
+mod crash;
 mod host;
+mod order;
 mod repository;

@@ -1,0 +1,174 @@
+//! What the edge is told about a run: the states of its journal in order, the last one with a signed result.
+
+use crate::provider::{Inventory, Provider};
+use crate::state::journal::Journal;
+use crate::state::write_durably;
+use netpatch_agent_core::RunState;
+use netpatch_agent_core::journal::Run;
+use netpatch_proof::{P256Signer, SigningFailed};
+use netpatch_protocol::document::{Envelope, PackageChange, RunResult};
+use netpatch_protocol::session::RunEvent;
+use netpatch_protocol::{manifest, seal};
+use prost::Message as _;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// Who signs results.
+pub struct ResultSigner {
+    /// The organization.
+    pub organization_id: String,
+    /// The host.
+    pub host_id: String,
+    /// The identity key.
+    pub key: P256Signer,
+    /// SubjectPublicKeyInfo DER of the identity key.
+    pub public_key: Vec<u8>,
+}
+
+/// A report that cannot be made now.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportFault {
+    /// The key.
+    #[error(transparent)]
+    Signing(#[from] SigningFailed),
+    /// The package manager.
+    #[error(transparent)]
+    Host(#[from] netpatch_agent_core::Failure),
+    /// The disk.
+    #[error("cannot keep the signed result: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// The steps of a run that come after `after`.
+pub async fn events(
+    journal: &Journal,
+    after: u64,
+    provider: &dyn Provider,
+    signer: &ResultSigner,
+) -> Result<Vec<RunEvent>, ReportFault> {
+    let run = journal.run();
+    let last = run.steps.len() as u64;
+    let mut events = Vec::new();
+    for step in run.steps.iter().filter(|step| step.step > after) {
+        let is_last = step.step == last && run.is_final();
+        let result = if is_last {
+            Some(result(journal, provider, signer).await?)
+        } else {
+            None
+        };
+        events.push(RunEvent {
+            deployment_id: run.order.deployment.to_string(),
+            sequence: run.order.sequence,
+            attempt: run.order.attempt,
+            step: step.step,
+            state: step.state.word().to_owned(),
+            at_ms: step.at_ms,
+            message: step.message.clone(),
+            cause: cause(step.state, run),
+            evidence: netpatch_agent_core::failure::evidence_lines(step.evidence.iter().cloned()),
+            order: run.order.order.0.to_vec(),
+            result,
+            bytes_from_relay: run.bytes_from.0,
+            bytes_from_origin: run.bytes_from.1,
+        });
+    }
+    Ok(events)
+}
+
+fn cause(state: RunState, run: &Run) -> String {
+    match state {
+        RunState::Failed { cause, .. } => cause.to_string(),
+        RunState::Refused { refusal } => refusal.word().to_owned(),
+        RunState::RollingBack | RunState::RolledBack | RunState::RollbackFailed => run.cause_word(),
+        _ => String::new(),
+    }
+}
+
+/// The signed result, made once and kept.
+async fn result(
+    journal: &Journal,
+    provider: &dyn Provider,
+    signer: &ResultSigner,
+) -> Result<Envelope, ReportFault> {
+    let path = journal.folder().join("result.envelope");
+    if let Ok(bytes) = fs::read(&path)
+        && let Ok(envelope) = Envelope::decode(bytes.as_slice())
+    {
+        return Ok(envelope);
+    }
+    let inventory = provider.inventory().await?;
+    let run = journal.run();
+    let document = RunResult {
+        organization_id: signer.organization_id.clone(),
+        host_id: signer.host_id.clone(),
+        deployment_id: run.order.deployment.to_string(),
+        sequence: run.order.sequence,
+        attempt: run.order.attempt,
+        order: run.order.order.0.to_vec(),
+        state: run.state.word().to_owned(),
+        cause: run.cause_word(),
+        changes: changes(run, &inventory),
+        started_at_ms: run.install_began_at_ms.unwrap_or(run.offered_at_ms),
+        ended_at_ms: run
+            .steps
+            .last()
+            .map_or(run.offered_at_ms, |step| step.at_ms),
+        manifest_hash: manifest::manifest_hash(&crate::scan::components(&inventory))
+            .0
+            .to_vec(),
+        // These two states are reached only over a clean audit.
+        audit_clean: matches!(run.state, RunState::Succeeded | RunState::RolledBack),
+        evidence: run
+            .steps
+            .iter()
+            .rev()
+            .find(|step| !step.evidence.is_empty())
+            .map(|step| step.evidence.clone())
+            .unwrap_or_default(),
+        public_key: signer.public_key.clone(),
+    };
+    let envelope = seal(&document, &[&signer.key])?;
+    write_durably(&path, &envelope.encode_to_vec())?;
+    Ok(envelope)
+}
+
+/// What is different from before, package by package of the plan.
+fn changes(run: &Run, inventory: &Inventory) -> Vec<PackageChange> {
+    let now = |name: &str, arch: &str| {
+        inventory
+            .components
+            .iter()
+            .find(|component| component.name == name && component.arch == arch)
+            .map(|component| component.version.clone())
+            .unwrap_or_default()
+    };
+    run.plan
+        .iter()
+        .flat_map(|plan| &plan.items)
+        .map(|item| PackageChange {
+            name: item.name.clone(),
+            arch: item.arch.clone(),
+            before: item.before.clone().unwrap_or_default(),
+            after: now(&item.name, &item.arch),
+        })
+        .filter(|change| change.before != change.after)
+        .collect()
+}
+
+/// The highest step that the edge has stored.
+#[must_use]
+pub fn acknowledged(folder: &Path) -> u64 {
+    fs::read_to_string(folder.join("acknowledged"))
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(0)
+}
+
+/// Remembers what the edge has stored.
+pub fn acknowledge(folder: &Path, step: u64) -> io::Result<()> {
+    if step > acknowledged(folder) {
+        write_durably(&folder.join("acknowledged"), step.to_string().as_bytes())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! The folders of all runs.
+
+use crate::state::StateFolder;
+use crate::state::journal::{Journal, JournalFault};
+use netpatch_agent_core::journal::{OrderRecord, Record};
+use netpatch_agent_core::order::Order;
+use netpatch_agent_core::{Input, RunState};
+use netpatch_protocol::document::Envelope;
+use prost::Message as _;
+use std::fs;
+use std::path::PathBuf;
+use uuid::Uuid;
+
+/// Finished runs that are kept for a person to read.
+const KEPT: usize = 20;
+
+/// The folders of all runs.
+#[derive(Clone, Debug)]
+pub struct Runs {
+    state: StateFolder,
+}
+
+impl Runs {
+    /// Under the state folder.
+    #[must_use]
+    pub fn new(state: &StateFolder) -> Self {
+        Self {
+            state: state.clone(),
+        }
+    }
+
+    /// The folder of an order's run.
+    #[must_use]
+    pub fn folder(&self, deployment: Uuid, sequence: u64) -> PathBuf {
+        self.state
+            .file("runs")
+            .join(format!("{deployment}-{sequence}"))
+    }
+
+    /// Begins the run of an order that was accepted.
+    pub fn begin(
+        &self,
+        order: &Order,
+        envelope: &Envelope,
+        at_ms: i64,
+    ) -> Result<Journal, JournalFault> {
+        let folder = self.folder(order.deployment.0, order.sequence);
+        let record = Record::Order(OrderRecord {
+            deployment: order.deployment.0,
+            wave: order.wave.0,
+            sequence: order.sequence,
+            attempt: 1,
+            order: order.digest,
+            envelope: hex::encode(envelope.encode_to_vec()),
+        });
+        let mut journal = Journal::create(&folder, at_ms, record)?;
+        journal.append(at_ms, accepted())?;
+        Ok(journal)
+    }
+
+    /// Every readable journal, oldest order first. A run whose order was written but not yet accepted is accepted now:
+    /// only accepted orders are ever written.
+    #[must_use]
+    pub fn all(&self, at_ms: i64) -> Vec<Journal> {
+        let mut journals = Vec::new();
+        for entry in fs::read_dir(self.state.file("runs"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            match Journal::open(&entry.path()) {
+                Ok(mut journal) => {
+                    if journal.run().state == RunState::Offered
+                        && let Err(error) = journal.append(at_ms, accepted())
+                    {
+                        tracing::error!(%error, "cannot go on with a run");
+                        continue;
+                    }
+                    journals.push(journal);
+                }
+                Err(JournalFault::Empty { .. }) => {
+                    // A power cut before the order was written: it will come again.
+                    let _ = fs::remove_dir_all(entry.path());
+                }
+                Err(error) => tracing::error!(%error, "cannot read a run"),
+            }
+        }
+        journals.sort_by_key(|journal| (journal.run().offered_at_ms, journal.run().order.sequence));
+        journals
+    }
+
+    /// Removes payloads of finished runs, and whole folders of old ones that the edge has stored.
+    pub fn tidy(&self, at_ms: i64) {
+        let finished: Vec<Journal> = self
+            .all(at_ms)
+            .into_iter()
+            .filter(|journal| journal.run().is_final())
+            .collect();
+        let surplus = finished.len().saturating_sub(KEPT);
+        for (index, journal) in finished.iter().enumerate() {
+            for name in ["staged", "kept"] {
+                let _ = fs::remove_dir_all(journal.folder().join(name));
+            }
+            let stored =
+                super::report::acknowledged(journal.folder()) >= journal.run().steps.len() as u64;
+            if index < surplus && stored {
+                let _ = fs::remove_dir_all(journal.folder());
+            }
+        }
+    }
+}
+
+fn accepted() -> Record {
+    Record::Transition {
+        input: Input::Accept,
+        message: "the order passed every check".into(),
+        evidence: Vec::new(),
+    }
+}
