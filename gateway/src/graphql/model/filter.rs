@@ -1,0 +1,157 @@
+//! Filters: what a list is narrowed to.
+
+use super::{ApprovalStatus, DeploymentStatus, PatchClassification, Severity};
+use crate::graphql::DateTime;
+use async_graphql::{ID, InputObject, OneofObject};
+
+/// Conditions on a text; all that are given must hold.
+#[derive(Clone, Default, InputObject)]
+pub struct StringFilter {
+    /// Equal to.
+    pub eq: Option<String>,
+    /// One of these.
+    pub r#in: Option<Vec<String>>,
+    /// Contains, without regard to case.
+    pub contains: Option<String>,
+}
+
+/// Conditions on a severity.
+#[derive(Clone, Default, InputObject)]
+pub struct SeverityFilter {
+    /// Equal to.
+    pub eq: Option<Severity>,
+    /// One of these.
+    pub r#in: Option<Vec<Severity>>,
+}
+
+impl SeverityFilter {
+    /// The severities that are let through; empty: all.
+    pub(crate) fn severities(filter: Option<Self>) -> Vec<netpatch_types::Severity> {
+        let filter = filter.unwrap_or_default();
+        let mut all: Vec<netpatch_types::Severity> = filter.r#in.unwrap_or_default().into_iter().map(Into::into).collect();
+        all.extend(filter.eq.map(netpatch_types::Severity::from));
+        all
+    }
+}
+
+/// Conditions on an id.
+#[derive(Clone, Default, InputObject)]
+pub struct IdFilter {
+    /// Equal to.
+    pub eq: Option<ID>,
+    /// One of these.
+    pub r#in: Option<Vec<ID>>,
+}
+
+impl IdFilter {
+    /// The ids that are let through; empty: all.
+    pub(crate) fn ids(filter: Option<Self>) -> Vec<ID> {
+        let filter = filter.unwrap_or_default();
+        filter.r#in.into_iter().flatten().chain(filter.eq).collect()
+    }
+}
+
+/// Which hosts.
+#[derive(Clone, Default, InputObject)]
+pub struct HostFilter {
+    /// Only of this organization.
+    pub organization_id: Option<ID>,
+    /// Only these.
+    pub ids: Option<Vec<ID>>,
+    /// Only of these sites.
+    pub site: Option<IdFilter>,
+    /// By name.
+    pub hostname: Option<StringFilter>,
+    /// Only with an open finding of this severity.
+    pub severity: Option<SeverityFilter>,
+    /// Only in this group.
+    pub group_id: Option<ID>,
+    /// Only (not) waiting for a reboot.
+    pub is_reboot_pending: Option<bool>,
+    /// Not seen since.
+    pub not_seen_since: Option<DateTime>,
+}
+
+/// Which findings.
+#[derive(Clone, Default, InputObject)]
+pub struct FindingFilter {
+    /// Only of this organization.
+    pub organization_id: Option<ID>,
+    /// Only on this host.
+    pub host_id: Option<ID>,
+    /// Only of these sites.
+    pub site: Option<IdFilter>,
+    /// Only of this severity.
+    pub severity: Option<SeverityFilter>,
+    /// Only of this advisory.
+    pub advisory_id: Option<ID>,
+    /// Only what this patch fixes.
+    pub patch_id: Option<ID>,
+    /// By source package; `eq` only.
+    pub source: Option<StringFilter>,
+    /// Only (not) known to be exploited.
+    pub is_known_exploited: Option<bool>,
+    /// Also those that are gone.
+    #[graphql(default = false)]
+    pub include_resolved: bool,
+}
+
+/// Which items of the remediation queue.
+#[derive(Clone, Default, InputObject)]
+pub struct QueueFilter {
+    /// Only of this organization.
+    pub organization_id: Option<ID>,
+    /// Only hosts of these sites.
+    pub site: Option<IdFilter>,
+    /// Only of this severity.
+    pub severity: Option<SeverityFilter>,
+}
+
+/// Which patches.
+#[derive(Clone, Default, InputObject)]
+pub struct PatchFilter {
+    /// Any of these kinds.
+    pub classification: Option<Vec<PatchClassification>>,
+    /// Only these.
+    pub ids: Option<Vec<ID>>,
+}
+
+/// Which approvals.
+#[derive(Clone, Default, InputObject)]
+pub struct ApprovalFilter {
+    /// Only of this organization.
+    pub organization_id: Option<ID>,
+    /// Any of these.
+    pub status: Option<Vec<ApprovalStatus>>,
+    /// Only about these patches.
+    pub patch_ids: Option<Vec<ID>>,
+}
+
+/// Which deployments.
+#[derive(Clone, Default, InputObject)]
+pub struct DeploymentFilter {
+    /// Only of this organization.
+    pub organization_id: Option<ID>,
+    /// Any of these.
+    pub status: Option<Vec<DeploymentStatus>>,
+}
+
+/// Which entries of the ledger.
+#[derive(Clone, Default, InputObject)]
+pub struct LedgerFilter {
+    /// Any of these actions.
+    pub action: Option<Vec<String>>,
+    /// Only about this subject.
+    pub subject: Option<String>,
+}
+
+/// An advisory by exactly one of its names.
+#[derive(Clone, OneofObject)]
+pub enum AdvisoryBy {
+    /// Our id.
+    Id(ID),
+    /// CVE id, e.g. `CVE-2026-1234`.
+    Cve(String),
+    /// The vendor's id, e.g. `DSA-6182-1`.
+    VendorRef(String),
+}

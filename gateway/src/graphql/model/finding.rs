@@ -1,0 +1,224 @@
+//! Findings and the remediation queue.
+
+use super::*;
+use crate::graphql::connection::int;
+use crate::graphql::context::{Session, absent, catalog_id, organization_id, tenant_id};
+use crate::graphql::{Connection, DateTime, Result, Sha256, asked, loaders};
+use async_graphql::{Context, ID, Object, SimpleObject};
+use netpatch_inventory_api as inventory;
+use netpatch_types::{AdvisoryId, FindingId, HostId, OrganizationId, PatchId, ServiceError};
+use uuid::Uuid;
+
+/// Our number for what to do first, with its arithmetic.
+#[derive(Clone, SimpleObject)]
+pub struct Risk {
+    /// 0–100: the sum of the terms' points.
+    pub score: f64,
+    /// How it came about.
+    pub terms: Vec<RiskTerm>,
+    /// Inputs that nobody has given.
+    pub missing: Vec<String>,
+}
+
+/// One line of the arithmetic.
+#[derive(Clone, SimpleObject)]
+pub struct RiskTerm {
+    /// What counts.
+    pub name: String,
+    /// The input, as a person reads it.
+    pub input: String,
+    /// Points it adds.
+    pub points: f64,
+}
+
+impl From<inventory::Risk> for Risk {
+    fn from(risk: inventory::Risk) -> Self {
+        let term = |term: inventory::RiskTerm| RiskTerm { name: term.name, input: term.input, points: term.points };
+        Self { score: risk.score, terms: risk.terms.into_iter().map(term).collect(), missing: risk.missing }
+    }
+}
+
+/// Why a finding is one: enough to decide it again without us.
+#[derive(Clone, SimpleObject)]
+pub struct Evidence {
+    /// Which feed.
+    pub feed: String,
+    /// The record's own id.
+    pub record: String,
+    /// Digest of the record's bytes.
+    pub record_digest: Sha256,
+    /// Which rule matched.
+    pub rule: String,
+    /// The version that was compared.
+    pub installed_version: String,
+    /// The first fixed version.
+    pub fixed_version: String,
+    /// By which order of versions.
+    pub comparator: String,
+}
+
+/// An advisory that applies to a component on a host.
+#[derive(Clone)]
+pub struct Finding(pub inventory::Finding);
+
+/// An advisory that applies to a component on a host.
+#[Object]
+impl Finding {
+    /// Opaque id.
+    pub async fn id(&self) -> ID {
+        self.0.id.public(self.0.tenant).into()
+    }
+
+    /// On which host.
+    async fn host(&self, ctx: &Context<'_>) -> Result<Option<Host>> {
+        loaders(ctx)?.host(self.0.tenant, self.0.host).await
+    }
+
+    /// The host's name.
+    async fn hostname(&self) -> &str {
+        &self.0.hostname
+    }
+
+    /// What.
+    async fn advisory(&self) -> Option<Advisory> {
+        Some(Advisory(self.0.advisory.clone()))
+    }
+
+    /// In what.
+    async fn component(&self) -> Component {
+        self.0.component.clone().into()
+    }
+
+    /// What can be done now.
+    async fn applicability(&self) -> Applicability {
+        self.0.applicability.into()
+    }
+
+    /// What fixes it, if an origin of the host offers it.
+    async fn patch(&self, ctx: &Context<'_>) -> Result<Option<Patch>> {
+        match self.0.patch {
+            Some(patch) => loaders(ctx)?.patch(self.0.tenant, patch).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Our number with its arithmetic.
+    async fn risk(&self) -> Risk {
+        self.0.risk.clone().into()
+    }
+
+    /// Why it is a finding.
+    async fn evidence(&self) -> Evidence {
+        let evidence = self.0.evidence.clone();
+        Evidence {
+            feed: evidence.feed,
+            record: evidence.record,
+            record_digest: evidence.record_digest.into(),
+            rule: evidence.rule,
+            installed_version: evidence.installed_version,
+            fixed_version: evidence.fixed_version,
+            comparator: evidence.comparator,
+        }
+    }
+
+    /// When it was seen first on this host.
+    async fn first_seen_at(&self) -> DateTime {
+        self.0.first_seen_at.into()
+    }
+
+    /// When it was gone.
+    async fn resolved_at(&self) -> Option<DateTime> {
+        self.0.resolved_at.map(DateTime)
+    }
+
+    /// The date that a rule demands; null while no rule sets one.
+    async fn remediation_deadline(&self) -> Option<DateTime> {
+        None
+    }
+}
+
+/// A patch that waits in an organization, with why it matters.
+#[derive(Clone)]
+pub struct QueueItem(pub inventory::QueueItem);
+
+/// A patch that waits in an organization, with why it matters.
+#[Object]
+impl QueueItem {
+    /// What would be installed.
+    async fn patch(&self) -> Patch {
+        Patch { of: self.0.tenant, patch: self.0.patch.clone() }
+    }
+
+    /// Whose hosts.
+    async fn organization(&self, ctx: &Context<'_>) -> Result<Option<Organization>> {
+        loaders(ctx)?.organization(self.0.tenant).await
+    }
+
+    /// How many hosts need it.
+    async fn host_count(&self) -> i32 {
+        int(self.0.hosts)
+    }
+
+    /// How many open findings it closes.
+    async fn finding_count(&self) -> i32 {
+        int(self.0.findings)
+    }
+
+    /// The highest risk among them.
+    async fn risk(&self) -> Risk {
+        self.0.risk.clone().into()
+    }
+
+    /// Oldest first sight.
+    async fn first_seen_at(&self) -> DateTime {
+        self.0.first_seen_at.into()
+    }
+
+    /// The newest approval about it.
+    async fn approval(&self, ctx: &Context<'_>) -> Result<Option<Approval>> {
+        loaders(ctx)?.approval_of(self.0.tenant, self.0.patch.id).await
+    }
+}
+
+/// One finding; absent without access.
+pub(crate) async fn find(session: &Session, organization: OrganizationId, id: FindingId) -> Result<Option<Finding>> {
+    let Some(ctx) = absent(session.inside(organization))? else { return Ok(None) };
+    Ok(absent(session.apis.inventory.finding_get(&ctx, inventory::FindingGet { id }).await)?.map(Finding))
+}
+
+/// Findings, worst first.
+pub(crate) async fn list(session: &Session, first: i32, after: Option<String>, filter: FindingFilter) -> Result<Option<Connection<Finding>>> {
+    let organization = filter.organization_id.as_ref().map(organization_id).transpose();
+    let Some(organization) = absent(organization)? else { return Ok(None) };
+    let Some(ctx) = absent(session.within(organization))? else { return Ok(None) };
+    let filter = read_filter(filter, organization)?;
+    let asked = asked("findings", &filter, first, after)?;
+    let page = session.apis.inventory.finding_list(&ctx, inventory::FindingList { page: asked.page.clone(), filter }).await?;
+    Ok(Some(asked.connection(page, Finding)))
+}
+
+fn read_filter(filter: FindingFilter, organization: Option<OrganizationId>) -> Result<inventory::FindingFilter> {
+    let source = match filter.source {
+        Some(StringFilter { contains: None, eq, r#in }) => {
+            let mut names: Vec<String> = r#in.into_iter().flatten().chain(eq).collect();
+            if names.len() > 1 {
+                return Err(ServiceError::invalid("filter", "findings are filtered by one source package at a time"));
+            }
+            names.pop()
+        }
+        Some(_) => return Err(ServiceError::invalid("filter", "source takes the exact name of a source package: use eq")),
+        None => None,
+    };
+    let host = |id: &ID| tenant_id::<HostId>(id, HostId::PREFIX, "host").map_or(HostId(Uuid::nil()), |(_, id)| id);
+    Ok(inventory::FindingFilter {
+        tenant: organization,
+        host: filter.host_id.as_ref().map(host),
+        sites: super::host::sites(filter.site),
+        severities: SeverityFilter::severities(filter.severity),
+        advisory: filter.advisory_id.map(|id| catalog_id(&id, AdvisoryId::PREFIX, "advisory").unwrap_or(AdvisoryId(Uuid::nil()))),
+        patch: filter.patch_id.map(|id| catalog_id(&id, PatchId::PREFIX, "patch").unwrap_or(PatchId(Uuid::nil()))),
+        source,
+        kev: filter.is_known_exploited,
+        resolved: filter.include_resolved,
+    })
+}

@@ -1,0 +1,83 @@
+//! Relays.
+
+use super::{RelayStatus, Site};
+use crate::graphql::{ByteCount, DateTime, Result, connection::int, loaders, session};
+use async_graphql::{Context, ID, Object};
+
+/// A node on a site that caches payloads and carries agents' sessions.
+#[derive(Clone)]
+pub struct Relay(pub netpatch_auth::Relay);
+
+/// A node on a site that caches payloads and carries agents' sessions.
+#[Object]
+impl Relay {
+    /// Opaque id.
+    pub async fn id(&self) -> ID {
+        self.0.id.public(self.0.organization).into()
+    }
+
+    /// Name.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// How it stands now.
+    async fn status(&self, ctx: &Context<'_>) -> Result<RelayStatus> {
+        Ok(self.0.status(session(ctx)?.apis.auth.clock().now()).into())
+    }
+
+    /// Where it is.
+    async fn site(&self, ctx: &Context<'_>) -> Result<Option<Site>> {
+        loaders(ctx)?.site(self.0.organization, self.0.site).await
+    }
+
+    /// Its last report.
+    async fn last_seen_at(&self) -> Option<DateTime> {
+        self.0.last_seen_at.map(DateTime)
+    }
+
+    /// Version of its program.
+    async fn version(&self) -> Option<&str> {
+        Some(self.0.version.as_str()).filter(|version| !version.is_empty())
+    }
+
+    /// Hardware or image.
+    async fn model(&self) -> &str {
+        &self.0.model
+    }
+
+    /// Serial number, as it says.
+    async fn serial(&self) -> &str {
+        &self.0.serial
+    }
+
+    /// Where agents of the site reach it, as it says: `host:port`.
+    async fn address(&self) -> Option<&str> {
+        Some(self.0.address.as_str()).filter(|address| !address.is_empty())
+    }
+
+    /// Share of answers from its cache, 0–1.
+    async fn cache_hit_ratio(&self) -> Option<f64> {
+        self.0.hit_ratio()
+    }
+
+    /// Bytes given to hosts.
+    async fn bytes_served(&self) -> Option<ByteCount> {
+        self.0.last_seen_at.map(|_| ByteCount(self.0.bytes_served))
+    }
+
+    /// Bytes fetched from upstream.
+    async fn bytes_fetched(&self) -> Option<ByteCount> {
+        self.0.last_seen_at.map(|_| ByteCount(self.0.bytes_fetched))
+    }
+
+    /// Bytes in its cache.
+    async fn cache_bytes(&self) -> Option<ByteCount> {
+        self.0.last_seen_at.map(|_| ByteCount(self.0.cache_bytes))
+    }
+
+    /// Agents connected through it.
+    async fn sessions(&self) -> Option<i32> {
+        self.0.last_seen_at.map(|_| int(self.0.sessions))
+    }
+}

@@ -1,0 +1,63 @@
+//! Sites.
+
+use super::*;
+use crate::graphql::context::readable;
+use crate::graphql::{Connection, Result, TimeZone, loaders, session};
+use async_graphql::{Context, ID, Object};
+
+/// A site of an organization.
+#[derive(Clone)]
+pub struct Site(pub netpatch_auth::Site);
+
+/// A site of an organization.
+#[Object]
+impl Site {
+    /// Opaque id.
+    pub async fn id(&self) -> ID {
+        self.0.id.public(self.0.organization).into()
+    }
+
+    /// Name, unique in the organization.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Time zone of the site.
+    async fn time_zone(&self) -> TimeZone {
+        self.0.time_zone.parse().unwrap_or(chrono_tz::Tz::UTC).into()
+    }
+
+    /// Whether hosts may go past the relay.
+    async fn direct_allowed(&self) -> bool {
+        self.0.direct_allowed
+    }
+
+    /// Base URLs of the repositories that the site's relay may serve.
+    async fn upstreams(&self) -> &[String] {
+        &self.0.upstreams
+    }
+
+    /// Whose it is.
+    async fn organization(&self, ctx: &Context<'_>) -> Result<Option<Organization>> {
+        loaders(ctx)?.organization(self.0.organization).await
+    }
+
+    /// Relays of the site.
+    #[graphql(complexity = "2 + 5 * child_complexity")]
+    async fn relays(&self, ctx: &Context<'_>) -> Result<Option<Vec<Relay>>> {
+        let session = session(ctx)?;
+        let relays = session.apis.auth.relay_list(&readable(session.inside(self.0.organization)?)?).await?;
+        Ok(Some(relays.into_iter().filter(|relay| relay.site == self.0.id).map(Relay).collect()))
+    }
+
+    /// Hosts of the site by name.
+    #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
+    async fn hosts(&self, ctx: &Context<'_>, first: i32, after: Option<String>, filter: Option<HostFilter>) -> Result<Option<Connection<Host>>> {
+        let filter = HostFilter {
+            organization_id: Some(self.0.organization.public(self.0.organization).into()),
+            site: Some(IdFilter { eq: Some(self.0.id.public(self.0.organization).into()), r#in: None }),
+            ..filter.unwrap_or_default()
+        };
+        super::host::list(session(ctx)?, first, after, filter).await
+    }
+}

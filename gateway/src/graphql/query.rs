@@ -1,0 +1,29 @@
+//! Queries. Root fields are nullable but for `viewer` and `rateLimit`: null is "absent, or not for you".
+
+pub mod advisory;
+pub mod approval;
+pub mod deployment;
+pub mod finding;
+pub mod host;
+pub mod node;
+pub mod organization;
+pub mod patch;
+pub mod policy;
+pub mod window;
+
+use async_graphql::MergedObject;
+
+/// What can be read.
+#[derive(MergedObject, Default)]
+pub struct Query(
+    node::NodeQuery,
+    organization::OrganizationQuery,
+    host::HostQuery,
+    finding::FindingQuery,
+    patch::PatchQuery,
+    advisory::AdvisoryQuery,
+    approval::ApprovalQuery,
+    deployment::DeploymentQuery,
+    policy::PolicyQuery,
+    window::WindowQuery,
+);

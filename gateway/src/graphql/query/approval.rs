@@ -1,0 +1,20 @@
+//! Approvals.
+
+use crate::graphql::model::{Approval, ApprovalFilter};
+use crate::graphql::{Connection, Result, session};
+use async_graphql::{Context, Object};
+
+/// Approvals.
+#[derive(Default)]
+pub struct ApprovalQuery;
+
+#[Object]
+impl ApprovalQuery {
+    /// Approvals of every organization in reach, those that wait first.
+    #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
+    async fn approvals(&self, ctx: &Context<'_>, first: i32, after: Option<String>, filter: Option<ApprovalFilter>) -> Result<Option<Connection<Approval>>> {
+        let session = session(ctx)?;
+        session.principal()?;
+        crate::graphql::model::approval::list(session, first, after, filter.unwrap_or_default()).await
+    }
+}

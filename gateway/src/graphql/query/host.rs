@@ -1,0 +1,20 @@
+//! Hosts.
+
+use crate::graphql::model::{Host, HostFilter};
+use crate::graphql::{Connection, Result, session};
+use async_graphql::{Context, Object};
+
+/// Hosts.
+#[derive(Default)]
+pub struct HostQuery;
+
+#[Object]
+impl HostQuery {
+    /// Hosts of every organization in reach, by name.
+    #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
+    async fn hosts(&self, ctx: &Context<'_>, first: i32, after: Option<String>, filter: Option<HostFilter>) -> Result<Option<Connection<Host>>> {
+        let session = session(ctx)?;
+        session.principal()?;
+        crate::graphql::model::host::list(session, first, after, filter.unwrap_or_default()).await
+    }
+}

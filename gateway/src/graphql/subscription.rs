@@ -1,0 +1,4 @@
+//! Subscriptions.
+
+/// What can be followed.
+pub type Subscription = async_graphql::EmptySubscription;
