@@ -18,10 +18,10 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Names and departments; the last has the package whose update fails.
-const HOSTS: [(&str, &str); 3] = [
-    ("web-1", "sales"),
-    ("files-1", "operations"),
-    ("db-1", "operations"),
+const HOSTS: [(&str, &str, &str); 3] = [
+    ("web-1", "sales", "internet"),
+    ("files-1", "operations", "internal"),
+    ("db-1", "operations", "internal"),
 ];
 
 /// The LAN, removed when dropped.
@@ -66,7 +66,7 @@ pub(crate) fn hosts(
 ) -> Result<Vec<Host>> {
     show.step("Start three Debian hosts", |line| {
         let mut hosts = Vec::new();
-        for ((name, _), last) in HOSTS.iter().zip(11..) {
+        for ((name, ..), last) in HOSTS.iter().zip(11..) {
             let fails = *name == failing_host();
             let spec = Spec {
                 programs: vec![target.program("netpatch-agent")],
@@ -128,12 +128,15 @@ pub(crate) fn enrol(
 ) -> Result<Vec<Process>> {
     show.step("Enrol an agent on each host, through the relay", |line| {
         let mut agents = Vec::new();
-        for (host, (_, department)) in hosts.iter().zip(HOSTS) {
+        for (host, (_, department, exposure)) in hosts.iter().zip(HOSTS) {
             let created = people.administrator.api.mutate(
                 "enrolmentTokenCreate",
                 json!({
                     "organizationId": people.organization, "siteId": site, "maxUses": 1,
-                    "ttlSeconds": 600, "labels": [{ "key": "department", "value": department }],
+                    "ttlSeconds": 600, "labels": [
+                        { "key": "department", "value": department },
+                        { "key": "exposure", "value": exposure },
+                    ],
                 }),
                 "token",
             )?;

@@ -5,9 +5,10 @@ use super::process::Process;
 use super::repository::Repository;
 use super::show::{Show, until};
 use crate::hosts::sources::Sources;
-use crate::workspace::Target;
+use crate::workspace::{self, Target};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -41,21 +42,14 @@ impl Platform {
 pub(crate) fn start(show: &mut Show, target: &Target, folder: &Path) -> Result<Platform> {
     show.step("Start the platform with its own PostgreSQL", |_| {
         let data = folder.join("platform");
-        let program = target.program("netpatch");
-        let mut process = Process::start(
-            folder,
-            "platform",
-            [
-                program.as_os_str(),
-                "serve".as_ref(),
-                "--data-dir".as_ref(),
-                data.as_os_str(),
-                "--http".as_ref(),
-                "127.0.0.1:0".as_ref(),
-                "--quic".as_ref(),
-                "127.0.0.1:0".as_ref(),
-            ],
-        )?;
+        let mut words: Vec<OsString> = vec![target.program("netpatch").into(), "serve".into()];
+        words.extend(["--data-dir".into(), data.clone().into()]);
+        words.extend(["--http", "127.0.0.1:0", "--quic", "127.0.0.1:0"].map(OsString::from));
+        let portal = workspace::root().join("web/dist");
+        if portal.exists() {
+            words.extend(["--portal".into(), portal.into()]);
+        }
+        let mut process = Process::start(folder, "platform", words)?;
         let (http, quic) = until(
             "the platform's ready line",
             Duration::from_secs(120),
