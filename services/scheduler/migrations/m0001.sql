@@ -27,6 +27,16 @@ create table scheduler.deployments (
 
 create index deployments_live_worker on scheduler.deployments (status) where status in ('scheduled', 'running');
 
+create index deployments_end_worker on scheduler.deployments (not_after);
+
+-- Policies that may deploy by themselves, and when somebody last looked.
+create table scheduler.automatic (
+  tenant_id uuid not null,
+  policy_id uuid not null,
+  looked_at timestamptz,
+  primary key (tenant_id, policy_id)
+);
+
 create table scheduler.waves (
   tenant_id uuid not null,
   id uuid not null,
@@ -52,6 +62,8 @@ create table scheduler.documents (
   wave_id uuid,
   kind text not null check (kind in ('order', 'halt')),
   sequence bigint not null,
+  low bytea not null,
+  high bytea not null,
   envelope bytea not null,
   released boolean not null,
   not_after timestamptz not null,
@@ -61,6 +73,7 @@ create table scheduler.documents (
 );
 
 create index documents_of_deployment on scheduler.documents (tenant_id, deployment_id);
+create index documents_live on scheduler.documents (tenant_id, not_after) where released;
 
 create table scheduler.runs (
   tenant_id uuid not null,
@@ -88,6 +101,8 @@ create table scheduler.runs (
 );
 
 create index runs_of_wave on scheduler.runs (tenant_id, wave_id);
+create index runs_open on scheduler.runs (tenant_id, deployment_id) where ended_at is null;
+create index runs_unconfirmed on scheduler.runs (tenant_id, deployment_id) where status = 'succeeded' and confirmed is null;
 create index runs_of_host on scheduler.runs (tenant_id, host_id, started_at);
 
 create table scheduler.run_events (

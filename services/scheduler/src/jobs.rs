@@ -1,8 +1,12 @@
-//! Background work: deployments move, the ledger's word releases orders, scans confirm runs.
+//! Background work: deployments move, the ledger's word releases orders, policy's word stops them, scans confirm runs,
+//! silence ends them, policies deploy by themselves.
 
 mod advance;
+mod automatic;
 mod confirm;
+mod lapse;
 mod ledger_events;
+mod policy_events;
 mod sign;
 
 use crate::SchedulerService;
@@ -10,27 +14,67 @@ use crate::service::OUTBOX_TOPIC;
 use crate::store;
 use futures::StreamExt as _;
 use netpatch_reporting_api::ReportingApi;
-use netpatch_types::ServiceResult;
+use netpatch_types::{DeploymentId, RequestContext, ServiceResult};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Without a hint, look this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Look this often after runs of deployments that stand still, and for policies that deploy by themselves.
+const SWEEP_EVERY: Duration = Duration::from_secs(20);
 
 impl SchedulerService {
     /// Does the background work until `stop`.
     pub async fn run(&self, reporting: Arc<dyn ReportingApi>, stop: CancellationToken) {
         tokio::join!(
             self.follow_ledger(&*reporting, stop.clone()),
+            self.follow_policy(stop.clone()),
+            self.keep_sweeping(stop.clone()),
             self.keep_moving(stop)
         );
     }
 
     /// Does what there is to do now, once. For tests and for tools.
     pub async fn run_once(&self, reporting: &dyn ReportingApi) -> ServiceResult<()> {
+        self.drain_policy().await?;
         self.drain_ledger(reporting).await?;
+        self.sweep().await?;
         self.move_all().await
+    }
+
+    async fn keep_sweeping(&self, stop: CancellationToken) {
+        loop {
+            if let Err(error) = self.sweep().await {
+                tracing::warn!(%error, "looking after deployments failed; trying again");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(SWEEP_EVERY) => {}
+            }
+        }
+    }
+
+    async fn sweep(&self) -> ServiceResult<()> {
+        let tx = self.database.worker_tx().await?;
+        let still = store::deployment::still(&tx, self.clock.now()).await?;
+        tx.rollback().await?;
+        for (tenant, deployment) in still {
+            let ctx = self.system(tenant);
+            self.tend(&ctx, deployment).await;
+        }
+        self.deploy_automatically().await
+    }
+
+    /// The runs of a deployment, whatever its state. What fails is tried again at the next look.
+    async fn tend(&self, ctx: &RequestContext, deployment: DeploymentId) {
+        let tended = async {
+            self.confirm(ctx, deployment).await?;
+            self.lapse(ctx, deployment).await
+        };
+        if let Err(error) = tended.await {
+            tracing::warn!(%error, deployment.id = %deployment, "the runs of a deployment could not be looked after; trying again");
+        }
     }
 
     async fn keep_moving(&self, stop: CancellationToken) {
@@ -54,14 +98,11 @@ impl SchedulerService {
     pub(crate) async fn move_all(&self) -> ServiceResult<()> {
         let tx = self.database.worker_tx().await?;
         let live = store::deployment::live(&tx).await?;
-        drop(tx);
+        tx.rollback().await?;
         for (tenant, deployment) in live {
             let ctx = self.system(tenant);
-            let moved = async {
-                self.confirm(&ctx, deployment).await?;
-                self.advance(&ctx, deployment).await
-            };
-            if let Err(error) = moved.await {
+            self.tend(&ctx, deployment).await;
+            if let Err(error) = self.advance(&ctx, deployment).await {
                 tracing::warn!(%error, tenant.id = %tenant, deployment.id = %deployment, "a deployment could not move; trying again");
             }
         }

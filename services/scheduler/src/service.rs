@@ -7,7 +7,7 @@ mod keys;
 mod plan;
 mod report;
 mod run;
-mod wave;
+pub(crate) mod wave;
 
 use crate::store::SCHEMA;
 use async_trait::async_trait;
@@ -16,7 +16,8 @@ use netpatch_policy_api::PolicyApi;
 use netpatch_scheduler_api::*;
 use netpatch_storage::{Database, KeyFolder, SharedBus, StorageError, TenantTx, outbox};
 use netpatch_types::{
-    ActorKind, EventPage, Page, RequestContext, ServiceError, ServiceResult, SharedClock, TenantId,
+    ActorKind, EventPage, HostId, Page, RequestContext, ServiceError, ServiceResult, SharedClock,
+    TenantId,
 };
 use std::sync::Arc;
 
@@ -104,9 +105,14 @@ impl SchedulerService {
         Ok(())
     }
 
-    /// "Look now", after the commit.
-    pub(crate) async fn hint(&self, tenant: TenantId) {
+    /// "Look now": there are events; after the commit.
+    pub(crate) async fn hint_events(&self) {
         self.bus.publish(OUTBOX_TOPIC, b"").await;
+    }
+
+    /// "Look now": there are events, and hosts may get other documents; after the commit.
+    pub(crate) async fn hint(&self, tenant: TenantId) {
+        self.hint_events().await;
         self.bus
             .publish(DOCUMENTS_TOPIC, tenant.to_string().as_bytes())
             .await;
@@ -115,13 +121,39 @@ impl SchedulerService {
 
 /// Only the platform itself may.
 fn system_only(ctx: &RequestContext) -> ServiceResult<()> {
-    if matches!(ctx.actor.kind, ActorKind::System | ActorKind::Agent) {
+    if ctx.actor.kind == ActorKind::System {
         Ok(())
     } else {
         Err(ServiceError::forbidden(
             "only the platform itself does this",
         ))
     }
+}
+
+/// Only the platform itself, or a host's agent about its own host.
+fn agent_only(ctx: &RequestContext, host: Option<HostId>) -> ServiceResult<()> {
+    let itself =
+        ctx.actor.kind == ActorKind::Agent && host.is_none_or(|host| host.0 == ctx.actor.id);
+    if itself { Ok(()) } else { system_only(ctx) }
+}
+
+/// Waves and orders reach over sites: what starts or ends them cannot be had for some sites only.
+fn whole_organization(ctx: &RequestContext) -> ServiceResult<()> {
+    if ctx.sites.is_none() {
+        Ok(())
+    } else {
+        Err(ServiceError::forbidden(
+            "a deployment reaches over sites, and your grant is for some sites only; you may pause or halt it",
+        ))
+    }
+}
+
+/// The same request in the one organization that it writes to.
+fn narrowed(ctx: &RequestContext) -> ServiceResult<RequestContext> {
+    Ok(RequestContext {
+        read: vec![ctx.tenant()?],
+        ..ctx.clone()
+    })
 }
 
 #[async_trait]
@@ -203,7 +235,7 @@ impl SchedulerApi for SchedulerService {
         ctx: &RequestContext,
         request: RunReport,
     ) -> ServiceResult<RunStored> {
-        system_only(ctx)?;
+        agent_only(ctx, Some(request.host))?;
         self.report_run(ctx, request).await
     }
 
@@ -212,7 +244,7 @@ impl SchedulerApi for SchedulerService {
         ctx: &RequestContext,
         request: OrderAnswered,
     ) -> ServiceResult<RunStored> {
-        system_only(ctx)?;
+        agent_only(ctx, Some(request.host))?;
         self.answer_order(ctx, request).await
     }
 
@@ -221,7 +253,7 @@ impl SchedulerApi for SchedulerService {
         ctx: &RequestContext,
         request: DocumentsForHost,
     ) -> ServiceResult<Vec<HostDocument>> {
-        system_only(ctx)?;
+        agent_only(ctx, Some(request.host))?;
         self.list_documents(ctx, request).await
     }
 
@@ -230,7 +262,7 @@ impl SchedulerApi for SchedulerService {
         ctx: &RequestContext,
         request: FreshnessGet,
     ) -> ServiceResult<SignedBytes> {
-        system_only(ctx)?;
+        agent_only(ctx, None)?;
         self.sign_freshness(ctx, request.deployment).await
     }
 
@@ -239,7 +271,7 @@ impl SchedulerApi for SchedulerService {
         ctx: &RequestContext,
         request: TimeSign,
     ) -> ServiceResult<SignedBytes> {
-        system_only(ctx)?;
+        agent_only(ctx, None)?;
         self.sign_time(ctx, request)
     }
 

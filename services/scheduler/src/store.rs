@@ -1,5 +1,6 @@
 //! The scheduler's SQL.
 
+pub(crate) mod automatic;
 pub(crate) mod deployment;
 pub(crate) mod document;
 pub(crate) mod migration;

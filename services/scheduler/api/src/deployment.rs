@@ -61,7 +61,8 @@ pub struct Deployment {
     pub etag: String,
 }
 
-/// A new deployment.
+/// A new deployment. Each of its orders carries one maintenance window: of the policy's the one that opens next when the
+/// order is signed, with all its occurrences until `not_after`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeploymentCreate {
     /// For a person; empty: made from the patches.

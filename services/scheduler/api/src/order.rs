@@ -73,9 +73,9 @@ pub struct DirectorKey {
 pub struct LoggedDocument {
     /// `order`, `approval`, `run_result`, `halt`.
     pub kind: String,
-    /// What the ledger entry's subject says: the order's, approval's or run's id.
+    /// As the ledger entry's: `wave:…` of an order, `approval:…`, `run:…`, `deployment:…` of a halt.
     pub subject: String,
-    /// SHA-256 of the envelope's bytes, as logged.
+    /// SHA-256 of the payload's bytes: the ledger entry's digest.
     pub digest: Sha256,
     /// Encoded `netpatch.document.v1.Envelope`.
     pub envelope: Vec<u8>,

@@ -18,6 +18,11 @@ pub(crate) struct Slice {
 pub(crate) fn cut(sorted: &[u64], sizes: &[WaveSize]) -> Vec<Slice> {
     let mut slices = Vec::new();
     let mut start = 0;
+    let sizes = if sizes.is_empty() {
+        &[WaveSize::Percent { percent: 100 }]
+    } else {
+        sizes
+    };
     for (index, size) in sizes.iter().enumerate() {
         let left = sorted.len() - start;
         if left == 0 {
@@ -98,6 +103,7 @@ mod tests {
             [1, 2]
         );
         assert!(cut(&[], &rings).is_empty());
+        assert_eq!(waves(3, &[]), [3]);
     }
 
     #[test]

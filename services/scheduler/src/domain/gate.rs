@@ -20,6 +20,13 @@ impl RunFact {
     pub(crate) fn silent(&self, now: DateTime<Utc>) -> bool {
         !self.status.is_final() && now - self.last_contact_at > Duration::seconds(LEASE_SECONDS)
     }
+
+    /// Silent for longer than the rollout waits: for the gate it has failed.
+    pub(crate) fn lost(&self, rollout: &Rollout, now: DateTime<Utc>) -> bool {
+        self.silent(now)
+            && now - self.last_contact_at
+                > Duration::seconds(i64::from(rollout.silent_after_seconds))
+    }
 }
 
 /// What the gate says.
@@ -81,17 +88,21 @@ pub(crate) struct Times {
 /// Reads the gate of an open or closing wave.
 pub(crate) fn read(total: u64, runs: &[RunFact], rollout: &Rollout, times: Times) -> Verdict {
     let counts = count(total, runs, times.now);
-    if counts.failed > u64::from(rollout.max_failed) {
+    let lost = runs
+        .iter()
+        .filter(|run| run.lost(rollout, times.now))
+        .count() as u64;
+    if counts.failed + lost > u64::from(rollout.max_failed) {
+        let silent = if lost == 0 {
+            String::new()
+        } else {
+            format!(" and {lost} fell silent")
+        };
         return Verdict::Fail(format!(
-            "{} of {} hosts failed, the gate allows {}",
+            "{} of {} hosts failed{silent}, the gate allows {}",
             counts.failed, counts.total, rollout.max_failed
         ));
     }
-    let patience = Duration::seconds(i64::from(rollout.silent_after_seconds));
-    let lost = runs
-        .iter()
-        .filter(|run| run.silent(times.now) && times.now - run.last_contact_at > patience)
-        .count() as u64;
     let over = times.now >= times.not_after;
     let unfinished =
         counts.running + counts.reboot_pending + (counts.silent - lost.min(counts.silent));
@@ -106,8 +117,14 @@ pub(crate) fn read(total: u64, runs: &[RunFact], rollout: &Rollout, times: Times
         return Verdict::Wait;
     }
     let told = format!(
-        "{} of {} hosts confirmed, the gate wants {} %",
-        counts.succeeded, counts.total, rollout.min_success_percent
+        "{} of {} hosts confirmed{}, the gate wants {} %",
+        counts.succeeded,
+        counts.total,
+        match counts.skipped {
+            0 => String::new(),
+            skipped => format!(" and {skipped} skipped"),
+        },
+        rollout.min_success_percent
     );
     if counts.succeeded * 100 >= counts.total * u64::from(rollout.min_success_percent) {
         Verdict::Pass(told)
@@ -208,6 +225,7 @@ mod tests {
         let rollout = Rollout {
             soak_seconds: 60,
             min_success_percent: 50,
+            max_failed: 1,
             ..Rollout::default()
         };
         let good = [run(RunStatus::Succeeded, Some(true))];
@@ -225,6 +243,44 @@ mod tests {
         assert!(matches!(
             read_at(2, &silent, &rollout, 3601, Some(0)),
             Verdict::Pass(_)
+        ));
+        assert!(
+            matches!(
+                read_at(2, &silent, &Rollout::default(), 3601, Some(0)),
+                Verdict::Fail(_)
+            ),
+            "a host that is silent for so long counts as failed"
+        );
+    }
+
+    #[test]
+    fn a_wave_whose_hosts_all_vanished_ends_with_the_deployment_and_fails() {
+        let rollout = Rollout::default();
+        assert_eq!(read_at(3, &[], &rollout, 99_999, None), Verdict::Wait);
+        assert_eq!(read_at(3, &[], &rollout, 100_000, None), Verdict::Close);
+        assert_eq!(
+            read_at(3, &[], &rollout, 100_000, Some(100_000)),
+            Verdict::Fail("0 of 3 hosts confirmed, the gate wants 100 %".to_owned())
+        );
+    }
+
+    #[test]
+    fn skipped_hosts_are_no_failures_and_no_successes() {
+        let runs = [
+            run(RunStatus::Refused, None),
+            run(RunStatus::Succeeded, Some(true)),
+        ];
+        let half = Rollout {
+            min_success_percent: 50,
+            ..Rollout::default()
+        };
+        assert!(matches!(
+            read_at(2, &runs, &half, 0, Some(0)),
+            Verdict::Pass(_)
+        ));
+        assert!(matches!(
+            read_at(2, &runs, &Rollout::default(), 0, Some(0)),
+            Verdict::Fail(_)
         ));
     }
 

@@ -9,7 +9,10 @@ pub(crate) enum Act {
     /// Its first wave opens.
     Start,
     Pause,
+    /// Goes on after a pause.
     Resume,
+    /// Goes on after a halt: approved, and under a new sequence.
+    Renew,
     /// A gate or the kill switch.
     Halt,
     /// A resume after a halt waits for people.
@@ -22,10 +25,12 @@ pub(crate) enum Act {
 pub(crate) fn after(status: DeploymentStatus, act: Act) -> ServiceResult<DeploymentStatus> {
     use DeploymentStatus::*;
     match (status, act) {
-        (Scheduled, Act::Start) | (Paused | Halted | AwaitingApproval, Act::Resume) => Ok(Running),
+        (Scheduled, Act::Start) | (Paused, Act::Resume) | (AwaitingApproval, Act::Renew) => {
+            Ok(Running)
+        }
         (Scheduled | Running, Act::Pause) => Ok(Paused),
-        (Scheduled | Running | Paused, Act::Halt) => Ok(Halted),
-        (Halted, Act::Ask) => Ok(AwaitingApproval),
+        (Scheduled | Running | Paused | AwaitingApproval, Act::Halt) => Ok(Halted),
+        (Halted | AwaitingApproval, Act::Ask) => Ok(AwaitingApproval),
         (Running, Act::Complete) => Ok(Completed),
         (Draft | AwaitingApproval | Scheduled | Running | Paused | Halted, Act::Cancel) => {
             Ok(Cancelled)
@@ -36,7 +41,7 @@ pub(crate) fn after(status: DeploymentStatus, act: Act) -> ServiceResult<Deploym
             match act {
                 Act::Start => "started",
                 Act::Pause => "paused",
-                Act::Resume | Act::Ask => "resumed",
+                Act::Resume | Act::Renew | Act::Ask => "resumed",
                 Act::Halt => "halted",
                 Act::Complete => "completed",
                 Act::Cancel => "cancelled",
@@ -105,6 +110,7 @@ mod tests {
             Act::Start,
             Act::Pause,
             Act::Resume,
+            Act::Renew,
             Act::Halt,
             Act::Ask,
             Act::Complete,
@@ -113,10 +119,15 @@ mod tests {
             assert!(after(Completed, act).is_err());
             assert!(after(Cancelled, act).is_err());
         }
-        for status in [Scheduled, Running, Paused] {
+        for status in [Scheduled, Running, Paused, AwaitingApproval] {
             assert_eq!(after(status, Act::Halt).unwrap(), Halted);
             assert_eq!(after(status, Act::Cancel).unwrap(), Cancelled);
         }
+        assert!(
+            after(Halted, Act::Resume).is_err() && after(Halted, Act::Renew).is_err(),
+            "only by way of an approval"
+        );
+        assert!(after(AwaitingApproval, Act::Resume).is_err());
         for (status, text) in DEPLOYMENT {
             assert_eq!(from_word(text), status);
             assert_eq!(word(status), text);

@@ -3,10 +3,13 @@
 use crate::SchedulerService;
 use crate::domain::gate::{self, Times, Verdict};
 use crate::domain::status::{Act, after};
+use crate::service::wave::{facts, that_count};
 use crate::store::{self, deployment::Stored, wave::Stored as Wave};
+use chrono::{DateTime, Utc};
 use netpatch_scheduler_api::{DeploymentStatus, SchedulerEventV1, WaveStatus};
 use netpatch_storage::TenantTx;
-use netpatch_types::{DeploymentId, RequestContext, ServiceResult};
+use netpatch_types::{DeploymentId, HostId, RequestContext, ServiceResult};
+use std::collections::HashMap;
 
 impl SchedulerService {
     /// Steps until nothing moves any more.
@@ -25,6 +28,11 @@ impl SchedulerService {
     }
 
     async fn step(&self, ctx: &RequestContext, id: DeploymentId) -> ServiceResult<bool> {
+        // Heartbeats are asked for before the transaction; a run that begins in between has spoken just now.
+        let tx = self.database.read(ctx).await?;
+        let open = store::run::open(&tx, id).await?;
+        tx.rollback().await?;
+        let seen = self.seen(ctx, &open).await?;
         let tx = self.database.write(ctx).await?;
         let Some(mut deployment) = store::deployment::lock(&tx, id).await? else {
             return Ok(false);
@@ -41,7 +49,8 @@ impl SchedulerService {
                 self.open(&tx, ctx, &mut deployment, wave).await?
             }
             (DeploymentStatus::Running, Some(wave)) if wave.status != WaveStatus::Failed => {
-                self.read_gate(&tx, ctx, &mut deployment, wave).await?
+                self.read_gate(&tx, ctx, &mut deployment, wave, &seen)
+                    .await?
             }
             _ => false,
         };
@@ -77,6 +86,12 @@ impl SchedulerService {
         if now < deployment.not_before {
             return Ok(false);
         }
+        if now >= deployment.deployment.not_after {
+            let reason = "the deployment's time was over before this wave could start";
+            self.fail(tx, ctx, deployment, wave, reason.to_owned())
+                .await?;
+            return Ok(true);
+        }
         deployment.sequence += 1;
         self.sign_order(tx, deployment, &wave).await?;
         wave.status = WaveStatus::Open;
@@ -98,15 +113,12 @@ impl SchedulerService {
         ctx: &RequestContext,
         deployment: &mut Stored,
         mut wave: Wave,
+        seen: &HashMap<HostId, DateTime<Utc>>,
     ) -> ServiceResult<bool> {
         let now = self.clock.now();
         let runs = store::run::newest_of_wave(tx, wave.id).await?;
-        // Runs of before a halt say nothing about the order that is out now.
-        let runs: Vec<_> = runs
-            .into_iter()
-            .filter(|run| run.run.sequence >= deployment.floor || run.run.confirmed == Some(true))
-            .collect();
-        let facts = self.facts(ctx, &runs).await?;
+        let runs = that_count(runs, deployment.floor);
+        let facts = facts(&runs, seen);
         let times = Times {
             now,
             closing_at: wave.closing_at,
@@ -124,19 +136,33 @@ impl SchedulerService {
                 wave.ended_at = Some(now);
             }
             Verdict::Fail(reason) => {
-                wave.status = WaveStatus::Failed;
-                wave.reason.clone_from(&reason);
-                wave.ended_at = Some(now);
-                deployment.deployment.status = after(deployment.deployment.status, Act::Halt)?;
-                deployment.deployment.reason = format!("wave {}: {reason}", wave.ordinal);
-                self.sign_halt(tx, deployment, &deployment.deployment.reason.clone())
-                    .await?;
-                store::deployment::save(tx, deployment).await?;
-                self.note_change(tx, ctx, &deployment.deployment).await?;
+                self.fail(tx, ctx, deployment, wave, reason).await?;
+                return Ok(true);
             }
         }
         self.move_wave(tx, &wave).await?;
         Ok(true)
+    }
+
+    /// The wave's gate is not satisfied: the deployment halts.
+    async fn fail(
+        &self,
+        tx: &TenantTx,
+        ctx: &RequestContext,
+        deployment: &mut Stored,
+        mut wave: Wave,
+        reason: String,
+    ) -> ServiceResult<()> {
+        deployment.deployment.status = after(deployment.deployment.status, Act::Halt)?;
+        deployment.deployment.reason = format!("wave {}: {reason}", wave.ordinal);
+        wave.status = WaveStatus::Failed;
+        wave.reason = reason;
+        wave.ended_at = Some(self.clock.now());
+        self.sign_halt(tx, deployment, &deployment.deployment.reason)
+            .await?;
+        store::deployment::save(tx, deployment).await?;
+        self.note_change(tx, ctx, &deployment.deployment).await?;
+        self.move_wave(tx, &wave).await
     }
 
     async fn move_wave(&self, tx: &TenantTx, wave: &Wave) -> ServiceResult<()> {

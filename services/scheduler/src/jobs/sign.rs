@@ -30,10 +30,13 @@ impl SchedulerService {
             wave: Some(wave.id),
             kind: "order".to_owned(),
             sequence: deployment.sequence,
+            low: wave.low,
+            high: wave.high,
             envelope: envelope.encode_to_vec(),
+            released: false,
             not_after: deployment.deployment.not_after,
         };
-        store::document::insert(tx, &document, false, now).await?;
+        store::document::insert(tx, &document, now).await?;
         let event = SchedulerEventV1::OrderSigned {
             deployment: document.deployment,
             wave: wave.id,
@@ -94,7 +97,8 @@ impl SchedulerService {
         })
     }
 
-    /// An order carries one window: of a policy's windows the one that opens next.
+    /// An order carries one window: of a policy's windows the one that opens next. Its occurrences up to *not after* are the
+    /// times in which the wave's hosts may install; the policy's other windows do not count for this order.
     fn window(&self, stored: &Stored) -> Option<document::Window> {
         let now = self.clock.now();
         let next = |rule: &&WindowRule| {

@@ -1,9 +1,9 @@
 //! A person changes a deployment: pause, resume, halt, cancel. Stopping is easier than starting.
 
-use super::SchedulerService;
+use super::{SchedulerService, narrowed, whole_organization};
 use crate::domain::status::{Act, after};
 use crate::store::{self, deployment::Stored};
-use netpatch_policy_api::{ApprovalGet, ApprovalRequest, ApprovalStatus, Subject};
+use netpatch_policy_api::{ApprovalGet, ApprovalRequest, ApprovalStatus, ApprovalUsable, Subject};
 use netpatch_protocol::document::Halt;
 use netpatch_scheduler_api::*;
 use netpatch_storage::TenantTx;
@@ -22,8 +22,8 @@ enum Along {
     End(String),
     /// A resume waits for this approval.
     WaitFor(ApprovalId),
-    /// Go on under a new sequence.
-    Renew,
+    /// Go on under a new sequence, if it is this approval that is waited for.
+    Renew(ApprovalId),
 }
 
 impl SchedulerService {
@@ -53,6 +53,7 @@ impl SchedulerService {
         request: DeploymentChange,
     ) -> ServiceResult<Deployment> {
         ctx.require(Permission::Stop)?;
+        whole_organization(ctx)?;
         let reason = reason(&request)?;
         self.change(ctx, &request, Act::Cancel, Along::End(reason))
             .await
@@ -65,37 +66,91 @@ impl SchedulerService {
         request: DeploymentChange,
     ) -> ServiceResult<Deployment> {
         ctx.require(Permission::Resume)?;
-        let current = self.get_deployment(ctx, request.id).await?;
-        match (current.status, current.approval) {
-            (DeploymentStatus::Halted, _) => {
-                let approval = self.ask(ctx, request.id).await?;
-                self.change(ctx, &request, Act::Ask, Along::WaitFor(approval))
-                    .await?;
-                Err(needs(
-                    approval,
-                    ctx,
-                    "going on after a halt needs a new approval; it is asked for",
-                ))
-            }
+        whole_organization(ctx)?;
+        let ctx = &narrowed(ctx)?;
+        let tx = self.database.write(ctx).await?;
+        let current = store::deployment::own(&tx, request.id)
+            .await?
+            .ok_or_else(|| ServiceError::not_found("deployment"))?;
+        tx.rollback().await?;
+        match (current.deployment.status, current.deployment.approval) {
             (DeploymentStatus::AwaitingApproval, Some(approval)) => {
                 let asked = self
                     .policy
                     .approval_get(ctx, ApprovalGet { id: approval })
                     .await?;
-                if asked.status != ApprovalStatus::Approved || !asked.logged {
-                    return Err(needs(
+                match asked.status {
+                    ApprovalStatus::Approved if asked.logged => {
+                        self.still_approved(ctx, &current).await?;
+                        self.change(ctx, &request, Act::Renew, Along::Renew(approval))
+                            .await
+                    }
+                    ApprovalStatus::Approved | ApprovalStatus::Awaiting => Err(needs(
                         approval,
                         ctx,
                         "the approval for going on after the halt is not there yet",
-                    ));
+                    )),
+                    ApprovalStatus::Declined
+                    | ApprovalStatus::Deferred
+                    | ApprovalStatus::Banned
+                    | ApprovalStatus::Expired => self.ask_anew(ctx, &request).await,
                 }
-                self.change(ctx, &request, Act::Resume, Along::Renew).await
+            }
+            (DeploymentStatus::Halted | DeploymentStatus::AwaitingApproval, _) => {
+                self.ask_anew(ctx, &request).await
             }
             _ => {
                 self.change(ctx, &request, Act::Resume, Along::Nothing)
                     .await
             }
         }
+    }
+
+    async fn ask_anew(
+        &self,
+        ctx: &RequestContext,
+        request: &DeploymentChange,
+    ) -> ServiceResult<Deployment> {
+        let approval = self.ask(ctx, request.id).await?;
+        self.change(ctx, request, Act::Ask, Along::WaitFor(approval))
+            .await?;
+        Err(needs(
+            approval,
+            ctx,
+            "going on after a halt needs a new approval; it is asked for",
+        ))
+    }
+
+    /// What was declined, banned or put off meanwhile does not go on. Fewer packages than approved are fine: hosts have been patched.
+    async fn still_approved(&self, ctx: &RequestContext, stored: &Stored) -> ServiceResult<()> {
+        let usable = self
+            .policy
+            .approval_usable(
+                ctx,
+                ApprovalUsable {
+                    patches: stored.deployment.patches.clone(),
+                    group: stored.group,
+                },
+            )
+            .await?;
+        for missing in usable.missing {
+            let status = match missing.approval {
+                Some(id) => Some(
+                    self.policy
+                        .approval_get(ctx, ApprovalGet { id })
+                        .await?
+                        .status,
+                ),
+                None => None,
+            };
+            if status != Some(ApprovalStatus::Approved) {
+                return Err(ServiceError::invalid_state(format!(
+                    "a patch of this deployment may not go any more: {}; cancel it and deploy the others",
+                    missing.reason
+                )));
+            }
+        }
+        Ok(())
     }
 
     async fn ask(
@@ -149,19 +204,25 @@ impl SchedulerService {
         }
         stored.deployment.status = after(stored.deployment.status, act)?;
         // A deployment that never started goes back to waiting for its first wave.
-        if act == Act::Resume && stored.deployment.started_at.is_none() {
+        if matches!(act, Act::Resume | Act::Renew) && stored.deployment.started_at.is_none() {
             stored.deployment.status = DeploymentStatus::Scheduled;
         }
         stored.deployment.reason = request.reason.trim().chars().take(500).collect();
         match along {
             Along::Nothing => {}
-            Along::Halt(reason) => self.sign_halt(&tx, &stored, &reason).await?,
+            Along::Halt(reason) => {
+                stored.deployment.approval = None;
+                self.sign_halt(&tx, &stored, &reason).await?;
+            }
             Along::End(reason) => {
                 stored.deployment.ended_at = Some(self.clock.now());
                 self.sign_halt(&tx, &stored, &reason).await?;
             }
             Along::WaitFor(approval) => stored.deployment.approval = Some(approval),
-            Along::Renew => {
+            Along::Renew(approval) => {
+                if stored.deployment.approval != Some(approval) {
+                    return Err(ServiceError::conflict(stored.deployment.etag));
+                }
                 stored.deployment.approval = None;
                 // Orders of before the halt never run again; the wave gets a new one.
                 stored.floor = stored.sequence + 1;
@@ -170,9 +231,39 @@ impl SchedulerService {
         }
         store::deployment::save(&tx, &stored).await?;
         self.note_change(&tx, ctx, &stored.deployment).await?;
+        // As it stands now, without needing the right to read it.
+        let changed = store::deployment::own(&tx, request.id)
+            .await?
+            .ok_or_else(|| ServiceError::not_found("deployment"))?;
         tx.commit().await?;
-        self.hint(stored.deployment.tenant).await;
-        self.get_deployment(ctx, request.id).await
+        self.hint(changed.deployment.tenant).await;
+        Ok(changed.deployment)
+    }
+
+    /// The platform stops a deployment for a reason; nothing if it is over or stands already.
+    pub(crate) async fn stop(
+        &self,
+        ctx: &RequestContext,
+        id: DeploymentId,
+        reason: &str,
+    ) -> ServiceResult<()> {
+        let request = DeploymentChange {
+            id,
+            reason: reason.chars().take(500).collect(),
+            if_match: None,
+        };
+        let stopped = self
+            .change(
+                ctx,
+                &request,
+                Act::Halt,
+                Along::Halt(request.reason.clone()),
+            )
+            .await;
+        match stopped {
+            Err(error) if error.code == ErrorCode::InvalidState => Ok(()),
+            other => other.map(|_| ()),
+        }
     }
 
     /// Signs the halt of every order so far. It is released at once: stopping never waits for the ledger.
@@ -197,10 +288,13 @@ impl SchedulerService {
             wave: None,
             kind: "halt".to_owned(),
             sequence: stored.sequence,
+            low: 0,
+            high: 0,
             envelope: envelope.encode_to_vec(),
+            released: true,
             not_after: deployment.not_after,
         };
-        store::document::insert(tx, &document, true, now).await?;
+        store::document::insert(tx, &document, now).await?;
         let event = SchedulerEventV1::HaltSigned {
             deployment: deployment.id,
             envelope: document.envelope,

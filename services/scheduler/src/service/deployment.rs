@@ -1,6 +1,7 @@
 //! Deployments: create, get, list.
 
-use super::SchedulerService;
+use super::plan::Plan;
+use super::{SchedulerService, narrowed, whole_organization};
 use crate::store;
 use chrono::Duration;
 use netpatch_scheduler_api::*;
@@ -13,12 +14,14 @@ use prost::Message as _;
 const MAX_CONTENT_BYTES: usize = 512 * 1024;
 
 impl SchedulerService {
-    pub(super) async fn create_deployment(
+    pub(crate) async fn create_deployment(
         &self,
         ctx: &RequestContext,
         request: DeploymentCreate,
     ) -> ServiceResult<DeploymentPlan> {
         ctx.require(Permission::Deploy)?;
+        whole_organization(ctx)?;
+        let ctx = &narrowed(ctx)?;
         let now = self.clock.now();
         let id = DeploymentId::new(now);
         let not_before = request.not_before.unwrap_or(now);
@@ -41,7 +44,7 @@ impl SchedulerService {
             waves: plan.waves(),
             hosts: plan.targets.len() as u64,
             payload_bytes: plan.payload_bytes(),
-            windows: plan.site_windows(now, not_after),
+            windows: plan.site_windows(now.max(not_before), not_after),
             missing: plan.missing.clone(),
         };
         if request.dry_run || !answer.missing.is_empty() {
@@ -59,9 +62,9 @@ impl SchedulerService {
         let deployment = Deployment {
             id,
             tenant: ctx.tenant()?,
-            name: name(&request, &plan.policy.spec.name)?,
+            name: name(&request.name, &plan)?,
             policy: plan.policy.id,
-            patches: request.patches,
+            patches: plan.patches.clone(),
             status: DeploymentStatus::Scheduled,
             reason: String::new(),
             approval: None,
@@ -157,8 +160,8 @@ impl SchedulerService {
     }
 }
 
-fn name(request: &DeploymentCreate, policy: &str) -> ServiceResult<String> {
-    let name = request.name.trim();
+fn name(wanted: &str, plan: &Plan) -> ServiceResult<String> {
+    let name = wanted.trim();
     if name.chars().count() > 120 || name.contains(char::is_control) {
         return Err(ServiceError::invalid(
             "name",
@@ -166,7 +169,9 @@ fn name(request: &DeploymentCreate, policy: &str) -> ServiceResult<String> {
         ));
     }
     if name.is_empty() {
-        return Ok(format!("{policy}: {} patches", request.patches.len()));
+        let patches = plan.patches.len();
+        let noun = if patches == 1 { "patch" } else { "patches" };
+        return Ok(format!("{}: {patches} {noun}", plan.policy.spec.name));
     }
     Ok(name.to_owned())
 }

@@ -1,13 +1,12 @@
 //! What hosts should hold, and what the director key says now.
 
-use super::SchedulerService;
+use super::{SchedulerService, whole_organization};
 use crate::store;
 use netpatch_inventory_api::HostGet;
-use netpatch_protocol::document::{self, Envelope, Membership, Order};
+use netpatch_protocol::document::{self, Envelope};
+use netpatch_protocol::target;
 use netpatch_scheduler_api::*;
-use netpatch_types::{
-    DeploymentId, Permission, RequestContext, ServiceError, ServiceResult, Sha256,
-};
+use netpatch_types::{DeploymentId, Permission, RequestContext, ServiceError, ServiceResult};
 use prost::Message as _;
 
 impl SchedulerService {
@@ -17,15 +16,19 @@ impl SchedulerService {
         request: DocumentsForHost,
     ) -> ServiceResult<Vec<HostDocument>> {
         let tx = self.database.read(ctx).await?;
-        let candidates = store::document::deliverable(&tx, self.clock.now()).await?;
+        let offers = store::document::deliverable(&tx, self.clock.now()).await?;
         let mut wanted = Vec::new();
-        for document in candidates {
-            let held = request.held.contains(&document.digest);
-            if !held && !store::run::ended(&tx, request.host, document.digest).await? {
-                wanted.push(document);
+        for offer in offers {
+            let position = target::position(offer.deployment, request.host);
+            if request.held.contains(&offer.digest)
+                || !target::in_range(position, offer.low, offer.high)
+                || store::run::ended(&tx, request.host, offer.digest).await?
+            {
+                continue;
             }
+            wanted.push(offer);
         }
-        drop(tx);
+        tx.rollback().await?;
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
@@ -33,28 +36,23 @@ impl SchedulerService {
             .inventory
             .host_get(ctx, HostGet { id: request.host })
             .await?;
-        let member = Membership {
-            ring: host.ring,
-            groups: host.groups.iter().map(ToString::to_string).collect(),
-            ..Membership::default()
+        // A quarantined host gets nothing new to do, but hears every halt.
+        let mine = |offer: &store::document::Offer| {
+            offer.is_halt
+                || (!host.quarantined
+                    && offer.group.is_none_or(|group| host.groups.contains(&group)))
         };
-        let for_host = |document: &store::document::Stored| {
-            document.kind == "halt"
-                || Envelope::decode(document.envelope.as_slice())
-                    .ok()
-                    .and_then(|envelope| Order::decode(envelope.payload.as_slice()).ok())
-                    .and_then(|order| order.target)
-                    .is_some_and(|target| {
-                        target.includes(document.deployment, request.host, &member)
-                    })
-        };
-        let mine = wanted.into_iter().filter(for_host);
-        Ok(mine
-            .map(|document| HostDocument {
-                digest: document.digest,
-                envelope: document.envelope,
-            })
-            .collect())
+        let tx = self.database.read(ctx).await?;
+        let mut documents = Vec::new();
+        for offer in wanted.into_iter().filter(mine) {
+            if let Some(envelope) = store::document::envelope(&tx, offer.digest).await? {
+                documents.push(HostDocument {
+                    digest: offer.digest,
+                    envelope,
+                });
+            }
+        }
+        Ok(documents)
     }
 
     pub(super) async fn sign_freshness(
@@ -103,25 +101,26 @@ impl SchedulerService {
         id: DeploymentId,
     ) -> ServiceResult<Vec<LoggedDocument>> {
         ctx.require(Permission::LedgerRead)?;
+        whole_organization(ctx)?;
         self.get_deployment(ctx, id).await?;
         let tx = self.database.read(ctx).await?;
-        let mut documents = Vec::new();
+        let mut documents: Vec<LoggedDocument> = Vec::new();
         for document in store::document::of_deployment(&tx, id).await? {
+            let subject = match document.wave {
+                Some(wave) => format!("wave:{wave}"),
+                None => format!("deployment:{id}"),
+            };
             documents.push(LoggedDocument {
                 kind: document.kind,
-                subject: document.digest.to_string(),
-                digest: Sha256::of(&document.envelope),
+                subject,
+                digest: document.digest,
                 envelope: document.envelope,
             });
         }
         for stored in store::run::of_deployment(&tx, id).await? {
             if let Some(envelope) = stored.result {
-                documents.push(LoggedDocument {
-                    kind: "run_result".to_owned(),
-                    subject: stored.run.id.to_string(),
-                    digest: Sha256::of(&envelope),
-                    envelope,
-                });
+                let subject = format!("run:{}", stored.run.id);
+                documents.extend(logged("run_result", subject, envelope));
             }
         }
         let Some(stored) = store::deployment::get(&tx, id).await? else {
@@ -130,16 +129,22 @@ impl SchedulerService {
         for envelope in stored.approvals {
             let approval = Envelope::decode(envelope.as_slice())
                 .ok()
-                .and_then(|sealed| document::Approval::decode(sealed.payload.as_slice()).ok());
-            documents.push(LoggedDocument {
-                kind: "approval".to_owned(),
-                subject: approval
-                    .map(|approval| approval.approval_id)
-                    .unwrap_or_default(),
-                digest: Sha256::of(&envelope),
-                envelope,
-            });
+                .and_then(|sealed| document::Approval::decode(sealed.payload.as_slice()).ok())
+                .map(|approval| approval.approval_id)
+                .unwrap_or_default();
+            documents.extend(logged("approval", format!("approval:{approval}"), envelope));
         }
         Ok(documents)
     }
+}
+
+/// A document by the name that its ledger entry has for it: the digest of its payload.
+fn logged(kind: &str, subject: String, envelope: Vec<u8>) -> Option<LoggedDocument> {
+    let digest = Envelope::decode(envelope.as_slice()).ok()?.digest();
+    Some(LoggedDocument {
+        kind: kind.to_owned(),
+        subject,
+        digest,
+        envelope,
+    })
 }

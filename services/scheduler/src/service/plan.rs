@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 /// Everything that a deployment is made of.
 pub(super) struct Plan {
     pub(super) policy: Policy,
+    /// In order, each once.
+    pub(super) patches: Vec<PatchId>,
     pub(super) windows: Windows,
     pub(super) content: document::Content,
     /// Encoded envelopes.
@@ -180,7 +182,13 @@ impl SchedulerService {
         });
         let mut targets = self
             .inventory
-            .patch_targets(ctx, PatchTargets { patches, group })
+            .patch_targets(
+                ctx,
+                PatchTargets {
+                    patches: patches.clone(),
+                    group,
+                },
+            )
             .await?;
         targets.sort_by_key(|host| target::position(id, host.host));
         let positions: Vec<u64> = targets
@@ -190,6 +198,7 @@ impl SchedulerService {
         let slices = cut(&positions, &policy.spec.rollout.waves);
         Ok(Plan {
             policy,
+            patches,
             windows,
             content: document::Content { items },
             approvals,
@@ -199,7 +208,11 @@ impl SchedulerService {
         })
     }
 
-    async fn windows(&self, ctx: &RequestContext, policy: &Policy) -> ServiceResult<Windows> {
+    pub(crate) async fn windows(
+        &self,
+        ctx: &RequestContext,
+        policy: &Policy,
+    ) -> ServiceResult<Windows> {
         let mut windows = Windows::default();
         for id in &policy.spec.windows {
             let window = self.policy.window_get(ctx, WindowGet { id: *id }).await?;

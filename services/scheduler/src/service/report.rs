@@ -3,13 +3,16 @@
 use super::SchedulerService;
 use crate::domain::cause::explain;
 use crate::store::{self, run::Key};
+use netpatch_proof::PublicKey;
 use netpatch_protocol::document::{Envelope, RunResult};
+use netpatch_protocol::{open_envelope, target};
 use netpatch_scheduler_api::*;
 use netpatch_storage::TenantTx;
-use netpatch_types::{ErrorCode, RequestContext, RunId, ServiceError, ServiceResult, Sha256};
+use netpatch_types::{RequestContext, RunId, ServiceError, ServiceResult, Sha256, TenantId};
 use prost::Message as _;
 
 const MAX_EVENTS: usize = 1000;
+const MAX_ATTEMPT: u32 = 1000;
 const MAX_EVIDENCE_LINES: usize = 50;
 
 impl SchedulerService {
@@ -18,10 +21,16 @@ impl SchedulerService {
         ctx: &RequestContext,
         report: RunReport,
     ) -> ServiceResult<RunStored> {
-        if report.events.len() > MAX_EVENTS || report.attempt == 0 {
+        if report.events.len() > MAX_EVENTS {
             return Err(ServiceError::invalid(
                 "events",
-                "a report has at most 1000 events, and attempts count from 1",
+                "a report has at most 1000 events",
+            ));
+        }
+        if !(1..=MAX_ATTEMPT).contains(&report.attempt) {
+            return Err(ServiceError::invalid(
+                "attempt",
+                "attempts count from 1 to 1000",
             ));
         }
         let tx = self.database.write(ctx).await?;
@@ -43,7 +52,7 @@ impl SchedulerService {
         else {
             return Err(ServiceError::not_found("order"));
         };
-        let before = (stored.run.status, stored.step);
+        let before = (stored.run.status, stored.step, stored.result.is_some());
         for event in &report.events {
             if event.step <= stored.step {
                 continue;
@@ -59,17 +68,20 @@ impl SchedulerService {
         }
         stored.run.bytes_from_relay = stored.run.bytes_from_relay.max(report.bytes_from_relay);
         stored.run.bytes_from_origin = stored.run.bytes_from_origin.max(report.bytes_from_origin);
-        if let Some(result) = report.result.filter(|_| stored.run.status.is_final()) {
-            stored.manifest = result_of(&result, ctx, &report.host.to_string(), report.order)?;
+        if let Some(result) = report
+            .result
+            .filter(|_| stored.run.status.is_final() && stored.result.is_none())
+        {
+            stored.manifest = result_of(&result, key, report.order, stored.run.tenant)?;
             stored.result = Some(result);
         }
         stored.run.last_event_at = Some(self.clock.now());
         store::run::save(&tx, &stored).await?;
-        if before != (stored.run.status, stored.step) {
+        if before != (stored.run.status, stored.step, stored.result.is_some()) {
             self.note_run(&tx, &stored).await?;
         }
         tx.commit().await?;
-        self.hint(ctx.tenant()?).await;
+        self.hint_events().await;
         Ok(RunStored { step: stored.step })
     }
 
@@ -83,7 +95,7 @@ impl SchedulerService {
             return Ok(RunStored::default());
         }
         let tx = self.database.write(ctx).await?;
-        let order = store::document::by_digest(&tx, answer.order)
+        let order = store::document::own(&tx, answer.order)
             .await?
             .ok_or_else(|| ServiceError::not_found("order"))?;
         let key = Key {
@@ -98,12 +110,16 @@ impl SchedulerService {
         if stored.step == 0 && !stored.run.status.is_final() {
             stored.run.status = RunStatus::Refused;
             stored.run.ended_at = Some(self.clock.now());
-            stored.run.error = Some(explain(&answer.refusal, &answer.detail, Vec::new()));
+            let refusal = match cut(&answer.refusal, 40) {
+                empty if empty.is_empty() => "unknown".to_owned(),
+                refusal => refusal,
+            };
+            stored.run.error = Some(explain(&refusal, &cut(&answer.detail, 500), Vec::new()));
             store::run::save(&tx, &stored).await?;
             self.note_run(&tx, &stored).await?;
         }
         tx.commit().await?;
-        self.hint(ctx.tenant()?).await;
+        self.hint_events().await;
         Ok(RunStored::default())
     }
 
@@ -119,13 +135,16 @@ impl SchedulerService {
         if let Some(stored) = store::run::lock(tx, key).await? {
             return Ok(Some(stored).filter(|stored| stored.order == order));
         }
-        let Some(document) = store::document::by_digest(tx, order).await? else {
+        let Some(document) = store::document::own(tx, order).await? else {
             return Ok(None);
         };
-        let (Some(wave), true) = (
-            document.wave,
-            document.deployment == key.deployment && document.sequence == key.sequence,
-        ) else {
+        let meant = document.deployment == key.deployment && document.sequence == key.sequence;
+        let inside = target::in_range(
+            target::position(key.deployment, key.host),
+            document.low,
+            document.high,
+        );
+        let (Some(wave), true) = (document.wave, document.released && meant && inside) else {
             return Ok(None);
         };
         let now = self.clock.now();
@@ -204,25 +223,45 @@ impl SchedulerService {
 fn fold(run: &mut Run, event: &RunEvent) {
     run.status = event.status;
     run.ended_at = event.status.is_final().then_some(event.at);
+    if event.status != RunStatus::Succeeded {
+        run.confirmed = None;
+    }
     if !event.cause.is_empty() {
         run.error = Some(explain(
             &event.cause,
             &event.message,
             event.evidence.clone(),
         ));
-    } else if event.status == RunStatus::Succeeded {
+    } else if !keeps_error(event.status) {
+        // What the scheduler set in the agent's silence is overridden, too.
         run.error = None;
     }
 }
 
+/// A rollback and its outcome keep the failure's cause.
+fn keeps_error(status: RunStatus) -> bool {
+    matches!(
+        status,
+        RunStatus::Failed
+            | RunStatus::RollingBack
+            | RunStatus::RolledBack
+            | RunStatus::RollbackFailed
+            | RunStatus::Refused
+            | RunStatus::Expired
+            | RunStatus::Cancelled
+    )
+}
+
+/// The database takes no NUL in text.
+fn cut(text: &str, length: usize) -> String {
+    text.chars()
+        .filter(|character| *character != '\0')
+        .take(length)
+        .collect()
+}
+
 /// Nothing from outside grows without limit.
 fn bounded(event: &RunEvent) -> RunEvent {
-    let cut = |text: &str, length: usize| {
-        text.chars()
-            .filter(|character| *character != '\0')
-            .take(length)
-            .collect::<String>()
-    };
     RunEvent {
         message: cut(&event.message, 500),
         cause: cut(&event.cause, 40),
@@ -236,28 +275,31 @@ fn bounded(event: &RunEvent) -> RunEvent {
     }
 }
 
-/// The manifest that a signed result names. It must be about this host, organization and order; the ledger keeps its
-/// signature for whoever verifies later.
+/// The manifest that a signed result names. It must be about this run, and signed by the key that it names; whose key that
+/// is stands in the host's certificate, which the edge checks.
 fn result_of(
     envelope: &[u8],
-    ctx: &RequestContext,
-    host: &str,
+    key: Key,
     order: Sha256,
+    tenant: TenantId,
 ) -> ServiceResult<Option<Sha256>> {
-    let bad = || {
-        ServiceError::new(
-            ErrorCode::BadUserInput,
-            "the run result is not about this host and order",
-        )
-    };
-    let envelope = Envelope::decode(envelope).map_err(|_| bad())?;
-    let result = RunResult::decode(envelope.payload.as_slice()).map_err(|_| bad())?;
-    let ours = result.organization_id == ctx.tenant()?.to_string()
-        && result.host_id == host
+    let bad = |what: &str| ServiceError::invalid("result", format!("the run result {what}"));
+    let envelope = Envelope::decode(envelope).map_err(|_| bad("cannot be read"))?;
+    let claimed = RunResult::decode(envelope.payload.as_slice())
+        .map_err(|_| bad("cannot be read"))?
+        .public_key;
+    let signer = PublicKey::p256_spki(&claimed).ok_or_else(|| bad("names no key"))?;
+    let result = open_envelope::<RunResult>(&envelope, &[signer], 1)
+        .map_err(|_| bad("is not signed by the key that it names"))?;
+    let ours = result.organization_id == tenant.to_string()
+        && result.host_id == key.host.to_string()
+        && result.deployment_id == key.deployment.to_string()
+        && result.sequence == key.sequence
+        && result.attempt == key.attempt
         && result.order == order.0;
     if ours {
         Ok(Sha256::from_slice(&result.manifest_hash))
     } else {
-        Err(bad())
+        Err(bad("is not about this host's run of this order"))
     }
 }

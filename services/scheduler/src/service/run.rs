@@ -3,10 +3,12 @@
 use super::SchedulerService;
 use crate::domain::gate::RunFact;
 use crate::store;
+use netpatch_inventory_api::{HostFilter, HostList};
 use netpatch_scheduler_api::{Run, RunList};
 use netpatch_types::{
-    HostId, Page, Permission, RequestContext, RunId, ServiceError, ServiceResult,
+    HostId, Page, PageRequest, Permission, RequestContext, RunId, ServiceError, ServiceResult,
 };
+use std::collections::HashSet;
 
 impl SchedulerService {
     pub(super) async fn get_run(&self, ctx: &RequestContext, id: RunId) -> ServiceResult<Run> {
@@ -18,8 +20,14 @@ impl SchedulerService {
         let mut run = stored.run;
         run.events = store::run::events(&tx, id).await?;
         drop(tx);
-        self.mark_silent(ctx, std::slice::from_mut(&mut run))
-            .await?;
+        if self
+            .hosts_in_scope(ctx, &[run.host])
+            .await?
+            .is_some_and(|hosts| hosts.is_empty())
+        {
+            return Err(ServiceError::not_found("run"));
+        }
+        self.mark_silent(ctx, std::iter::once(&mut run)).await?;
         Ok(run)
     }
 
@@ -32,14 +40,52 @@ impl SchedulerService {
         let tx = self.database.read(ctx).await?;
         let rows = store::run::list(&tx, &request).await?;
         drop(tx);
-        let mut runs: Vec<Run> = rows.into_iter().map(|stored| stored.run).collect();
-        self.mark_silent(ctx, &mut runs).await?;
-        Ok(Page::from_rows(runs, request.page.limit(), |run: &Run| {
-            run.id.to_string()
-        }))
+        let runs: Vec<Run> = rows.into_iter().map(|stored| stored.run).collect();
+        let hosts: Vec<HostId> = runs.iter().map(|run| run.host).collect();
+        let mut page = Page::from_rows(runs, request.page.limit(), |run: &Run| run.id.to_string());
+        // A reader of some sites gets shorter pages; the last cursor still leads on.
+        if let Some(hosts) = self.hosts_in_scope(ctx, &hosts).await? {
+            page.rows.retain(|row| hosts.contains(&row.node.host));
+        }
+        self.mark_silent(ctx, page.rows.iter_mut().map(|row| &mut row.node))
+            .await?;
+        Ok(page)
     }
 
-    async fn mark_silent(&self, ctx: &RequestContext, runs: &mut [Run]) -> ServiceResult<()> {
+    /// Which of these hosts stand on the reader's sites; `None`: the reader may see all.
+    async fn hosts_in_scope(
+        &self,
+        ctx: &RequestContext,
+        hosts: &[HostId],
+    ) -> ServiceResult<Option<HashSet<HostId>>> {
+        let Some(sites) = &ctx.sites else {
+            return Ok(None);
+        };
+        let mut inside = HashSet::new();
+        for ids in hosts.chunks(100) {
+            let list = HostList {
+                page: PageRequest::largest(),
+                filter: HostFilter {
+                    ids: ids.to_vec(),
+                    ..HostFilter::default()
+                },
+            };
+            let page = self.inventory.host_list(ctx, list).await?;
+            let own = page
+                .into_nodes()
+                .into_iter()
+                .filter(|host| sites.contains(&host.site));
+            inside.extend(own.map(|host| host.id));
+        }
+        Ok(Some(inside))
+    }
+
+    async fn mark_silent<'a>(
+        &self,
+        ctx: &RequestContext,
+        runs: impl Iterator<Item = &'a mut Run>,
+    ) -> ServiceResult<()> {
+        let runs: Vec<&mut Run> = runs.collect();
         let open: Vec<HostId> = runs
             .iter()
             .filter(|run| !run.status.is_final())

@@ -42,8 +42,14 @@ impl SchedulerService {
     async fn view(&self, ctx: &RequestContext, wave: store::wave::Stored) -> ServiceResult<Wave> {
         let tx = self.database.read(ctx).await?;
         let runs = store::run::newest_of_wave(&tx, wave.id).await?;
+        let floor = store::deployment::get(&tx, wave.deployment)
+            .await?
+            .map_or(0, |stored| stored.floor);
         drop(tx);
-        let facts = self.facts(ctx, &runs).await?;
+        let runs = that_count(runs, floor);
+        // Counts are of all hosts, whatever sites the reader may see.
+        let seen = self.seen(&self.system(wave.tenant), &runs).await?;
+        let facts = facts(&runs, &seen);
         Ok(Wave {
             id: wave.id,
             tenant: wave.tenant,
@@ -57,28 +63,18 @@ impl SchedulerService {
         })
     }
 
-    /// Runs as the gate sees them: with the heartbeats of those that have not ended.
-    pub(crate) async fn facts(
+    /// The heartbeats of hosts whose runs have not ended.
+    pub(crate) async fn seen(
         &self,
         ctx: &RequestContext,
         runs: &[store::run::Stored],
-    ) -> ServiceResult<Vec<RunFact>> {
+    ) -> ServiceResult<HashMap<HostId, DateTime<Utc>>> {
         let open: Vec<HostId> = runs
             .iter()
             .filter(|run| !run.run.status.is_final())
             .map(|run| run.run.host)
             .collect();
-        let seen = self.last_seen(ctx, &open).await?;
-        let fact = |stored: &store::run::Stored| RunFact {
-            status: stored.run.status,
-            confirmed: stored.run.confirmed,
-            last_contact_at: stored
-                .run
-                .last_event_at
-                .max(seen.get(&stored.run.host).copied())
-                .unwrap_or_default(),
-        };
-        Ok(runs.iter().map(fact).collect())
+        self.last_seen(ctx, &open).await
     }
 
     pub(super) async fn last_seen(
@@ -110,4 +106,28 @@ impl SchedulerService {
         }
         Ok(seen)
     }
+}
+
+/// Runs of before a halt say nothing about the order that is out now, unless they brought the host to its goal.
+pub(crate) fn that_count(runs: Vec<store::run::Stored>, floor: u64) -> Vec<store::run::Stored> {
+    runs.into_iter()
+        .filter(|run| run.run.sequence >= floor || run.run.confirmed == Some(true))
+        .collect()
+}
+
+/// Runs as the gate sees them: with the heartbeats of those that have not ended.
+pub(crate) fn facts(
+    runs: &[store::run::Stored],
+    seen: &HashMap<HostId, DateTime<Utc>>,
+) -> Vec<RunFact> {
+    let fact = |stored: &store::run::Stored| RunFact {
+        status: stored.run.status,
+        confirmed: stored.run.confirmed,
+        last_contact_at: stored
+            .run
+            .last_event_at
+            .max(seen.get(&stored.run.host).copied())
+            .unwrap_or_default(),
+    };
+    runs.iter().map(fact).collect()
 }

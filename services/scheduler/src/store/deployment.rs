@@ -3,7 +3,7 @@
 use crate::domain::status::{from_word, word};
 use chrono::{DateTime, Utc};
 use netpatch_policy_api::Rollout;
-use netpatch_scheduler_api::{Deployment, DeploymentList};
+use netpatch_scheduler_api::{Deployment, DeploymentList, DeploymentStatus};
 use netpatch_storage::{StorageError, StorageResult, TenantTx, WorkerTx};
 use netpatch_types::{DeploymentId, GroupId, PatchId, TenantId};
 use netpatch_window::WindowRule;
@@ -138,6 +138,7 @@ pub(crate) async fn insert(tx: &TenantTx, stored: &Stored) -> StorageResult<()> 
     Ok(())
 }
 
+/// Reading in whichever organizations the transaction sees.
 pub(crate) async fn get(tx: &TenantTx, id: DeploymentId) -> StorageResult<Option<Stored>> {
     let sql = format!("select {COLUMNS} from scheduler.deployments where id = $1");
     tx.one::<Row>(&sql, [id.0.into()])
@@ -151,6 +152,16 @@ pub(crate) async fn lock(tx: &TenantTx, id: DeploymentId) -> StorageResult<Optio
     let sql = format!(
         "select {COLUMNS} from scheduler.deployments where tenant_id = $1 and id = $2 for update"
     );
+    tx.one::<Row>(&sql, [tx.tenant()?.0.into(), id.0.into()])
+        .await?
+        .map(Row::read)
+        .transpose()
+}
+
+/// The row, if it is of the one organization that the transaction writes to.
+pub(crate) async fn own(tx: &TenantTx, id: DeploymentId) -> StorageResult<Option<Stored>> {
+    let sql =
+        format!("select {COLUMNS} from scheduler.deployments where tenant_id = $1 and id = $2");
     tx.one::<Row>(&sql, [tx.tenant()?.0.into(), id.0.into()])
         .await?
         .map(Row::read)
@@ -209,17 +220,75 @@ pub(crate) async fn list(tx: &TenantTx, request: &DeploymentList) -> StorageResu
 }
 
 #[derive(FromQueryResult)]
-struct LiveRow {
+struct IdRow {
     tenant_id: Uuid,
     id: Uuid,
+}
+
+async fn ids(
+    tx: &WorkerTx,
+    sql: &str,
+    values: impl IntoIterator<Item = sea_orm::Value>,
+) -> StorageResult<Vec<(TenantId, DeploymentId)>> {
+    let rows = tx.all::<IdRow>(sql, values).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.tenant_id.into(), row.id.into()))
+        .collect())
 }
 
 /// Deployments that may have to move.
 pub(crate) async fn live(tx: &WorkerTx) -> StorageResult<Vec<(TenantId, DeploymentId)>> {
     let sql = "select tenant_id, id from scheduler.deployments where status in ('scheduled', 'running') order by id limit 10000";
-    let rows = tx.all::<LiveRow>(sql, []).await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (row.tenant_id.into(), row.id.into()))
-        .collect())
+    ids(tx, sql, []).await
+}
+
+/// Deployments that stand still, but whose runs may still end: until a day after their end.
+pub(crate) async fn still(
+    tx: &WorkerTx,
+    now: DateTime<Utc>,
+) -> StorageResult<Vec<(TenantId, DeploymentId)>> {
+    let sql = "select tenant_id, id from scheduler.deployments where not_after > $1 and status not in ('scheduled', 'running') order by id limit 10000";
+    ids(tx, sql, [(now - chrono::Duration::days(1)).into()]).await
+}
+
+#[derive(FromQueryResult)]
+struct UseRow {
+    id: Uuid,
+    status: String,
+    patches: serde_json::Value,
+    created_at: DateTime<Utc>,
+    ended_at: Option<DateTime<Utc>>,
+    group_id: Option<Uuid>,
+}
+
+/// Which patches a deployment brought, brings or would bring to a group.
+#[derive(Clone, Debug)]
+pub(crate) struct Use {
+    pub(crate) id: DeploymentId,
+    pub(crate) status: DeploymentStatus,
+    pub(crate) patches: Vec<PatchId>,
+    pub(crate) group: Option<GroupId>,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) ended_at: Option<DateTime<Utc>>,
+}
+
+/// The uses of patches in the organization that is written to, of deployments that ended after a time or never.
+pub(crate) async fn uses(tx: &TenantTx, since: DateTime<Utc>) -> StorageResult<Vec<Use>> {
+    let sql = "select id, status, patches, created_at, ended_at, group_id from scheduler.deployments where tenant_id = $1 and (ended_at is null or ended_at > $2)";
+    let rows = tx
+        .all::<UseRow>(sql, [tx.tenant()?.0.into(), since.into()])
+        .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Use {
+                id: row.id.into(),
+                status: from_word(&row.status),
+                patches: json("patches of a deployment", row.patches)?,
+                group: row.group_id.map(Into::into),
+                created_at: row.created_at,
+                ended_at: row.ended_at,
+            })
+        })
+        .collect()
 }

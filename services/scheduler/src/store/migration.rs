@@ -34,10 +34,19 @@ impl MigrationTrait for M0001 {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let mut sql = schema_sql(SCHEMA);
         sql.extend(statements(include_str!("../../migrations/m0001.sql")));
-        for table in ["deployments", "waves", "documents", "runs", "run_events"] {
+        for table in [
+            "deployments",
+            "waves",
+            "documents",
+            "runs",
+            "run_events",
+            "automatic",
+        ] {
             sql.extend(protect_tenant_table(SCHEMA, table));
         }
-        sql.extend(worker_may(SCHEMA, "deployments", "select"));
+        for table in ["deployments", "automatic"] {
+            sql.extend(worker_may(SCHEMA, table, "select"));
+        }
         sql.extend(outbox_table_sql(SCHEMA));
         sql.extend(cursor_table_sql(SCHEMA));
         execute_all(manager.get_connection(), sql).await

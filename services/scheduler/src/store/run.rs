@@ -260,7 +260,7 @@ pub(crate) async fn get(tx: &TenantTx, id: RunId) -> StorageResult<Option<Stored
         .transpose()
 }
 
-/// Newest first.
+/// Newest first. Only the conditions that are asked for are written, so that each has its index.
 pub(crate) async fn list(tx: &TenantTx, request: &RunList) -> StorageResult<Vec<Stored>> {
     let statuses: Vec<String> = request
         .statuses
@@ -272,21 +272,52 @@ pub(crate) async fn list(tx: &TenantTx, request: &RunList) -> StorageResult<Vec<
         .after
         .as_deref()
         .and_then(|after| after.parse::<Uuid>().ok());
+    let mut values: Vec<sea_orm::Value> = vec![signed(request.page.limit() + 1).into()];
+    let mut conditions = Vec::new();
+    let mut only = |condition: &str, value: sea_orm::Value| {
+        values.push(value);
+        conditions.push(condition.replace("$?", &format!("${}", values.len())));
+    };
+    if let Some(id) = request.deployment {
+        only("deployment_id = $?", id.0.into());
+    }
+    if let Some(id) = request.wave {
+        only("wave_id = $?", id.0.into());
+    }
+    if let Some(id) = request.host {
+        only("host_id = $?", id.0.into());
+    }
+    if !statuses.is_empty() {
+        only("status = any($?)", statuses.into());
+    }
+    if let Some(after) = after {
+        only("id < $?", after.into());
+    }
+    let condition = if conditions.is_empty() {
+        "true".to_owned()
+    } else {
+        conditions.join(" and ")
+    };
+    let sql =
+        format!("select {COLUMNS} from scheduler.runs where {condition} order by id desc limit $1");
+    read(tx, &sql, values).await
+}
+
+/// Runs of a deployment that have not ended.
+pub(crate) async fn open(tx: &TenantTx, deployment: DeploymentId) -> StorageResult<Vec<Stored>> {
     let sql = format!(
-        "select {COLUMNS} from scheduler.runs where ($1::uuid is null or deployment_id = $1) and ($2::uuid is null or wave_id = $2) \
-         and ($3::uuid is null or host_id = $3) and (cardinality($4::text[]) = 0 or status = any($4)) and ($5::uuid is null or id < $5) order by id desc limit $6"
+        "select {COLUMNS} from scheduler.runs where deployment_id = $1 and ended_at is null order by id limit 100000"
     );
-    read(
-        tx,
-        &sql,
-        [
-            request.deployment.map(|id| id.0).into(),
-            request.wave.map(|id| id.0).into(),
-            request.host.map(|id| id.0).into(),
-            statuses.into(),
-            after.into(),
-            signed(request.page.limit() + 1).into(),
-        ],
-    )
-    .await
+    read(tx, &sql, [deployment.0.into()]).await
+}
+
+/// Runs of a deployment that say succeeded and that no scan has confirmed or denied.
+pub(crate) async fn unconfirmed(
+    tx: &TenantTx,
+    deployment: DeploymentId,
+) -> StorageResult<Vec<Stored>> {
+    let sql = format!(
+        "select {COLUMNS} from scheduler.runs where deployment_id = $1 and status = 'succeeded' and confirmed is null order by id limit 1000"
+    );
+    read(tx, &sql, [deployment.0.into()]).await
 }
