@@ -119,8 +119,11 @@ struct RawEntry {
     known_ransomware_campaign_use: String,
 }
 
-/// Reads CISA's catalogue; also when it was released. An error when the whole is no catalogue.
-pub fn parse_kev(text: &str) -> Result<(Parsed<(String, Kev)>, Option<DateTime<Utc>>), String> {
+/// CISA's catalogue, and when it was released.
+pub type Catalogue = (Parsed<(String, Kev)>, Option<DateTime<Utc>>);
+
+/// Reads CISA's catalogue. An error when the whole is no catalogue.
+pub fn parse_kev(text: &str) -> Result<Catalogue, String> {
     let raw: RawCatalogue =
         serde_json::from_str(text).map_err(|error| format!("not a KEV catalogue: {error}"))?;
     let mut parsed = Parsed::default();

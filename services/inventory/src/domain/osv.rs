@@ -250,6 +250,18 @@ mod tests {
         assert_eq!(record.cvss_vectors, ["CVSS:3.1/x"]);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_line_is_read_or_refused(line in ".{0,200}", fixed in "[0-9a-z.:~+ -]{0,30}", id in ".{0,30}") {
+            let _ = read_record(&line, "Debian:12");
+            let record = serde_json::json!({"id": id, "affected": [{"package": {"ecosystem": "Debian:12", "name": "a"},
+                "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": fixed}]}]}]});
+            if let Ok(read) = read_record(&record.to_string(), "Debian:12") {
+                proptest::prop_assert!(Version::parse(Ecosystem::Deb, &read.fixes[0].fixed).is_ok());
+            }
+        }
+    }
+
     #[test]
     fn what_cannot_be_compared_is_refused_with_a_reason() {
         let refused = |record: &str| read_record(record, "Debian:12").expect_err("refused");

@@ -342,3 +342,53 @@ async fn filters_narrow_the_list() {
         .is_empty()
     );
 }
+
+#[tokio::test]
+async fn a_host_with_tens_of_thousands_of_findings_fits_one_report() {
+    let world = World::direct().await;
+    world.import_from(&bundled_pack()).await;
+    let host = world.host(1, &[]).await;
+    let components = status::components(&status::fixture("release-day-2023-06.status"));
+    let outcome = world.report(host, components.clone()).await;
+    assert!(outcome.opened >= 24_459, "{outcome:?}");
+    let worst = world
+        .findings(FindingFilter {
+            kev: Some(true),
+            ..FindingFilter::default()
+        })
+        .await;
+    assert!(worst[0].risk.score > 50.0 && worst[0].advisory.severity == Severity::Critical);
+    let all = world
+        .api
+        .finding_list(&world.ctx, FindingList::default())
+        .await
+        .expect("page");
+    assert_eq!((all.total, all.has_next), (Some(10_000), true));
+    // Everything but one package goes.
+    let outcome = world
+        .report(host, components.into_iter().take(1).collect())
+        .await;
+    assert!(outcome.closed >= 24_000, "{outcome:?}");
+}
+
+#[tokio::test]
+async fn reports_of_many_hosts_at_once_do_not_stand_in_each_others_way() {
+    let world = std::sync::Arc::new(World::direct().await);
+    world.import().await;
+    let components: Vec<_> = (0..200)
+        .map(|n| component(&format!("lib{n}"), "7.88.1-10+deb12u1", "curl"))
+        .collect();
+    let mut hosts = Vec::new();
+    for machine in 1..=12 {
+        hosts.push(world.host(machine, &[]).await);
+    }
+    let mut tasks = tokio::task::JoinSet::new();
+    for (n, host) in hosts.into_iter().enumerate() {
+        let (world, mut components) = (world.clone(), components.clone());
+        components.rotate_left(n * 7);
+        components.truncate(200 - (n % 3));
+        tasks.spawn(async move { world.report(host, components).await.opened });
+    }
+    let opened: u64 = tasks.join_all().await.into_iter().sum();
+    assert_eq!(opened, 2 * (4 * (200 + 199 + 198)));
+}
