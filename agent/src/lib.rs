@@ -3,8 +3,12 @@
 //!
 //! The decisions are `netpatch-agent-core`'s; here stands what touches the host and the network.
 
+pub mod agent;
 pub mod clock;
 pub mod command;
+pub mod counter;
+pub mod doctor;
+pub mod enrol;
 pub mod facts;
 pub mod payload;
 pub mod provider;

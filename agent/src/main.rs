@@ -1,3 +1,284 @@
-//! netpatch-agent
+//! `netpatch-agent`: enrol this host, run the agent, show its state.
+//!
+//! Data on stdout, everything else on stderr. Exit codes: 0 ok · 1 failed · 2 usage · 3 warnings only (doctor) ·
+//! 4 authentication or permission · 5 not found · 6 conflict or approval required · 7 network · 8 still pending ·
+//! 130 interrupted.
 
-fn main() {}
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use netpatch_agent::agent::{self, Status, read_status};
+use netpatch_agent::command::Runner;
+use netpatch_agent::doctor;
+use netpatch_agent::enrol::{self, EnrolFault};
+use netpatch_agent::state::StateFolder;
+use netpatch_protocol::EnrolmentToken;
+use netpatch_types::{Clock as _, SystemClock};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+#[derive(Parser)]
+#[command(
+    name = "netpatch-agent",
+    version,
+    about = "Keeps this host up to date, on signed orders only"
+)]
+struct Cli {
+    /// Where the agent keeps its identity, journals and payloads.
+    #[arg(long, global = true, env = "NETPATCH_STATE_DIR", default_value = StateFolder::DEFAULT)]
+    state_dir: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make this host a member of an organization.
+    Enroll(Enroll),
+    /// Run the agent until it is stopped.
+    Run(Run),
+    /// Show what the agent does.
+    Status(Show),
+    /// Check agent and host.
+    Doctor(Show),
+}
+
+#[derive(Args)]
+struct Enroll {
+    /// The platform, HOST:PORT (UDP).
+    #[arg(long, env = "NETPATCH_SERVER")]
+    server: String,
+    /// A file with the enrolment token; never given as an argument.
+    #[arg(long, env = "NETPATCH_TOKEN_FILE")]
+    token_file: PathBuf,
+    /// The site's relay, HOST:PORT (UDP).
+    #[arg(long, env = "NETPATCH_RELAY")]
+    relay: Option<String>,
+}
+
+#[derive(Args)]
+struct Run {
+    /// Report only: refuse every order.
+    #[arg(long, env = "NETPATCH_AUDIT_ONLY")]
+    audit_only: bool,
+    /// Seconds between two scans that nobody asked for.
+    #[arg(long, env = "NETPATCH_SCAN_SECONDS", default_value_t = 4 * 3600, value_parser = clap::value_parser!(u64).range(60..))]
+    scan_seconds: u64,
+}
+
+#[derive(Args)]
+struct Show {
+    /// How to print it.
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Output {
+    Table,
+    Json,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let level = tracing_subscriber::EnvFilter::try_from_env("NETPATCH_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+    // Two threads do: nothing here computes for long.
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(1, format!("cannot start: {error}")),
+    };
+    let code = runtime.block_on(command(cli));
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    code
+}
+
+async fn command(cli: Cli) -> ExitCode {
+    let state = match StateFolder::open(&cli.state_dir) {
+        Ok(state) => state,
+        Err(error) => {
+            return failed(
+                4,
+                format!("cannot use {}: {error}", cli.state_dir.display()),
+            );
+        }
+    };
+    match cli.command {
+        Command::Enroll(options) => enroll(&state, &options).await,
+        Command::Run(options) => run(state, &options).await,
+        Command::Status(options) => status(&state, &options),
+        Command::Doctor(options) => {
+            let report =
+                doctor::check(&state, &Runner::default(), SystemClock::default().now()).await;
+            match options.output {
+                Output::Table => print(&report.to_text()),
+                Output::Json => print(&format!("{:#}\n", report.to_json())),
+            }
+            ExitCode::from(report.exit_code())
+        }
+    }
+}
+
+async fn enroll(state: &StateFolder, options: &Enroll) -> ExitCode {
+    let token: EnrolmentToken = match std::fs::read_to_string(&options.token_file) {
+        Err(error) => {
+            return failed(
+                5,
+                format!("cannot read {}: {error}", options.token_file.display()),
+            );
+        }
+        Ok(text) => match text.parse() {
+            Ok(token) => token,
+            Err(error) => return failed(4, format!("{error}")),
+        },
+    };
+    let request = enrol::Request {
+        server: &options.server,
+        relay: options.relay.as_deref(),
+        token: &token,
+        root: Path::new("/"),
+        clock: SystemClock::shared(),
+    };
+    match enrol::enrol(state, request).await {
+        Ok(enrolment) => {
+            print(&format!(
+                "enrolled host={}\n",
+                enrolment.host.public(enrolment.organization)
+            ));
+            ExitCode::SUCCESS
+        }
+        Err(fault) => {
+            let code = match &fault {
+                EnrolFault::Already(_) => 6,
+                EnrolFault::Pending => 8,
+                EnrolFault::Refused { code, .. }
+                    if code == "UNAUTHENTICATED" || code == "FORBIDDEN" =>
+                {
+                    4
+                }
+                EnrolFault::Refused { code, .. }
+                    if code == "CONFLICT" || code == "APPROVAL_REQUIRED" =>
+                {
+                    6
+                }
+                EnrolFault::Refused { code, .. } if code == "NOT_FOUND" => 5,
+                EnrolFault::Tunnel(_) => 7,
+                _ => 1,
+            };
+            failed(code, fault.to_string())
+        }
+    }
+}
+
+async fn run(state: StateFolder, options: &Run) -> ExitCode {
+    let stop = CancellationToken::new();
+    let asked = stop.clone();
+    let signals = async move {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (Ok(mut terminate), Ok(mut interrupt)) = (
+            signal(SignalKind::terminate()),
+            signal(SignalKind::interrupt()),
+        ) else {
+            return 0;
+        };
+        let code = tokio::select! { _ = terminate.recv() => 0, _ = interrupt.recv() => 130 };
+        asked.cancel();
+        code
+    };
+    let signals = tokio::spawn(signals);
+    let options = agent::Options {
+        state,
+        runner: Runner::default(),
+        audit_only: options.audit_only,
+        scan_every: Duration::from_secs(options.scan_seconds),
+        clock: SystemClock::shared(),
+    };
+    match agent::run(options, stop).await {
+        Ok(()) => ExitCode::from(signals.await.unwrap_or(0)),
+        Err(fault @ agent::AgentFault::Identity(_)) => failed(5, fault.to_string()),
+        Err(fault) => failed(1, fault.to_string()),
+    }
+}
+
+fn status(state: &StateFolder, options: &Show) -> ExitCode {
+    let found = match read_status(state) {
+        Ok(Some(found)) => found,
+        Ok(None) => return failed(5, "the agent has not run here yet".into()),
+        Err(error) => return failed(1, format!("cannot read the status: {error}")),
+    };
+    match options.output {
+        Output::Table => print(&table(&found)),
+        Output::Json => match serde_json::to_string_pretty(&found) {
+            Ok(json) => print(&format!("{json}\n")),
+            Err(error) => return failed(1, error.to_string()),
+        },
+    }
+    ExitCode::SUCCESS
+}
+
+fn table(status: &Status) -> String {
+    let via = status
+        .carrier
+        .as_deref()
+        .map(|carrier| format!(" ({carrier})"))
+        .unwrap_or_default();
+    let scan = status
+        .last_scan_at
+        .map_or_else(|| "never".to_owned(), |at| at.to_rfc3339());
+    let mut lines = vec![
+        format!("host        {}", status.host_id),
+        format!(
+            "session     {}{via} since {}",
+            status.session,
+            status.session_since.to_rfc3339()
+        ),
+        format!(
+            "ring        {}",
+            status.ring.as_deref().unwrap_or("none yet")
+        ),
+        format!(
+            "mode        {}",
+            if status.audit_only {
+                "audit only"
+            } else {
+                "obeys signed orders"
+            }
+        ),
+        format!(
+            "last scan   {scan}: {} packages, {} updates",
+            status.components, status.installable
+        ),
+    ];
+    for run in &status.runs {
+        let cause = run
+            .cause
+            .as_deref()
+            .map(|cause| format!(" ({cause})"))
+            .unwrap_or_default();
+        lines.push(format!(
+            "run         {} {}: {}{cause}, {}",
+            run.deployment, run.sequence, run.state, run.message
+        ));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn print(text: &str) {
+    // A closed pipe is the reader's choice.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+fn failed(code: u8, message: String) -> ExitCode {
+    eprintln!("netpatch-agent: {message}");
+    ExitCode::from(code)
+}

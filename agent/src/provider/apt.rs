@@ -17,6 +17,8 @@ mod status;
 mod transaction;
 mod verify;
 
+pub(crate) use verify::replaced_files;
+
 use super::{Installable, Inventory, PlanError, Provider, StageOutcome, Step, Verification};
 use crate::command::{CommandLine, Output, Runner};
 use async_trait::async_trait;
@@ -59,6 +61,23 @@ impl Apt {
     #[must_use]
     pub fn new(runner: Runner, work: PathBuf) -> Self {
         Self { runner, work }
+    }
+
+    /// The process that holds dpkg's locks, if any.
+    #[must_use]
+    pub fn lock_holder(&self) -> Option<i32> {
+        lock::holder(self.runner.root())
+    }
+
+    /// What dpkg's audit complains about, line by line. Its exit code says nothing.
+    pub async fn audit(&self) -> Result<Vec<String>, Failure> {
+        let output = self.read("dpkg", &["--audit"]).await?;
+        Ok(output
+            .stdout
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .map(str::to_owned)
+            .collect())
     }
 
     fn status(&self) -> Result<Status, Failure> {

@@ -227,7 +227,7 @@ impl Engine {
 }
 
 /// The order that a journal began with.
-pub(super) fn order_of(journal: &Journal) -> Result<Order, EngineFault> {
+pub(crate) fn order_of(journal: &Journal) -> Result<Order, EngineFault> {
     let bytes = hex::decode(&journal.run().order.envelope)
         .map_err(|error| EngineFault::Order(error.to_string()))?;
     let envelope = Envelope::decode(bytes.as_slice())

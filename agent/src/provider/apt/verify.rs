@@ -190,7 +190,7 @@ pub(super) fn files_in_use(root: &Path) -> BTreeSet<String> {
 }
 
 /// Deleted program files and libraries of a proc(5) maps file.
-fn replaced_files(maps: &str) -> BTreeSet<&str> {
+pub(crate) fn replaced_files(maps: &str) -> BTreeSet<&str> {
     const PLACES: [&str; 6] = ["/usr/", "/lib", "/bin/", "/sbin/", "/opt/", "/etc/"];
     maps.lines()
         .filter_map(|line| line.strip_suffix(" (deleted)"))

@@ -1,0 +1,282 @@
+//! The agent's process: one session with the edge, one engine for runs, one scan at a time.
+//!
+//! Invariants: it never ends by itself, whatever the network does; every message is acknowledged only when its effect
+//! is durable; scans and steps of runs never ask the package manager at the same time.
+
+mod documents;
+mod drive;
+mod inventory;
+mod link;
+mod renewal;
+mod status;
+
+pub use status::{RunStatus, Status, read_status};
+
+use crate::clock::EdgeClock;
+use crate::counter::CheckIn;
+use crate::payload::PayloadSource;
+use crate::payload::direct::Direct;
+use crate::payload::relay::Relay;
+use crate::provider::Provider;
+use crate::provider::apt::Apt;
+use crate::run::report::ResultSigner;
+use crate::run::{Engine, Runs};
+use crate::state::StateFolder;
+use crate::state::documents::Documents;
+use crate::state::identity::{Enrolled, IdentityFault};
+use chrono::{DateTime, Utc};
+use drive::Driver;
+use inventory::Reported;
+use link::Link;
+use netpatch_proof::P256Signer;
+use netpatch_tunnel::{Limits, SessionEvent, SiteClient};
+use netpatch_types::{Clock as _, SharedClock};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Freshness, certificate and scan are looked at this often.
+const TICK: Duration = Duration::from_secs(5);
+
+/// How an agent runs.
+pub struct Options {
+    /// The state folder, opened.
+    pub state: StateFolder,
+    /// The host's root; `/` but for tests.
+    pub runner: crate::command::Runner,
+    /// Report only, whatever is ordered.
+    pub audit_only: bool,
+    /// How often the host is scanned without being asked.
+    pub scan_every: Duration,
+    /// The wall clock.
+    pub clock: SharedClock,
+}
+
+/// Why an agent cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentFault {
+    /// The identity.
+    #[error(transparent)]
+    Identity(#[from] IdentityFault),
+    /// The identity key.
+    #[error("the identity key cannot be used")]
+    Key,
+    /// The disk.
+    #[error("cannot use the state folder: {0}")]
+    Io(#[from] std::io::Error),
+    /// No client for payloads.
+    #[error("cannot make an http client: {0}")]
+    Http(#[from] reqwest::Error),
+    /// The certificate.
+    #[error("the certificate cannot be read: {0}")]
+    Certificate(#[from] netpatch_tunnel::IdentityError),
+}
+
+/// A running agent.
+pub struct Agent {
+    state: StateFolder,
+    runner: crate::command::Runner,
+    audit_only: bool,
+    scan_every: Duration,
+    enrolled: Enrolled,
+    documents: Arc<Mutex<Documents>>,
+    clock: Arc<EdgeClock>,
+    provider: Arc<dyn Provider>,
+    payloads: Arc<dyn PayloadSource>,
+    site: Option<Arc<SiteClient>>,
+    runs: Runs,
+    signer: ResultSigner,
+    check_in: Arc<Mutex<CheckIn>>,
+    reported: Arc<Mutex<Reported>>,
+    driver: Arc<Driver>,
+    /// Steps of a run that this process has sent.
+    sent: BTreeMap<PathBuf, u64>,
+    asked_freshness: BTreeMap<Uuid, Instant>,
+    status: Status,
+    next_scan: Instant,
+    scanning: bool,
+    renewal_asked: Option<Instant>,
+    /// A run is over: look whether the agent's own files were replaced.
+    replaced_check: bool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs the agent until it is told to stop.
+pub async fn run(options: Options, stop: CancellationToken) -> Result<(), AgentFault> {
+    let _only_one = options.state.lock()?;
+    let clock = Arc::new(EdgeClock::new(&options.state, options.clock.clone()));
+    let mut agent = Agent::new(options, clock)?;
+    agent.renew_if_expired().await;
+    agent.serve(stop).await
+}
+
+impl Agent {
+    fn new(options: Options, clock: Arc<EdgeClock>) -> Result<Self, AgentFault> {
+        let Options {
+            state,
+            runner,
+            audit_only,
+            scan_every,
+            ..
+        } = options;
+        let enrolled = Enrolled::load(&state)?;
+        let key = || P256Signer::from_pkcs8_der(&enrolled.key).ok_or(AgentFault::Key);
+        let mut documents = Documents::load(&state, enrolled.trust())?;
+        let runs = Runs::new(&state);
+        for journal in runs.all(clock.now().timestamp_millis()) {
+            let order = &journal.run().order;
+            if documents.highest_sequence(order.deployment) < Some(order.sequence) {
+                documents.took(order.deployment, order.sequence)?;
+            }
+        }
+        let documents = Arc::new(Mutex::new(documents));
+        let site = enrolled.enrolment.relay.clone().map(|address| {
+            let shared: SharedClock = clock.clone();
+            Arc::new(SiteClient::new(
+                address,
+                enrolled.ca.clone(),
+                enrolled.tls(),
+                shared,
+                Limits::default(),
+            ))
+        });
+        let payloads: Arc<dyn PayloadSource> = match &site {
+            Some(site) => Arc::new(Relay::new(Arc::clone(site))),
+            None => Arc::new(Direct::new()?),
+        };
+        let provider: Arc<dyn Provider> = Arc::new(Apt::new(runner.clone(), state.file("apt")));
+        std::fs::create_dir_all(state.file("apt"))?;
+        let zone = crate::facts::read(runner.root()).time_zone;
+        let engine = Engine::new(
+            Arc::clone(&provider),
+            Arc::clone(&documents),
+            Arc::clone(&clock),
+            Arc::clone(&payloads),
+            zone,
+        );
+        let signer = ResultSigner {
+            organization_id: enrolled.enrolment.organization.to_string(),
+            host_id: enrolled.enrolment.host.to_string(),
+            key: key()?,
+            public_key: netpatch_tunnel::identity::subject_key(&enrolled.certificate)?.1,
+        };
+        let check_in = CheckIn::new(&state, &crate::facts::boot_id(), key()?)?;
+        let status = Status::begin(&enrolled, clock.now());
+        Ok(Self {
+            reported: Arc::new(Mutex::new(Reported::load(&state))),
+            driver: Arc::new(Driver::new(engine, runs.clone(), Arc::clone(&clock))),
+            check_in: Arc::new(Mutex::new(check_in)),
+            sent: BTreeMap::new(),
+            asked_freshness: BTreeMap::new(),
+            next_scan: Instant::now(),
+            scanning: false,
+            renewal_asked: None,
+            replaced_check: false,
+            state,
+            runner,
+            audit_only,
+            scan_every,
+            enrolled,
+            documents,
+            clock,
+            provider,
+            payloads,
+            site,
+            runs,
+            signer,
+            status,
+        })
+    }
+
+    /// The loop: whatever happens is handled here, one thing at a time.
+    async fn serve(&mut self, stop: CancellationToken) -> Result<(), AgentFault> {
+        let (changed, mut changes) = mpsc::channel(64);
+        let (scanned, mut scans) = mpsc::channel(1);
+        let driving = tokio::spawn(Arc::clone(&self.driver).drive(changed));
+        let _driving = tokio_util::task::AbortOnDropHandle::new(driving);
+        let renewed = Arc::new(Notify::new());
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut link = Link::connect(self);
+        loop {
+            let check_in_due = link.due;
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                event = link.session.next() => match event {
+                    Some(event) => self.on_event(&mut link, event, &renewed).await,
+                    None => link = Link::connect(self),
+                },
+                Some(finished) = changes.recv() => {
+                    self.report_runs(&link).await;
+                    if finished {
+                        self.next_scan = Instant::now();
+                        self.replaced_check = true;
+                        self.runs.tidy(self.now_ms());
+                    }
+                }
+                Some(scan) = scans.recv() => {
+                    self.scanning = false;
+                    self.on_scan(&link, scan);
+                }
+                () = sleep_until(check_in_due) => self.heartbeat(&mut link),
+                () = renewed.notified() => link = Link::connect(self),
+                _ = tick.tick() => {
+                    self.ask_freshness(&link);
+                    self.ask_renewal(&link);
+                    self.start_scan(&link, &scanned);
+                    self.restart_if_replaced(&link);
+                }
+            }
+            self.publish_status(&link);
+        }
+    }
+
+    async fn on_event(&mut self, link: &mut Link, event: SessionEvent, renewed: &Arc<Notify>) {
+        match event {
+            SessionEvent::Up { carrier, welcome } => {
+                tracing::info!(?carrier, "session is up");
+                link.up(carrier, welcome.heartbeat_seconds);
+                if let Some(time) = &welcome.time {
+                    self.take_time(time);
+                }
+                self.after_welcome(link, &welcome);
+                self.report_runs(link).await;
+                self.driver.wake();
+            }
+            SessionEvent::Down { reason } => {
+                tracing::info!(%reason, "session is down");
+                link.down(reason);
+            }
+            SessionEvent::Message(message) => {
+                let number = message.number;
+                if let Some(body) = message.body {
+                    self.on_message(link, body, renewed);
+                }
+                if number > 0 {
+                    link.handle.durable(number);
+                    link.acknowledge_soon();
+                }
+            }
+        }
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.now().timestamp_millis()
+    }
+
+    fn documents(&self) -> MutexGuard<'_, Documents> {
+        lock(&self.documents)
+    }
+}

@@ -1,0 +1,276 @@
+//! Messages of the edge: signed documents, wishes, acknowledgements.
+
+use super::link::Link;
+use super::{Agent, lock};
+use crate::run::report;
+use crate::state::documents::DocumentFault;
+use netpatch_agent_core::order::{Standing, accept, open_root};
+use netpatch_agent_core::{RunState, lease};
+use netpatch_protocol::document::{Envelope, Freshness, Halt, Membership, Order, Root, Time};
+use netpatch_protocol::session::{
+    FreshnessRequest, Heartbeat, OrderAnswer, RunEventsStored, TimeProof, agent_message,
+    edge_message,
+};
+use prost::Message as _;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// A lease is renewed when this part of it is over.
+const LEASE_PART: u32 = 3;
+/// A lease that is missing is asked for this often.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+
+impl Agent {
+    /// Handles a message; its effect is durable when this returns.
+    pub(super) fn on_message(
+        &mut self,
+        link: &mut Link,
+        body: edge_message::Body,
+        renewed: &Arc<Notify>,
+    ) {
+        match body {
+            edge_message::Body::Document(envelope) => self.on_document(link, &envelope),
+            edge_message::Body::Heartbeat(answer) => {
+                if let Some(time) = &answer.time {
+                    self.take_time(time);
+                }
+            }
+            edge_message::Body::ScanNow(wish) => {
+                tracing::info!(reason = %wish.reason, "the edge wants a scan");
+                self.next_scan = Instant::now();
+                lock(&self.reported).forget_applicability();
+            }
+            edge_message::Body::ManifestWanted(wanted) => {
+                self.send_manifest(link, &wanted.base_hash)
+            }
+            edge_message::Body::RunEventsStored(stored) => self.on_stored(&stored),
+            edge_message::Body::Renewed(answer) => {
+                if self.take_certificate(&answer.certificate_der, &answer.ca_der) {
+                    renewed.notify_one();
+                }
+            }
+            edge_message::Body::Error(error) => {
+                tracing::warn!(code = %error.code, message = %error.message, "the edge reports an error");
+            }
+            edge_message::Body::Welcome(_) => {}
+        }
+    }
+
+    fn on_document(&mut self, link: &mut Link, envelope: &Envelope) {
+        let taken = if envelope.is::<Order>() {
+            self.on_order(link, envelope);
+            Ok(())
+        } else if envelope.is::<Membership>() {
+            self.documents().take_membership(envelope)
+        } else if envelope.is::<Freshness>() {
+            self.documents().take_freshness(envelope).map(drop)
+        } else if envelope.is::<Halt>() {
+            self.documents().take_halt(envelope).map(drop)
+        } else if envelope.is::<Root>() {
+            self.take_root(envelope)
+        } else {
+            tracing::warn!(payload_type = %envelope.payload_type, "the edge sent a document of an unknown type");
+            Ok(())
+        };
+        if let Err(error) = taken {
+            tracing::warn!(%error, payload_type = %envelope.payload_type, "a document is not taken");
+        }
+        link.refresh_hello(self);
+        self.driver.wake();
+    }
+
+    fn on_order(&mut self, link: &Link, envelope: &Envelope) {
+        let digest = envelope.digest();
+        let known = self
+            .runs
+            .all(self.now_ms())
+            .iter()
+            .any(|journal| journal.run().order.order == digest);
+        let answer = if known {
+            Ok(())
+        } else {
+            self.take_order(link, envelope)
+        };
+        let (accepted, refusal, detail) = match answer {
+            Ok(()) => (true, String::new(), String::new()),
+            Err(refused) => {
+                tracing::warn!(%refused, order = %digest, "an order is refused");
+                (false, refused.refusal.word().to_owned(), refused.detail)
+            }
+        };
+        let answer = OrderAnswer {
+            order: digest.0.to_vec(),
+            accepted,
+            refusal,
+            detail,
+        };
+        link.send(agent_message::Body::OrderAnswer(answer));
+    }
+
+    fn take_order(
+        &mut self,
+        link: &Link,
+        envelope: &Envelope,
+    ) -> Result<(), netpatch_agent_core::Refused> {
+        let now = self.now();
+        let order = {
+            let documents = self.documents();
+            let deployment = <Order as prost::Message>::decode(envelope.payload.as_slice())
+                .ok()
+                .and_then(|order| order.deployment_id.parse().ok())
+                .unwrap_or_default();
+            let standing = Standing {
+                membership: documents.membership(),
+                highest_sequence: documents.highest_sequence(deployment),
+                audit_only: self.audit_only,
+                now,
+            };
+            accept(envelope, documents.trust(), &standing)?
+        };
+        tracing::info!(deployment = %order.deployment, sequence = order.sequence, "an order is accepted");
+        let begun = self.runs.begin(&order, envelope, now.timestamp_millis());
+        let kept = begun.map_err(|error| error.to_string()).and_then(|_| {
+            self.documents()
+                .took(order.deployment.0, order.sequence)
+                .map_err(|error| error.to_string())
+        });
+        if let Err(error) = kept {
+            // Without a journal nothing is done; the edge sends the order again after a new session.
+            tracing::error!(%error, "cannot keep an order");
+        }
+        self.driver.added();
+        self.ask_freshness_of(link, order.deployment.0);
+        Ok(())
+    }
+
+    fn take_root(&mut self, envelope: &Envelope) -> Result<(), DocumentFault> {
+        let root = open_root(envelope, Some(&self.enrolled.root))?;
+        self.state
+            .write("root.envelope", &envelope.encode_to_vec())?;
+        self.enrolled.root = root;
+        let trust = self.enrolled.trust();
+        self.documents().set_trust(trust);
+        Ok(())
+    }
+
+    /// Takes a time that the director signed for a counter of this process.
+    pub(super) fn take_time(&self, proof: &TimeProof) {
+        let Some(envelope) = &proof.envelope else {
+            return;
+        };
+        let opened = self.documents().trust().from_director::<Time>(envelope);
+        let time = match opened {
+            Ok(time) => time,
+            Err(error) => return tracing::warn!(%error, "the edge's time is not taken"),
+        };
+        if !self.documents().trust().is_ours(&time.organization_id)
+            || !lock(&self.check_in).is_answered_by(&time.nonce)
+        {
+            return tracing::warn!("the edge's time answers no check-in of this agent");
+        }
+        if let Some(at) = chrono::DateTime::from_timestamp_millis(time.at_ms) {
+            let first = !self.clock.is_confirmed();
+            self.clock.confirm(at);
+            if first {
+                self.driver.wake();
+            }
+        }
+    }
+
+    fn on_stored(&self, stored: &RunEventsStored) {
+        let Ok(deployment) = stored.deployment_id.parse() else {
+            return;
+        };
+        let folder = self.runs.folder(deployment, stored.sequence);
+        if folder.exists()
+            && let Err(error) = report::acknowledge(&folder, stored.step)
+        {
+            tracing::warn!(%error, "cannot remember what the edge has stored");
+        }
+    }
+
+    /// Checks in.
+    pub(super) fn heartbeat(&self, link: &mut Link) {
+        link.checked_in();
+        if link.carrier.is_none() {
+            return;
+        }
+        match lock(&self.check_in).next() {
+            Ok(counter) => link
+                .handle
+                .send_uncounted(agent_message::Body::Heartbeat(Heartbeat {
+                    counter: Some(counter),
+                    manifest_hash: lock(&self.reported).hash(),
+                    pending_reboot: u32::from(crate::scan::is_reboot_pending(self.runner.root())),
+                })),
+            Err(error) => tracing::error!(%error, "cannot check in"),
+        }
+    }
+
+    /// Asks for the freshness of every deployment with a run that waits or will.
+    pub(super) fn ask_freshness(&mut self, link: &Link) {
+        if !self.driver.has_work() || link.carrier.is_none() {
+            return;
+        }
+        for journal in self.runs.all(self.now_ms()) {
+            let run = journal.run();
+            if !run.state.is_before_install() || run.state == RunState::Offered {
+                continue;
+            }
+            let Some(order) = self.driver.order_of(&journal) else {
+                continue;
+            };
+            let word: lease::DeploymentWord = self.documents().about(order.deployment.0);
+            let fresh = word.lease(&order, self.now()) == netpatch_agent_core::decide::Lease::Fresh;
+            let pause = if fresh {
+                (order.lease.to_std().unwrap_or_default() / LEASE_PART).max(ASK_AGAIN)
+            } else {
+                ASK_AGAIN
+            };
+            let asked = self.asked_freshness.get(&order.deployment.0);
+            if asked.is_none_or(|at| at.elapsed() + Duration::from_millis(100) >= pause) {
+                self.ask_freshness_of(link, order.deployment.0);
+            }
+        }
+    }
+
+    fn ask_freshness_of(&mut self, link: &Link, deployment: uuid::Uuid) {
+        self.asked_freshness.insert(deployment, Instant::now());
+        let request = FreshnessRequest {
+            deployment_id: deployment.to_string(),
+        };
+        link.handle
+            .send_uncounted(agent_message::Body::FreshnessRequest(request));
+    }
+
+    /// Sends the steps of all runs that the edge has not stored and this process has not sent.
+    pub(super) async fn report_runs(&mut self, link: &Link) {
+        for journal in self.runs.all(self.now_ms()) {
+            let folder = journal.folder().to_owned();
+            let stored = report::acknowledged(&folder);
+            let after = self.sent.get(&folder).copied().unwrap_or(0).max(stored);
+            match report::events(&journal, after, self.provider.as_ref(), &self.signer).await {
+                Ok(events) if events.is_empty() => {}
+                Ok(events) => {
+                    let last = events.last().map_or(after, |event| event.step);
+                    let body =
+                        agent_message::Body::RunEvents(netpatch_protocol::session::RunEvents {
+                            events,
+                        });
+                    if link.send(body) {
+                        self.sent.insert(folder, last);
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "cannot report a run"),
+            }
+        }
+        link.refresh_hello(self);
+    }
+
+    /// A new session without memory: what was only sent is sent again.
+    pub(super) fn forget_sent(&mut self) {
+        self.sent.clear();
+    }
+}

@@ -1,0 +1,164 @@
+//! Scans, and what the edge was told of them: an unchanged host sends nothing but its manifest's hash.
+
+use super::link::Link;
+use super::{Agent, lock};
+use crate::scan::{self, Scan};
+use crate::state::StateFolder;
+use netpatch_agent_core::Failure;
+use netpatch_protocol::manifest::delta_between;
+use netpatch_protocol::session::{HostFacts, Manifest, Welcome, agent_message};
+use netpatch_types::Sha256;
+use prost::Message as _;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+const FILE: &str = "manifest.bin";
+/// A scan that failed is tried again after this.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// What the edge was told.
+#[derive(Default)]
+pub(super) struct Reported {
+    /// The newest manifest.
+    manifest: Option<Manifest>,
+    /// The one before it, as a base for a delta.
+    base: Option<Manifest>,
+    facts: Option<HostFacts>,
+    applicability: Option<Sha256>,
+}
+
+impl Reported {
+    pub(super) fn load(state: &StateFolder) -> Self {
+        let manifest = state
+            .read(FILE)
+            .ok()
+            .flatten()
+            .and_then(|bytes| Manifest::decode(bytes.as_slice()).ok());
+        Self {
+            manifest,
+            ..Self::default()
+        }
+    }
+
+    /// The newest manifest's hash; empty before the first scan.
+    pub(super) fn hash(&self) -> Vec<u8> {
+        self.manifest
+            .as_ref()
+            .map(|manifest| manifest.hash.clone())
+            .unwrap_or_default()
+    }
+
+    /// The next scan reports what could be installed even if it is unchanged.
+    pub(super) fn forget_applicability(&mut self) {
+        self.applicability = None;
+    }
+}
+
+impl Agent {
+    /// Starts a scan when one is due, somebody can be told, and nothing is being installed.
+    pub(super) fn start_scan(&mut self, link: &Link, done: &mpsc::Sender<Result<Scan, Failure>>) {
+        let is_due = link.carrier.is_some() && Instant::now() >= self.next_scan;
+        if self.scanning || !is_due || self.driver.is_changing() {
+            return;
+        }
+        self.scanning = true;
+        self.next_scan = Instant::now() + self.scan_every;
+        let audit_only = self.is_audit_only();
+        let (driver, provider) = (Arc::clone(&self.driver), Arc::clone(&self.provider));
+        let (payloads, done) = (Arc::clone(&self.payloads), done.clone());
+        let root = self.runner.root().to_owned();
+        tokio::spawn(async move {
+            let _gate = driver.gate.lock().await;
+            let scan = scan::scan(provider.as_ref(), payloads, &root, audit_only).await;
+            let _ = done.send(scan).await;
+        });
+    }
+
+    fn is_audit_only(&self) -> bool {
+        self.audit_only
+            || self
+                .documents()
+                .membership()
+                .is_some_and(|membership| membership.audit_only)
+    }
+
+    /// Tells the edge what is new.
+    pub(super) fn on_scan(&mut self, link: &Link, scan: Result<Scan, Failure>) {
+        let scan = match scan {
+            Ok(scan) => scan,
+            Err(failure) => {
+                tracing::warn!(%failure, "the scan failed");
+                self.status.scan_problem = Some(failure.to_string());
+                self.next_scan = self.next_scan.min(Instant::now() + AGAIN);
+                return;
+            }
+        };
+        self.status.scanned(&scan, self.now());
+        let mut reported = lock(&self.reported);
+        if reported.facts.as_ref() != Some(&scan.facts)
+            && link.send(agent_message::Body::Facts(scan.facts.clone()))
+        {
+            reported.facts = Some(scan.facts);
+        }
+        let is_new = reported.hash() != scan.manifest.hash;
+        if is_new {
+            if let Err(error) = self.state.write(FILE, &scan.manifest.encode_to_vec()) {
+                tracing::warn!(%error, "cannot keep the manifest");
+            }
+            reported.base = reported.manifest.replace(scan.manifest);
+            let base = reported
+                .base
+                .as_ref()
+                .map(|base| base.hash.clone())
+                .unwrap_or_default();
+            drop(reported);
+            self.send_manifest(link, &base);
+            reported = lock(&self.reported);
+        }
+        let digest = Sha256::of(&scan.applicability.encode_to_vec());
+        if reported.applicability != Some(digest)
+            && link.send(agent_message::Body::Applicability(scan.applicability))
+        {
+            reported.applicability = Some(digest);
+        }
+    }
+
+    /// Sends the newest manifest, as a delta if the edge holds the one before.
+    pub(super) fn send_manifest(&self, link: &Link, base_hash: &[u8]) {
+        let reported = lock(&self.reported);
+        let Some(manifest) = &reported.manifest else {
+            return;
+        };
+        let base = reported
+            .base
+            .as_ref()
+            .filter(|base| !base_hash.is_empty() && base.hash == base_hash);
+        let body = match base {
+            Some(base) => agent_message::Body::ManifestDelta(delta_between(
+                &base.components,
+                &manifest.components,
+            )),
+            None => agent_message::Body::Manifest(manifest.clone()),
+        };
+        link.send(body);
+    }
+
+    /// The edge says what it holds: what is missing is sent, and a new session hears everything.
+    pub(super) fn after_welcome(&mut self, link: &Link, welcome: &Welcome) {
+        let known_here = lock(&self.reported).hash();
+        if !known_here.is_empty() && welcome.known_manifest_hash != known_here {
+            self.send_manifest(link, &welcome.known_manifest_hash);
+        }
+        if self.status.resume_id != welcome.resume_id {
+            self.status.resume_id.clone_from(&welcome.resume_id);
+            self.forget_sent();
+            let mut reported = lock(&self.reported);
+            reported.facts = None;
+            reported.applicability = None;
+            drop(reported);
+            self.next_scan = Instant::now();
+        }
+    }
+}

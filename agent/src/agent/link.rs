@@ -1,0 +1,150 @@
+//! The session with the edge, and when the next check-in is due.
+
+use super::{Agent, lock};
+use netpatch_agent_core::journal::Run;
+use netpatch_protocol::PROTOCOL_VERSION;
+use netpatch_protocol::session::{Hello, agent_message};
+use netpatch_tunnel::session::SessionHandle;
+use netpatch_tunnel::{Candidate, CarrierKind, SessionClient, SessionOptions};
+use netpatch_types::SharedClock;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Until the edge says otherwise.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+/// A received message is acknowledged within this, if nothing else is sent.
+const ACKNOWLEDGE: Duration = Duration::from_secs(2);
+
+/// A session and its timing.
+pub(super) struct Link {
+    pub(super) session: SessionClient,
+    pub(super) handle: SessionHandle,
+    /// The carrier that is up.
+    pub(super) carrier: Option<CarrierKind>,
+    /// Why there is none.
+    pub(super) reason: String,
+    heartbeat: Duration,
+    /// When the next check-in is due.
+    pub(super) due: Instant,
+    hello: Arc<Mutex<HelloFacts>>,
+}
+
+/// What a hello says, kept current.
+#[derive(Default)]
+struct HelloFacts {
+    root_version: u64,
+    membership_version: u64,
+    active_orders: Vec<Vec<u8>>,
+}
+
+impl Link {
+    /// Starts to connect: the relay first, if there is one, then the edge directly.
+    pub(super) fn connect(agent: &Agent) -> Self {
+        let mut candidates: Vec<Candidate> = agent
+            .site
+            .iter()
+            .map(|site| Candidate::Relay {
+                site: Arc::clone(site),
+            })
+            .collect();
+        candidates.push(Candidate::Direct {
+            address: agent.enrolled.enrolment.server.clone(),
+        });
+        let clock: SharedClock = agent.clock.clone();
+        let options = SessionOptions::new(
+            candidates,
+            agent.enrolled.tls(),
+            agent.enrolled.platform(),
+            clock,
+        );
+        let hello = Arc::new(Mutex::new(HelloFacts::default()));
+        let (facts, check_in, reported) = (
+            Arc::clone(&hello),
+            Arc::clone(&agent.check_in),
+            Arc::clone(&agent.reported),
+        );
+        let session = SessionClient::connect(options, move |resume_id| {
+            let counter = lock(&check_in)
+                .next()
+                .map_err(|error| tracing::error!(%error, "cannot check in"))
+                .ok();
+            let facts = lock(&facts);
+            Hello {
+                protocol: PROTOCOL_VERSION,
+                agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+                resume_id,
+                counter,
+                manifest_hash: lock(&reported).hash(),
+                root_version: facts.root_version,
+                membership_version: facts.membership_version,
+                active_orders: facts.active_orders.clone(),
+            }
+        });
+        let link = Self {
+            handle: session.handle(),
+            session,
+            carrier: None,
+            reason: "connecting".into(),
+            heartbeat: HEARTBEAT,
+            due: Instant::now() + HEARTBEAT,
+            hello,
+        };
+        link.refresh_hello(agent);
+        link
+    }
+
+    /// What the next hello will say.
+    pub(super) fn refresh_hello(&self, agent: &Agent) {
+        let active = agent.runs.all(agent.now_ms());
+        let orders = active
+            .iter()
+            .map(super::super::state::journal::Journal::run)
+            .filter(|run| !Run::is_final(run));
+        *lock(&self.hello) = HelloFacts {
+            root_version: agent.enrolled.root.version,
+            membership_version: agent
+                .documents()
+                .membership()
+                .map_or(0, |membership| membership.version),
+            active_orders: orders.map(|run| run.order.order.0.to_vec()).collect(),
+        };
+    }
+
+    /// The carrier is up.
+    pub(super) fn up(&mut self, carrier: CarrierKind, heartbeat_seconds: u32) {
+        if heartbeat_seconds > 0 {
+            self.heartbeat = Duration::from_secs(u64::from(heartbeat_seconds.clamp(1, 3600)));
+        }
+        self.carrier = Some(carrier);
+        self.reason.clear();
+        self.due = Instant::now() + self.heartbeat;
+    }
+
+    /// The carrier is gone.
+    pub(super) fn down(&mut self, reason: String) {
+        self.carrier = None;
+        self.reason = reason;
+    }
+
+    /// A check-in was sent.
+    pub(super) fn checked_in(&mut self) {
+        self.due = Instant::now() + self.heartbeat;
+    }
+
+    /// A message waits for its acknowledgement: the next check-in carries it.
+    pub(super) fn acknowledge_soon(&mut self) {
+        self.due = self.due.min(Instant::now() + ACKNOWLEDGE);
+    }
+
+    /// Sends until it is acknowledged; a full outbox is logged and left to the next session.
+    pub(super) fn send(&self, body: agent_message::Body) -> bool {
+        match self.handle.send(body) {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::warn!(%error, "cannot send to the edge");
+                false
+            }
+        }
+    }
+}

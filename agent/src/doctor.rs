@@ -1,0 +1,207 @@
+//! `netpatch-agent doctor`: what is wrong with this agent or its host, measured, with what to do.
+
+use crate::agent::read_status;
+use crate::command::Runner;
+use crate::provider::Provider as _;
+use crate::provider::apt::Apt;
+use crate::state::StateFolder;
+use crate::state::identity::Enrolled;
+use chrono::{DateTime, Utc};
+use netpatch_tunnel::identity::validity;
+use netpatch_types::doctor::{Check, DoctorReport};
+use std::os::unix::fs::PermissionsExt as _;
+
+/// Below this much free space on /var updates fail.
+const DISK_WARN_BYTES: u64 = 1 << 30;
+const DISK_FAIL_BYTES: u64 = 256 << 20;
+/// A scan older than this is stale.
+const SCAN_STALE_HOURS: i64 = 26;
+/// A wall clock further off than this confuses TLS and logs.
+const SKEW_WARN_MS: i64 = 60_000;
+
+/// Makes every check.
+pub async fn check(state: &StateFolder, runner: &Runner, now: DateTime<Utc>) -> DoctorReport {
+    let mut checks = vec![folder(state)];
+    checks.extend(enrolment(state, now));
+    checks.extend(session(state, now));
+    checks.extend(package_manager(state, runner).await);
+    checks.push(disk(runner));
+    checks.push(if crate::scan::is_reboot_pending(runner.root()) {
+        Check::warn(
+            "reboot",
+            "the host asks for a restart",
+            "restart the host in its window",
+        )
+    } else {
+        Check::ok("reboot", "not pending")
+    });
+    DoctorReport::new(checks)
+}
+
+fn folder(state: &StateFolder) -> Check {
+    let path = state.file("");
+    match std::fs::metadata(&path) {
+        Ok(found) if found.permissions().mode() & 0o077 != 0 => Check::fail(
+            "state-folder",
+            format!("{} is open to others", path.display()),
+            "chmod 700 the folder",
+        ),
+        Ok(_) => Check::ok("state-folder", path.display().to_string()),
+        Err(error) => Check::fail(
+            "state-folder",
+            error.to_string(),
+            "run netpatch-agent as root",
+        ),
+    }
+}
+
+fn enrolment(state: &StateFolder, now: DateTime<Utc>) -> Vec<Check> {
+    let enrolled = match Enrolled::load(state) {
+        Ok(enrolled) => enrolled,
+        Err(error) => {
+            return vec![Check::fail(
+                "enrolment",
+                error.to_string(),
+                "run netpatch-agent enroll",
+            )];
+        }
+    };
+    let host = enrolled
+        .enrolment
+        .host
+        .public(enrolled.enrolment.organization);
+    let mut checks = vec![Check::ok("enrolment", host)];
+    checks.push(match validity(&enrolled.certificate) {
+        Err(error) => Check::fail("certificate", error.to_string(), "enrol this host anew"),
+        Ok((not_before, not_after)) => {
+            let days = (not_after - now.timestamp()) / 86_400;
+            if now.timestamp() > not_after {
+                Check::fail(
+                    "certificate",
+                    format!("expired {} days ago", -days),
+                    "start the agent: it renews within 180 days",
+                )
+            } else if now.timestamp() > not_before + (not_after - not_before) * 3 / 4 {
+                Check::warn(
+                    "certificate",
+                    format!("{days} days left"),
+                    "check the session: renewal is overdue",
+                )
+            } else {
+                Check::ok("certificate", format!("{days} days left"))
+            }
+        }
+    });
+    checks
+}
+
+fn session(state: &StateFolder, now: DateTime<Utc>) -> Vec<Check> {
+    let status = match read_status(state) {
+        Ok(Some(status)) => status,
+        Ok(None) => {
+            return vec![Check::fail(
+                "agent",
+                "has never run",
+                "start netpatch-agent run",
+            )];
+        }
+        Err(error) => {
+            return vec![Check::fail(
+                "agent",
+                error.to_string(),
+                "remove status.json and restart the agent",
+            )];
+        }
+    };
+    let mut checks = Vec::new();
+    checks.push(if state.lock().is_ok() {
+        Check::fail("agent", "does not run", "start netpatch-agent run")
+    } else {
+        Check::ok(
+            "agent",
+            format!("version {}, process {}", status.agent_version, status.pid),
+        )
+    });
+    let reason = status.reason.clone().unwrap_or_default();
+    checks.push(match (&status.carrier, &status.relay) {
+        (None, _) => Check::fail(
+            "session",
+            format!("down: {reason}"),
+            "check the relay's address and UDP on the way to it",
+        ),
+        (Some(carrier), Some(relay)) if carrier == "direct" => Check::warn(
+            "session",
+            "up, past the relay",
+            format!("check the relay {relay}"),
+        ),
+        (Some(carrier), _) => Check::ok("session", format!("up, {carrier}")),
+    });
+    checks.push(match status.clock_skew_ms {
+        None => Check::warn(
+            "clock",
+            "not confirmed since boot",
+            "windows stay closed until the edge is reached",
+        ),
+        Some(skew) if skew.abs() > SKEW_WARN_MS => Check::warn(
+            "clock",
+            format!("{} s off", skew / 1000),
+            "synchronise the host's clock",
+        ),
+        Some(skew) => Check::ok("clock", format!("{} s off", skew / 1000)),
+    });
+    checks.push(match status.last_scan_at {
+        None => Check::warn(
+            "scan",
+            status.scan_problem.unwrap_or_else(|| "none yet".into()),
+            "wait, or read the problem",
+        ),
+        Some(at) if (now - at).num_hours() > SCAN_STALE_HOURS => Check::warn(
+            "scan",
+            format!("{} hours ago", (now - at).num_hours()),
+            "read the agent's log",
+        ),
+        Some(_) if status.scan_problem.is_some() => Check::warn(
+            "scan",
+            status.scan_problem.unwrap_or_default(),
+            "check sources, keys and the relay",
+        ),
+        Some(at) => Check::ok("scan", format!("{} minutes ago", (now - at).num_minutes())),
+    });
+    checks
+}
+
+async fn package_manager(state: &StateFolder, runner: &Runner) -> Vec<Check> {
+    let apt = Apt::new(runner.clone(), state.file("apt"));
+    if !apt.detect().await {
+        return vec![Check::fail(
+            "package-manager",
+            "no apt on this host",
+            "this version knows apt only",
+        )];
+    }
+    let mut checks = Vec::new();
+    checks.push(match apt.lock_holder() {
+        None => Check::ok("package-lock", "free"),
+        Some(pid) => Check::warn(
+            "package-lock",
+            format!("held by process {pid}"),
+            "wait until it has ended",
+        ),
+    });
+    checks.push(match apt.audit().await {
+        Ok(lines) if lines.is_empty() => Check::ok("package-audit", "clean"),
+        Ok(lines) => Check::fail("package-audit", lines.join(" "), "run dpkg --configure -a"),
+        Err(failure) => Check::fail("package-audit", failure.to_string(), "run dpkg --audit"),
+    });
+    checks
+}
+
+fn disk(runner: &Runner) -> Check {
+    let free = crate::facts::disk_free_bytes(&runner.outside("/var"));
+    let measured = format!("{} MiB free on /var", free >> 20);
+    match free {
+        free if free < DISK_FAIL_BYTES => Check::fail("disk", measured, "free space on /var"),
+        free if free < DISK_WARN_BYTES => Check::warn("disk", measured, "free space on /var"),
+        _ => Check::ok("disk", measured),
+    }
+}

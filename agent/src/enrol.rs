@@ -1,0 +1,229 @@
+//! Enrolment: a token makes this host a member of an organization.
+//!
+//! The token carries the platform root's fingerprint, so the first connection is verified already. Nothing is kept
+//! before everything in the answer was checked, except the key: a host that waits for a person asks again with it.
+
+use crate::state::StateFolder;
+use crate::state::identity::{Enrolled, Enrolment};
+use netpatch_agent_core::order::open_root;
+use netpatch_proof::{P256Signer, Signer as _};
+use netpatch_protocol::counter::renewal_bytes;
+use netpatch_protocol::enrol::{
+    EnrolAnswer, EnrolRequest, HostEnrolment, HostRenewal, enrol_answer, enrol_request,
+};
+use netpatch_protocol::identity::SubjectKind;
+use netpatch_protocol::{EnrolmentToken, PROTOCOL_VERSION, enrol as wire};
+use netpatch_tunnel::enrol::{EnrolTarget, enrol as exchange};
+use netpatch_tunnel::identity::{certificate_request, generate_key, subject_key};
+use netpatch_tunnel::{Limits, PlatformTrust, TunnelError, verify_identity};
+use netpatch_types::{HostId, SharedClock, SiteId};
+use prost::Message as _;
+use std::io;
+use std::path::Path;
+
+/// Why this host is not enrolled now.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolFault {
+    /// It is already.
+    #[error("this host is enrolled as {0} already")]
+    Already(String),
+    /// A person of the organization has to let it in.
+    #[error("the enrolment waits for a person's approval; run the same command again afterwards")]
+    Pending,
+    /// The platform said no.
+    #[error("the platform refused the enrolment: {message}")]
+    Refused {
+        /// `ErrorCode`.
+        code: String,
+        /// For a person.
+        message: String,
+    },
+    /// The platform could not be reached or is another one.
+    #[error("cannot enrol: {0}")]
+    Tunnel(#[from] TunnelError),
+    /// The answer does not hold together.
+    #[error("the platform's answer is not accepted: {0}")]
+    Answer(String),
+    /// The disk.
+    #[error("cannot keep the identity: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Where and with what to enrol.
+pub struct Request<'a> {
+    /// The edge, `host:port`.
+    pub server: &'a str,
+    /// The site's relay, `host:port`.
+    pub relay: Option<&'a str>,
+    /// The token.
+    pub token: &'a EnrolmentToken,
+    /// The host's root.
+    pub root: &'a Path,
+    /// For TLS and certificates.
+    pub clock: SharedClock,
+}
+
+/// Enrols the host and keeps its identity.
+pub async fn enrol(state: &StateFolder, request: Request<'_>) -> Result<Enrolment, EnrolFault> {
+    if let Some(bytes) = state.read("identity.json")? {
+        let host = serde_json::from_slice::<Enrolment>(&bytes)
+            .map(|held| held.host.public(held.organization));
+        return Err(EnrolFault::Already(
+            host.unwrap_or_else(|_| "a damaged identity".to_owned()),
+        ));
+    }
+    let key = match state.read("key.der")? {
+        Some(key) => key,
+        None => {
+            let key = generate_key()?;
+            state.write("key.der", &key)?;
+            key
+        }
+    };
+    let arch = dpkg_arch(request.root).await;
+    let body = EnrolRequest {
+        protocol: PROTOCOL_VERSION,
+        body: Some(enrol_request::Body::Host(HostEnrolment {
+            secret: request.token.secret.clone(),
+            csr_der: certificate_request(&key)?,
+            facts: Some(crate::scan::facts(request.root, &arch, false)),
+        })),
+    };
+    let trust = PlatformTrust::Fingerprint(request.token.platform_root);
+    let target = target(request.server, request.relay);
+    let answer = exchange(&target, &trust, &body, &request.clock, &Limits::default()).await?;
+    let enrolled = enrolled(answer)?;
+    let enrolment = check(&enrolled, &request, &key)?;
+    let root = enrolled
+        .root
+        .map(|root| root.encode_to_vec())
+        .unwrap_or_default();
+    state.write("root.envelope", &root)?;
+    state.write("certificate.der", &enrolled.certificate_der)?;
+    let json = serde_json::to_vec_pretty(&enrolment).map_err(io::Error::other)?;
+    state.write("identity.json", &json)?;
+    Ok(enrolment)
+}
+
+fn target(server: &str, relay: Option<&str>) -> EnrolTarget {
+    match relay {
+        Some(relay) => EnrolTarget::Relay(relay.to_owned()),
+        None => EnrolTarget::Edge(server.to_owned()),
+    }
+}
+
+fn enrolled(answer: EnrolAnswer) -> Result<wire::Enrolled, EnrolFault> {
+    match answer.body {
+        Some(enrol_answer::Body::Enrolled(enrolled)) => Ok(enrolled),
+        Some(enrol_answer::Body::Error(error)) => Err(EnrolFault::Refused {
+            code: error.code,
+            message: error.message,
+        }),
+        Some(enrol_answer::Body::Pending(_)) => Err(EnrolFault::Pending),
+        Some(enrol_answer::Body::Claim(_)) | None => {
+            Err(EnrolFault::Answer("it is no answer for a host".into()))
+        }
+    }
+}
+
+/// Everything must fit: ids, certificate and key, CA, root document, platform root and fingerprint.
+fn check(
+    enrolled: &wire::Enrolled,
+    request: &Request<'_>,
+    key: &[u8],
+) -> Result<Enrolment, EnrolFault> {
+    let wrong = |reason: &str| EnrolFault::Answer(reason.to_owned());
+    let id = |text: &str, what: &str| {
+        text.parse::<uuid::Uuid>()
+            .map_err(|_| EnrolFault::Answer(format!("its {what} id is no uuid")))
+    };
+    let organization =
+        netpatch_types::OrganizationId(id(&enrolled.organization_id, "organization")?);
+    let host = HostId(id(&enrolled.subject_id, "host")?);
+    let site = SiteId(id(&enrolled.site_id, "site")?);
+    let now = u64::try_from(request.clock.now().timestamp()).unwrap_or(0);
+    let name = verify_identity(&enrolled.certificate_der, &enrolled.ca_der, now)
+        .map_err(|error| EnrolFault::Answer(error.to_string()))?;
+    if name.organization != organization || name.kind != SubjectKind::Host || name.id != host.0 {
+        return Err(wrong("its certificate names somebody else"));
+    }
+    let (certified, _) = subject_key(&enrolled.certificate_der)
+        .map_err(|error| EnrolFault::Answer(error.to_string()))?;
+    if certified != netpatch_tunnel::identity::key_fingerprint(key)? {
+        return Err(wrong("its certificate has another key"));
+    }
+    let (platform, _) = subject_key(&enrolled.platform_root_der)
+        .map_err(|error| EnrolFault::Answer(error.to_string()))?;
+    if platform != request.token.platform_root {
+        return Err(wrong("its platform root is not the token's"));
+    }
+    let envelope = enrolled
+        .root
+        .as_ref()
+        .ok_or_else(|| wrong("it has no root document"))?;
+    let root = open_root(envelope, None).map_err(|error| EnrolFault::Answer(error.to_string()))?;
+    if root.organization_id != enrolled.organization_id || root.ca_der != enrolled.ca_der {
+        return Err(wrong("its root document is another organization's"));
+    }
+    Ok(Enrolment {
+        organization,
+        host,
+        site,
+        server: request.server.to_owned(),
+        relay: request.relay.map(str::to_owned),
+        platform_root: hex::encode(&enrolled.platform_root_der),
+        ca: hex::encode(&enrolled.ca_der),
+    })
+}
+
+/// Asks for a certificate after the old one's end; (certificate, CA), DER.
+pub async fn renew(
+    enrolled: &Enrolled,
+    clock: SharedClock,
+) -> Result<(Vec<u8>, Vec<u8>), EnrolFault> {
+    let csr_der = certificate_request(&enrolled.key)?;
+    let signer = P256Signer::from_pkcs8_der(&enrolled.key)
+        .ok_or_else(|| EnrolFault::Answer("the identity key cannot be used".into()))?;
+    let signature = signer
+        .sign(&renewal_bytes(&csr_der))
+        .map_err(|error| EnrolFault::Answer(error.to_string()))?;
+    let body = EnrolRequest {
+        protocol: PROTOCOL_VERSION,
+        body: Some(enrol_request::Body::Renewal(HostRenewal {
+            certificate_der: enrolled.certificate.clone(),
+            csr_der,
+            signature,
+        })),
+    };
+    let target = target(
+        &enrolled.enrolment.server,
+        enrolled.enrolment.relay.as_deref(),
+    );
+    let answer = exchange(
+        &target,
+        &enrolled.platform(),
+        &body,
+        &clock,
+        &Limits::default(),
+    )
+    .await?;
+    let answer = self::enrolled(answer)?;
+    Ok((answer.certificate_der, answer.ca_der))
+}
+
+/// Keeps a renewed certificate.
+pub fn save_certificate(state: &StateFolder, enrolled: &Enrolled) -> io::Result<()> {
+    state.write("certificate.der", &enrolled.certificate)?;
+    let json = serde_json::to_vec_pretty(&enrolled.enrolment).map_err(io::Error::other)?;
+    state.write("identity.json", &json)
+}
+
+async fn dpkg_arch(root: &Path) -> String {
+    use crate::provider::Provider as _;
+    let runner = crate::command::Runner::in_root(root.to_owned(), Vec::new());
+    let apt = crate::provider::apt::Apt::new(runner, root.to_owned());
+    apt.inventory()
+        .await
+        .map(|inventory| inventory.arch)
+        .unwrap_or_default()
+}
