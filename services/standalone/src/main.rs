@@ -1,3 +1,5 @@
-//! netpatch
+//! The program `netpatch`; everything is in the library, so that tests can compose it too.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    netpatch::main()
+}

@@ -1,0 +1,14 @@
+//! The tools around the platform, a file per command.
+
+pub(crate) mod doctor;
+pub(crate) mod feed;
+pub(crate) mod verify;
+
+/// How data is printed on stdout.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}

@@ -1,0 +1,106 @@
+//! All roles with their jobs over a database of their own.
+
+use netpatch::roles::{Parts, Roles, Wiring};
+use netpatch_chassis::rpc::RpcService;
+use netpatch_chassis::{WireError, through_rpc};
+use netpatch_reporting::ReportingSettings;
+use netpatch_storage::{Blobs, KeyFolder, Migrations, bus};
+use netpatch_testkit::TestDatabase;
+use netpatch_types::{RequestContext, SharedClock, SystemClock, TenantId};
+use std::sync::Arc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub(crate) fn migrations() -> [Migrations; 5] {
+    [
+        netpatch_auth::migrations(),
+        netpatch_inventory::migrations(),
+        netpatch_policy::migrations(),
+        netpatch_scheduler::migrations(),
+        netpatch_reporting::migrations(),
+    ]
+}
+
+/// How the roles reach each other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Topology {
+    /// The object itself.
+    Direct,
+    /// Router and client, without a socket.
+    Rpc,
+}
+
+struct Between {
+    topology: Topology,
+    clock: SharedClock,
+}
+
+impl Wiring for Between {
+    fn wire<Api: RpcService + ?Sized>(
+        &self,
+        local: Option<Arc<Api>>,
+        _: Option<&str>,
+    ) -> Result<Arc<Api>, WireError> {
+        let local = local.expect("every role runs here");
+        Ok(match self.topology {
+            Topology::Direct => local,
+            Topology::Rpc => through_rpc(local, self.clock.clone()),
+        })
+    }
+}
+
+pub(crate) struct Sandbox {
+    pub(crate) roles: Roles,
+    pub(crate) clock: SharedClock,
+    _stop: DropGuard,
+    _database: TestDatabase,
+    _folder: tempfile::TempDir,
+}
+
+impl Sandbox {
+    pub(crate) async fn new(topology: Topology) -> Self {
+        let database = TestDatabase::new(&migrations()).await;
+        let folder = tempfile::tempdir().unwrap();
+        let clock: SharedClock = SystemClock::shared();
+        let parts = Parts {
+            database: database.database().clone(),
+            blobs: Blobs::connect(&format!("file:{}", folder.path().join("blobs").display()))
+                .await
+                .unwrap(),
+            bus: bus::connect("memory:").await.unwrap(),
+            clock: clock.clone(),
+            keys: KeyFolder::open(folder.path().join("keys")).unwrap(),
+            reporting: ReportingSettings::default(),
+        };
+        let between = Between {
+            topology,
+            clock: clock.clone(),
+        };
+        let services = netpatch_chassis::Sources::new().load().unwrap().services;
+        let roles = Roles::new(parts, &services, &between).unwrap();
+        let stop = CancellationToken::new();
+        for (_, job) in roles.jobs.all(&roles.reporting, &stop) {
+            tokio::spawn(job);
+        }
+        Self {
+            roles,
+            clock,
+            _stop: stop.drop_guard(),
+            _database: database,
+            _folder: folder,
+        }
+    }
+
+    /// The platform itself in an organization.
+    pub(crate) fn system(&self, tenant: TenantId) -> RequestContext {
+        RequestContext::system(tenant, "test", self.clock.now())
+    }
+
+    /// A person with every right in an organization.
+    pub(crate) fn person(&self, tenant: TenantId, name: &str) -> RequestContext {
+        let mut ctx = self.system(tenant);
+        ctx.actor.kind = netpatch_types::ActorKind::User;
+        ctx.actor.id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes());
+        ctx.actor.display = name.to_owned();
+        ctx
+    }
+}
