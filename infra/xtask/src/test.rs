@@ -8,7 +8,7 @@ mod web;
 
 use crate::setup::{self, debian};
 use crate::steps::Steps;
-use crate::workspace::Target;
+use crate::workspace::{self, Target};
 use crate::{demo, shell};
 use anyhow::{Result, bail};
 use clap::ValueEnum;
@@ -116,7 +116,11 @@ fn packages(options: &Options) -> Vec<&'static str> {
 fn cargo(target: &Target) -> Command {
     let mut cargo = shell::command("cargo");
     cargo
-        .current_dir(crate::workspace::root())
+        .current_dir(workspace::root())
         .env("CARGO_TARGET_DIR", &target.folder);
+    if workspace::in_ci() {
+        // Every clone would leave its own incremental state in the shared folder, and none reads it again.
+        cargo.env("CARGO_INCREMENTAL", "0");
+    }
     cargo
 }
