@@ -271,14 +271,14 @@ impl Inventory {
         let stored = store::host::lock(&tx, ctx, request.host)
             .await?
             .ok_or_else(|| ServiceError::not_found("host"))?;
-        if stored.host.facts == request.facts {
-            return Ok(Done {});
-        }
         // The machine id is part of the identity that enrolled; facts cannot change it.
         let facts = HostFacts {
             machine_id: stored.host.facts.machine_id.clone(),
             ..request.facts
         };
+        if stored.host.facts == facts {
+            return Ok(Done {});
+        }
         store::host::set_facts(&tx, request.host, &facts).await?;
         if store::host::time_zone_of(&stored.host.labels, &facts) != stored.host.time_zone {
             self.tell(

@@ -8,6 +8,7 @@ mod finding;
 mod host;
 mod manifest;
 mod patch;
+mod plan;
 mod status;
 mod tenancy;
 mod world;
