@@ -1,1 +1,28 @@
-//! netpatch-relay
+//! The relay of a site: carries agents' sessions to the edge without reading them, and keeps payloads for the site.
+//!
+//! ```text
+//! agents ──QUIC, LAN──► agents.rs ──┬─ session, enrol ─► uplink.rs ══ one QUIC connection ══► edge
+//!                                   └─ payload ─► cache.rs ──► disk, else the repository's upstreams
+//! ```
+//!
+//! Invariants: payload bytes are served only after they were hashed against the digest that the relay took when it
+//! stored them, or as they arrive from upstream; only repositories of the site's settings are served; the relay can
+//! neither read nor forge a session; every task is owned and stops when its owner is dropped. No database: the cache
+//! is files, and its index is rebuilt from them at start.
+
+pub mod agents;
+pub mod cache;
+pub mod claim;
+pub mod config;
+pub mod counters;
+pub mod data;
+pub mod doctor;
+pub mod files;
+pub mod renew;
+pub mod run;
+pub mod status;
+pub mod uplink;
+
+pub use config::Config;
+pub use data::{DataDir, Enrolment};
+pub use run::{Relay, RunError};

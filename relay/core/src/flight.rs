@@ -49,6 +49,17 @@ impl<T> Flights<T> {
         }
     }
 
+    /// The fill that is under way.
+    #[must_use]
+    pub fn get(&self, key: KeyId) -> Option<&Arc<T>> {
+        self.by_key.get(&key)
+    }
+
+    /// Nobody joins the present fill any more: what it brought is not to be trusted, or too old.
+    pub fn abandon(&mut self, key: KeyId) {
+        self.by_key.remove(&key);
+    }
+
     /// How many are under way.
     #[must_use]
     pub fn len(&self) -> usize {

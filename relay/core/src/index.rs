@@ -85,13 +85,17 @@ impl CacheIndex {
 
     /// Decides whether a payload of this size is kept, and what goes for it.
     pub fn admit(&mut self, key: &PayloadKey, size_bytes: u64) -> Admission {
-        let (mut gone, mut bytes) = (Vec::new(), Vec::new());
-        if self.used_bytes.saturating_add(size_bytes) <= self.budget_bytes {
-            return Admission::Keep(gone, bytes);
-        }
-        if !self.can_fit(key, size_bytes) {
+        let fits_already = self.used_bytes.saturating_add(size_bytes) <= self.budget_bytes;
+        if !fits_already && !self.can_fit(key, size_bytes) {
             return Admission::PassThrough;
         }
+        let (gone, bytes) = self.make_room(size_bytes);
+        Admission::Keep(gone, bytes)
+    }
+
+    /// Gives up what is wanted least until `size_bytes` more fit, or nothing more may go: entries, and bytes to delete.
+    pub fn make_room(&mut self, size_bytes: u64) -> (Vec<KeyId>, Vec<Sha256>) {
+        let (mut gone, mut bytes) = (Vec::new(), Vec::new());
         while self.used_bytes.saturating_add(size_bytes) > self.budget_bytes {
             let victim = self.order.iter().find(|(_, _, id)| !self.is_pinned(*id));
             let Some((_, _, id)) = victim.copied() else {
@@ -100,7 +104,7 @@ impl CacheIndex {
             bytes.extend(self.remove(id));
             gone.push(id);
         }
-        Admission::Keep(gone, bytes)
+        (gone, bytes)
     }
 
     /// Metadata never pushes a package out; pinned bytes are never pushed out.

@@ -1,0 +1,285 @@
+//! The payload cache: what is held, what is being fetched, and how a request is answered from either.
+//!
+//! A request finds held bytes that are fresh, or joins the one fill of that payload: everybody who asks meanwhile is
+//! served from the growing file. Metadata that may have changed is asked for again; when its origin cannot be reached
+//! the held version is served, because the package manager judges its date and signature itself.
+
+pub mod fill;
+pub mod origin;
+pub mod store;
+
+use crate::counters::{Counters, add};
+use fill::{End, Fill, Head};
+use futures::FutureExt as _;
+use netpatch_protocol::site::PayloadRequest;
+use netpatch_relay_core::freshness::decide;
+use netpatch_relay_core::{
+    ByteRange, CacheIndex, Decision, Entry, Flights, KeyId, PayloadKey, Role, Upstreams, Validators,
+};
+use netpatch_types::SharedClock;
+use origin::Origin;
+use std::fs::File;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use store::{Store, StoreError};
+use tokio::task::JoinSet;
+
+/// The cache. Dropping it ends its fills.
+pub struct Cache {
+    inner: Arc<Inner>,
+    fills: Mutex<JoinSet<()>>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) index: Mutex<CacheIndex>,
+    pub(crate) origin: Origin,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) clock: SharedClock,
+    flights: Mutex<Flights<Fill>>,
+    upstreams: Mutex<Arc<Upstreams>>,
+    fresh_seconds: i64,
+}
+
+/// How much is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes held.
+    pub used_bytes: u64,
+    /// Bytes that may be held.
+    pub budget_bytes: u64,
+    /// Payloads held.
+    pub payloads: usize,
+}
+
+/// The answer to a request.
+pub enum Reply {
+    /// No body: HTTP status and reason.
+    Status(u32, String),
+    /// The requester's version is the current one.
+    Unchanged(Validators),
+    /// Bytes that are held.
+    Held {
+        /// What they are.
+        entry: Entry,
+        /// Where they are.
+        file: Arc<File>,
+        /// Which of them.
+        range: ByteRange,
+        /// Whether they were held before the request.
+        from_cache: bool,
+    },
+    /// Bytes that are arriving.
+    Arriving {
+        /// The fill.
+        fill: Arc<Fill>,
+        /// What the origin said.
+        head: Head,
+        /// Which bytes.
+        range: ByteRange,
+    },
+}
+
+impl Cache {
+    /// Opens the cache and takes stock of what is there.
+    pub fn open(
+        store: Store,
+        budget_bytes: u64,
+        fresh_seconds: u32,
+        counters: Arc<Counters>,
+        clock: SharedClock,
+    ) -> Result<Self, StoreError> {
+        let mut index = CacheIndex::new(budget_bytes);
+        for entry in store.scan()? {
+            if let Some(orphan) = index.insert(entry) {
+                store.delete_bytes(orphan);
+            }
+        }
+        let (gone, bytes) = index.make_room(0);
+        store.forget(&gone, &bytes);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                store,
+                index: Mutex::new(index),
+                origin: Origin::new()?,
+                counters,
+                clock,
+                flights: Mutex::default(),
+                upstreams: Mutex::default(),
+                fresh_seconds: i64::from(fresh_seconds),
+            }),
+            fills: Mutex::new(JoinSet::new()),
+        })
+    }
+
+    /// The repositories that are served from now on.
+    pub fn set_upstreams(&self, upstreams: Upstreams) {
+        *lock(&self.inner.upstreams) = Arc::new(upstreams);
+    }
+
+    /// How many repositories are served.
+    #[must_use]
+    pub fn repositories(&self) -> usize {
+        lock(&self.inner.upstreams).len()
+    }
+
+    /// How much is held.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let index = self.inner.index();
+        Usage {
+            used_bytes: index.used_bytes(),
+            budget_bytes: index.budget_bytes(),
+            payloads: index.len(),
+        }
+    }
+
+    /// Bytes free on the cache's disk; 0 when that cannot be told.
+    #[must_use]
+    pub fn free_bytes(&self) -> u64 {
+        self.inner.store.free_bytes().unwrap_or(0)
+    }
+
+    /// Answers a request; waits for the origin's first word if it has to be asked.
+    pub async fn respond(&self, request: &PayloadRequest) -> Reply {
+        let key = match PayloadKey::new(&request.repository, &request.path) {
+            Ok(key) => key,
+            Err(error) => return Reply::Status(400, error.to_string()),
+        };
+        let upstreams = lock(&self.inner.upstreams).clone();
+        let Some(urls) = upstreams.urls_of(&key) else {
+            return Reply::Status(403, "repository is not one of the site's".into());
+        };
+        if let Some(reply) = self.from_held(&key, request, true).await {
+            add(&self.inner.counters.hits, 1);
+            return reply;
+        }
+        let (fill, role) = self.join(&key, urls);
+        match role {
+            Role::Leader => add(&self.inner.counters.misses, 1),
+            Role::Follower => add(&self.inner.counters.hits, 1),
+        }
+        self.from_fill(&key, request, fill).await
+    }
+
+    /// From held bytes, if they may be served as they are; `must_be_fresh` is false once the origin has been asked.
+    async fn from_held(
+        &self,
+        key: &PayloadKey,
+        request: &PayloadRequest,
+        must_be_fresh: bool,
+    ) -> Option<Reply> {
+        let id = key.id();
+        let entry = self.inner.index().find(id)?;
+        let now = self.inner.now();
+        let decision = decide(key.kind(), entry.checked_at, now, self.inner.fresh_seconds);
+        if must_be_fresh && decision == Decision::Revalidate {
+            return None;
+        }
+        match self.inner.store.open_verified(&entry, now).await {
+            Ok(file) => Some(reply_from(request, entry, file, must_be_fresh)),
+            Err(error) => {
+                tracing::warn!(payload = key.path(), %error, "held payload is damaged; fetching it anew");
+                self.inner.drop_entry(id);
+                lock(&self.inner.flights).abandon(id);
+                None
+            }
+        }
+    }
+
+    fn join(&self, key: &PayloadKey, urls: Vec<String>) -> (Arc<Fill>, Role) {
+        let id = key.id();
+        // A fill whose payload is held already has nothing new for somebody who found that too old or damaged.
+        let held = self.inner.index().find(id).is_some();
+        let mut flights = lock(&self.inner.flights);
+        if held && flights.get(id).is_some_and(|fill| fill.is_complete()) {
+            flights.abandon(id);
+        }
+        let (fill, role) = flights.join(id, Fill::new);
+        drop(flights);
+        if role == Role::Leader {
+            let (inner, key, shared) = (self.inner.clone(), key.clone(), fill.clone());
+            let mut fills = lock(&self.fills);
+            while fills.try_join_next().is_some() {}
+            fills.spawn(async move {
+                let work = std::panic::AssertUnwindSafe(fill::run(&inner, &key, &urls, &shared));
+                let unexpected = |_| End::Failed((500, "fetching ended unexpectedly".into()));
+                let end = work.catch_unwind().await.unwrap_or_else(unexpected);
+                lock(&inner.flights).land(id, &shared);
+                shared.settle(end);
+            });
+        }
+        (fill, role)
+    }
+
+    async fn from_fill(
+        &self,
+        key: &PayloadKey,
+        request: &PayloadRequest,
+        fill: Arc<Fill>,
+    ) -> Reply {
+        let head = match fill.head().await {
+            Ok(Some(head)) => head,
+            Ok(None) => {
+                let held = self.from_held(key, request, false).await;
+                return held.unwrap_or_else(|| {
+                    Reply::Status(502, "held payload was damaged; try again".into())
+                });
+            }
+            Err((status, message)) => return Reply::Status(status, message),
+        };
+        if head
+            .validators
+            .matches(&request.if_none_match, &request.if_modified_since)
+        {
+            return Reply::Unchanged(head.validators);
+        }
+        let total = match head.total_bytes {
+            Some(total) => Ok(total),
+            // The origin did not say how long it is: the length is known at the end.
+            None => fill.finished().await,
+        };
+        match total.map(|total| ByteRange::of(request.offset, request.length, total)) {
+            Ok(Ok(range)) => Reply::Arriving { fill, head, range },
+            Ok(Err(error)) => Reply::Status(416, error.to_string()),
+            Err((status, message)) => Reply::Status(status, message),
+        }
+    }
+}
+
+fn reply_from(request: &PayloadRequest, entry: Entry, file: Arc<File>, from_cache: bool) -> Reply {
+    if entry
+        .validators
+        .matches(&request.if_none_match, &request.if_modified_since)
+    {
+        return Reply::Unchanged(entry.validators);
+    }
+    match ByteRange::of(request.offset, request.length, entry.size_bytes) {
+        Ok(range) => Reply::Held {
+            entry,
+            file,
+            range,
+            from_cache,
+        },
+        Err(error) => Reply::Status(416, error.to_string()),
+    }
+}
+
+impl Inner {
+    pub(crate) fn index(&self) -> MutexGuard<'_, CacheIndex> {
+        lock(&self.index)
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.now().timestamp()
+    }
+
+    /// Forgets an entry and deletes what nothing names any more.
+    pub(crate) fn drop_entry(&self, id: KeyId) {
+        let orphan = self.index().remove(id);
+        self.store.forget(&[id], orphan.as_slice());
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,362 @@
+//! One payload on its way: fetched once, resumed when the connection breaks, read by everybody while it grows.
+
+use super::Inner;
+use super::origin::{Answer, Ask, chain};
+use super::store::Unfinished;
+use crate::counters::add;
+use netpatch_relay_core::{Admission, Entry, PayloadKey};
+use netpatch_types::Sha256;
+use reqwest::Response;
+use sha2::Digest as _;
+use std::fs::File;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+pub use super::origin::Head;
+
+/// How often in a row a fetch may end without a new byte before it is given up.
+const ATTEMPTS: u32 = 4;
+/// The wait before the second attempt; doubles with each.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+
+/// A failure as the requester sees it: HTTP status and reason.
+pub type Failure = (u32, String);
+
+/// A fill that its requesters share.
+pub struct Fill {
+    state: watch::Sender<State>,
+}
+
+#[derive(Clone, Default)]
+enum State {
+    #[default]
+    Asking,
+    /// The held version is to be served.
+    Unchanged,
+    Growing(Growing),
+    Failed(Failure),
+}
+
+#[derive(Clone)]
+struct Growing {
+    head: Head,
+    file: Arc<File>,
+    written: u64,
+    complete: bool,
+}
+
+impl Fill {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: watch::Sender::default(),
+        }
+    }
+
+    /// What the origin said; `None` when the held version is the current one.
+    pub async fn head(&self) -> Result<Option<Head>, Failure> {
+        let mut state = self.state.subscribe();
+        let settled = state
+            .wait_for(|state| !matches!(state, State::Asking))
+            .await;
+        match settled.as_deref() {
+            Ok(State::Growing(growing)) => Ok(Some(growing.head.clone())),
+            Ok(State::Unchanged) => Ok(None),
+            Ok(State::Failed(failure)) => Err(failure.clone()),
+            Ok(State::Asking) | Err(_) => Err((502, "fetching ended".into())),
+        }
+    }
+
+    /// Waits for the end; the payload's length.
+    pub async fn finished(&self) -> Result<u64, Failure> {
+        loop {
+            let (_, available, complete) = self.available(u64::MAX).await?;
+            if complete {
+                return Ok(available);
+            }
+        }
+    }
+
+    /// Waits until there are bytes behind `position`, or the fill is complete: the file, how many bytes it has, and
+    /// whether these are all.
+    pub async fn available(&self, position: u64) -> Result<(Arc<File>, u64, bool), Failure> {
+        let mut state = self.state.subscribe();
+        let enough = |state: &State| match state {
+            State::Growing(growing) => growing.complete || growing.written > position,
+            State::Asking => false,
+            State::Unchanged | State::Failed(_) => true,
+        };
+        match state.wait_for(enough).await.as_deref() {
+            Ok(State::Growing(growing)) => {
+                Ok((growing.file.clone(), growing.written, growing.complete))
+            }
+            Ok(State::Failed(failure)) => Err(failure.clone()),
+            _ => Err((502, "fetching ended".into())),
+        }
+    }
+
+    /// Tells the requesters the end of a fill.
+    pub(crate) fn settle(&self, end: End) {
+        match end {
+            End::Grown => {}
+            End::Unchanged => {
+                self.state.send_replace(State::Unchanged);
+            }
+            End::Failed(failure) => {
+                self.state.send_replace(State::Failed(failure));
+            }
+        }
+    }
+
+    fn grow(&self, written: u64, complete: bool) {
+        self.state.send_modify(|state| {
+            if let State::Growing(growing) = state {
+                growing.written = written;
+                growing.complete = complete;
+            }
+        });
+    }
+}
+
+/// How a fill ended. It is told only when nobody can join the fill any more, so that nobody gets an old answer.
+pub(crate) enum End {
+    /// The requesters have the bytes.
+    Grown,
+    /// The held version is to be served.
+    Unchanged,
+    /// There are no bytes, or not all.
+    Failed(Failure),
+}
+
+/// Fetches, whatever it takes.
+pub(crate) async fn run(inner: &Arc<Inner>, key: &PayloadKey, urls: &[String], fill: &Fill) -> End {
+    let held = inner.index().find(key.id());
+    match fetch(inner, key, urls, held.as_ref(), fill).await {
+        Ok(end) => end,
+        Err((status, message)) if status != 404 && held.is_some() && fill.is_asking() => {
+            tracing::info!(payload = key.path(), %message, "origin cannot be asked; serving what is held");
+            End::Unchanged
+        }
+        Err((status, message)) => {
+            tracing::debug!(payload = key.path(), status, %message, "payload cannot be fetched");
+            End::Failed((status, message))
+        }
+    }
+}
+
+impl Fill {
+    /// Whether all bytes are there: what it brought may be older than what the next requester wants.
+    pub(crate) fn is_complete(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Growing(growing) if growing.complete)
+    }
+
+    fn is_asking(&self) -> bool {
+        matches!(*self.state.borrow(), State::Asking)
+    }
+}
+
+async fn fetch(
+    inner: &Arc<Inner>,
+    key: &PayloadKey,
+    urls: &[String],
+    held: Option<&Entry>,
+    fill: &Fill,
+) -> Result<End, Failure> {
+    let ask = held.map_or(Ask::Whole, |entry| Ask::IfChanged(&entry.validators));
+    let mut failure = (502, "no upstream is set".to_owned());
+    let mut wait = FIRST_WAIT;
+    for attempt in 0..ATTEMPTS {
+        let mut absent = 0;
+        for url in urls {
+            match inner.origin.ask(url, &ask).await {
+                Answer::Unchanged => {
+                    if let Some(entry) = inner.confirm(key) {
+                        inner.note_confirmed(&entry);
+                        return Ok(End::Unchanged);
+                    }
+                    failure = (502, "held version went while it was confirmed".into());
+                }
+                Answer::Whole(head, response) => {
+                    return Fetching::begin(inner, key, head, fill)?
+                        .receive(url, response)
+                        .await;
+                }
+                Answer::Absent => absent += 1,
+                Answer::Rest(..) => failure = (502, "upstream answered a part unasked".into()),
+                Answer::Failed(message) => failure = (502, message),
+            }
+        }
+        if absent == urls.len() && absent > 0 {
+            return Err((404, "no upstream has it".into()));
+        }
+        // With something to serve instead there is no use in waiting.
+        if held.is_some() || attempt + 1 == ATTEMPTS {
+            break;
+        }
+        tokio::time::sleep(wait).await;
+        wait *= 2;
+    }
+    Err(failure)
+}
+
+impl Inner {
+    fn confirm(&self, key: &PayloadKey) -> Option<Entry> {
+        let now = self.now();
+        self.index().confirmed(key.id(), now)
+    }
+
+    fn note_confirmed(&self, entry: &Entry) {
+        if let Err(error) = self.store.write_entry(entry) {
+            tracing::warn!(%error, "cannot note that a payload was confirmed");
+        }
+    }
+}
+
+/// A fill whose bytes arrive.
+struct Fetching<'a> {
+    inner: &'a Arc<Inner>,
+    key: &'a PayloadKey,
+    head: Head,
+    fill: &'a Fill,
+    unfinished: Unfinished,
+    hasher: sha2::Sha256,
+    written: u64,
+}
+
+impl<'a> Fetching<'a> {
+    fn begin(
+        inner: &'a Arc<Inner>,
+        key: &'a PayloadKey,
+        head: Head,
+        fill: &'a Fill,
+    ) -> Result<Self, Failure> {
+        let unfinished = inner
+            .store
+            .begin()
+            .map_err(|error| (507, error.to_string()))?;
+        fill.state.send_replace(State::Growing(Growing {
+            head: head.clone(),
+            file: unfinished.reader.clone(),
+            written: 0,
+            complete: false,
+        }));
+        Ok(Self {
+            inner,
+            key,
+            head,
+            fill,
+            unfinished,
+            hasher: sha2::Sha256::new(),
+            written: 0,
+        })
+    }
+
+    /// Receives to the end, asking for the rest when the connection breaks.
+    async fn receive(mut self, url: &str, response: Response) -> Result<End, Failure> {
+        let mut next = Some(response);
+        let (mut idle, mut wait) = (0, FIRST_WAIT);
+        loop {
+            let before = self.written;
+            let broken = match next.take() {
+                Some(response) => self.take_body(response).await?,
+                None => match self.inner.origin.ask(url, &self.rest()).await {
+                    Answer::Rest(head, response) if self.fits(&head) => {
+                        self.take_body(response).await?
+                    }
+                    Answer::Failed(message) => Some(message),
+                    // The version went, or the upstream knows no parts: what was sent cannot be completed.
+                    _ => return Err((502, "payload changed while it was fetched".into())),
+                },
+            };
+            let Some(message) = broken else {
+                self.complete().await;
+                return Ok(End::Grown);
+            };
+            if self.written > before {
+                (idle, wait) = (0, FIRST_WAIT);
+            }
+            idle += 1;
+            if idle >= ATTEMPTS {
+                return Err((502, message));
+            }
+            tracing::debug!(payload = self.key.path(), at = self.written, %message, "resuming");
+            tokio::time::sleep(wait).await;
+            wait *= 2;
+        }
+    }
+
+    fn rest(&self) -> Ask<'_> {
+        Ask::From(self.written, &self.head.validators)
+    }
+
+    fn fits(&self, rest: &Head) -> bool {
+        self.head.total_bytes.is_none() || self.head.total_bytes == rest.total_bytes
+    }
+
+    /// Takes what one response has; why it broke off, or `None` when the payload is whole.
+    async fn take_body(&mut self, mut response: Response) -> Result<Option<String>, Failure> {
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) => self.append(&chunk)?,
+                Ok(None) => {
+                    return Ok(match self.head.total_bytes {
+                        Some(total) if self.written < total => Some("upstream ended early".into()),
+                        _ => None,
+                    });
+                }
+                Err(error) => return Ok(Some(chain(&error))),
+            }
+        }
+    }
+
+    fn append(&mut self, chunk: &[u8]) -> Result<(), Failure> {
+        let length = chunk.len() as u64;
+        if self
+            .head
+            .total_bytes
+            .is_some_and(|total| self.written + length > total)
+        {
+            return Err((502, "upstream sent more than it said".into()));
+        }
+        let full = |error: std::io::Error| (507, format!("cannot keep payload: {error}"));
+        self.unfinished.file.write_all(chunk).map_err(full)?;
+        self.hasher.update(chunk);
+        self.written += length;
+        add(&self.inner.counters.bytes_fetched, length);
+        self.fill.grow(self.written, false);
+        Ok(())
+    }
+
+    /// Keeps the payload if there is room. Its readers have it in any case.
+    async fn complete(self) {
+        let entry = Entry {
+            key: self.key.clone(),
+            sha256: Sha256(self.hasher.finalize().into()),
+            size_bytes: self.written,
+            validators: self.head.validators,
+            content_type: self.head.content_type,
+            checked_at: self.inner.now(),
+        };
+        self.fill.grow(self.written, true);
+        let admission = self.inner.index().admit(self.key, self.written);
+        let Admission::Keep(gone, bytes) = admission else {
+            tracing::debug!(payload = self.key.path(), "passed through: it does not fit");
+            return;
+        };
+        self.inner.store.forget(&gone, &bytes);
+        let mut unfinished = self.unfinished;
+        let inner = self.inner.clone();
+        let keeping = tokio::task::spawn_blocking(move || {
+            inner.store.keep(&mut unfinished, &entry)?;
+            let orphan = inner.index().insert(entry);
+            inner.store.forget(&[], orphan.as_slice());
+            Ok::<(), super::store::StoreError>(())
+        });
+        match keeping.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "payload was served but cannot be kept"),
+            Err(error) => tracing::error!(%error, "keeping a payload ended unexpectedly"),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Fetching from a repository's upstreams over HTTP(S).
+
+use super::store::StoreError;
+use netpatch_relay_core::Validators;
+use reqwest::header::{self, HeaderMap, HeaderName};
+use reqwest::{Response, StatusCode};
+use std::time::Duration;
+
+/// The HTTP client.
+pub struct Origin {
+    client: reqwest::Client,
+}
+
+/// What an upstream answered.
+pub enum Answer {
+    /// The held version is the current one.
+    Unchanged,
+    /// The payload, from its first byte.
+    Whole(Head, Response),
+    /// The payload from the byte that was asked for.
+    Rest(Head, Response),
+    /// It says that there is no such payload.
+    Absent,
+    /// It cannot answer; another one, or later, might.
+    Failed(String),
+}
+
+/// What an upstream says of a payload.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// Names the version.
+    pub validators: Validators,
+    /// `Content-Type`, empty for none.
+    pub content_type: String,
+    /// Length of the whole payload, if it says.
+    pub total_bytes: Option<u64>,
+}
+
+/// What is asked for beyond the URL.
+pub enum Ask<'a> {
+    /// The payload.
+    Whole,
+    /// The payload, unless it is still this version.
+    IfChanged(&'a Validators),
+    /// The payload from a byte on, if it is still this version.
+    From(u64, &'a Validators),
+}
+
+impl Origin {
+    /// A client that follows few redirects and waits for no upstream for ever.
+    pub fn new() -> Result<Self, StoreError> {
+        let built = reqwest::Client::builder()
+            .user_agent(concat!("netpatch-relay/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(Duration::from_secs(10))
+            .read_timeout(Duration::from_secs(30))
+            .redirect(reqwest::redirect::Policy::limited(5))
+            .build();
+        let client = built.map_err(|error| StoreError::Client(error.to_string()))?;
+        Ok(Self { client })
+    }
+
+    /// Asks one upstream.
+    pub async fn ask(&self, url: &str, what: &Ask<'_>) -> Answer {
+        let mut request = self.client.get(url);
+        match what {
+            Ask::Whole => {}
+            Ask::IfChanged(held) => {
+                if !held.etag.is_empty() {
+                    request = request.header(header::IF_NONE_MATCH, &held.etag);
+                }
+                if !held.last_modified.is_empty() {
+                    request = request.header(header::IF_MODIFIED_SINCE, &held.last_modified);
+                }
+            }
+            Ask::From(offset, held) => {
+                let version = match held.etag.as_str() {
+                    "" => &held.last_modified,
+                    etag => etag,
+                };
+                request = request.header(header::RANGE, format!("bytes={offset}-"));
+                if !version.is_empty() {
+                    request = request.header(header::IF_RANGE, version);
+                }
+            }
+        }
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => return Answer::Failed(chain(&error)),
+        };
+        judge(response, what)
+    }
+}
+
+fn judge(response: Response, what: &Ask<'_>) -> Answer {
+    let headers = response.headers();
+    let mut head = Head {
+        validators: Validators {
+            etag: text(headers, &header::ETAG),
+            last_modified: text(headers, &header::LAST_MODIFIED),
+        },
+        content_type: text(headers, &header::CONTENT_TYPE),
+        total_bytes: text(headers, &header::CONTENT_LENGTH).parse().ok(),
+    };
+    match (response.status(), what) {
+        (StatusCode::OK, _) => Answer::Whole(head, response),
+        (StatusCode::NOT_MODIFIED, Ask::IfChanged(_)) => Answer::Unchanged,
+        (StatusCode::PARTIAL_CONTENT, Ask::From(offset, held)) => {
+            match content_range(&text(headers, &header::CONTENT_RANGE)) {
+                Some((start, total)) if start == *offset && head.validators.same_version(held) => {
+                    head.total_bytes = Some(total);
+                    Answer::Rest(head, response)
+                }
+                _ => Answer::Failed("upstream answered another part than asked for".into()),
+            }
+        }
+        (StatusCode::NOT_FOUND | StatusCode::GONE, _) => Answer::Absent,
+        (status, _) => Answer::Failed(format!("upstream answered {status}")),
+    }
+}
+
+/// `bytes 5-9/10` is (5, 10).
+fn content_range(text: &str) -> Option<(u64, u64)> {
+    let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
+    let (start, _) = range.split_once('-')?;
+    Some((start.parse().ok()?, total.parse().ok()?))
+}
+
+fn text(headers: &HeaderMap, name: &HeaderName) -> String {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    value.unwrap_or_default().to_owned()
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut out = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        out = format!("{out}: {inner}");
+        cause = inner.source();
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::content_range;
+
+    #[test]
+    fn a_content_range_is_read_or_refused() {
+        assert_eq!(content_range("bytes 5-9/10"), Some((5, 10)));
+        for text in ["", "bytes */10", "bytes 5-9/*", "bytes 5", "items 5-9/10"] {
+            assert_eq!(content_range(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Payloads on disk: bytes named by their SHA-256, entries named by the payload, both whole or absent.
+//!
+//! ```text
+//! cache/bytes/<2>/<sha256>      the bytes; written under tmp/, synced, renamed
+//! cache/entries/<key id>.json   which payload has which bytes; written after the bytes
+//! cache/tmp/                    fills under way; emptied at start
+//! ```
+//!
+//! Invariant: bytes are handed out only when their digest was checked since the file last changed.
+
+use crate::files::{sync_folder, write_atomically};
+use netpatch_relay_core::{Entry, KeyId};
+use netpatch_types::Sha256;
+use sha2::Digest as _;
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+/// The cache's folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file cannot be read or written.
+    #[error("cannot use {path}: {source}")]
+    File {
+        /// Which.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The bytes are not what was stored.
+    #[error("{path} is damaged")]
+    Damaged {
+        /// Which.
+        path: String,
+    },
+    /// The HTTP client for upstreams cannot be made.
+    #[error("cannot make the http client: {0}")]
+    Client(String),
+}
+
+/// The folder of the cache.
+pub struct Store {
+    root: PathBuf,
+    verified: Mutex<HashMap<Sha256, Stamp>>,
+    next: AtomicU64,
+}
+
+/// What changes whenever a file's bytes change.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    size_bytes: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// A file that was left alone for so long shows every change in its times.
+const SETTLED_SECONDS: i64 = 2;
+
+/// A fill's file. Deleted when dropped unless it was kept.
+pub struct Unfinished {
+    path: PathBuf,
+    /// For the fill.
+    pub file: File,
+    /// For the readers.
+    pub reader: Arc<File>,
+    kept: bool,
+}
+
+impl Store {
+    /// Opens the folder, making it if need be; removes fills that an earlier run left.
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        let store = Self {
+            root: root.to_owned(),
+            verified: Mutex::default(),
+            next: AtomicU64::new(0),
+        };
+        let tmp = root.join("tmp");
+        if tmp.exists() {
+            fs::remove_dir_all(&tmp).map_err(|error| failed(&tmp, error))?;
+        }
+        for folder in [tmp, root.join("entries"), root.join("bytes")] {
+            fs::create_dir_all(&folder).map_err(|error| failed(&folder, error))?;
+        }
+        Ok(store)
+    }
+
+    /// What is there, least recently stored first: whatever is incomplete or named by nothing is deleted. Digests are
+    /// checked when the bytes are first asked for.
+    pub fn scan(&self) -> Result<Vec<Entry>, StoreError> {
+        let folder = self.root.join("entries");
+        let mut found: Vec<(SystemTime, Entry)> = Vec::new();
+        for file in list(&folder)? {
+            match self.read_entry(&file) {
+                Some(entry) => found.push(entry),
+                None => remove(&file),
+            }
+        }
+        let named: HashSet<Sha256> = found.iter().map(|(_, entry)| entry.sha256).collect();
+        for shard in list(&self.root.join("bytes"))? {
+            for file in list(&shard)? {
+                let name = file.file_name().and_then(|name| name.to_str());
+                let digest = name.and_then(|name| name.parse::<Sha256>().ok());
+                if !digest.is_some_and(|digest| named.contains(&digest)) {
+                    remove(&file);
+                }
+            }
+        }
+        found.sort_by_key(|(stored, _)| *stored);
+        Ok(found.into_iter().map(|(_, entry)| entry).collect())
+    }
+
+    /// An entry whose file name, bytes and size agree.
+    fn read_entry(&self, file: &Path) -> Option<(SystemTime, Entry)> {
+        let entry: Entry = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+        let stored = fs::metadata(file).ok()?.modified().ok()?;
+        let bytes = fs::metadata(self.bytes_path(entry.sha256)).ok()?;
+        let complete = bytes.is_file()
+            && bytes.len() == entry.size_bytes
+            && file == self.entry_path(entry.key.id());
+        complete.then_some((stored, entry))
+    }
+
+    /// Opens an entry's bytes after checking their digest, unless that was done and the file has not changed since.
+    /// File systems count time in steps: a file that changed just now could change again without showing it, so it is
+    /// checked each time until it has been left alone for a while. `now` in Unix seconds.
+    pub async fn open_verified(&self, entry: &Entry, now: i64) -> Result<Arc<File>, StoreError> {
+        let path = self.bytes_path(entry.sha256);
+        let file = Arc::new(File::open(&path).map_err(|error| failed(&path, error))?);
+        let stamp = Stamp::of(&file).map_err(|error| failed(&path, error))?;
+        let known = crate::cache::lock(&self.verified)
+            .get(&entry.sha256)
+            .copied();
+        if known == Some(stamp) {
+            return Ok(file);
+        }
+        let reader = file.clone();
+        let hashed = tokio::task::spawn_blocking(move || hash(&reader)).await;
+        let hashed = hashed.map_err(|error| failed(&path, io::Error::other(error)))?;
+        let after = Stamp::of(&file).map_err(|error| failed(&path, error))?;
+        match hashed {
+            Ok(digest) if digest == entry.sha256 && after == stamp => {
+                if now.saturating_sub(stamp.changed.0) > SETTLED_SECONDS {
+                    crate::cache::lock(&self.verified).insert(entry.sha256, stamp);
+                }
+                Ok(file)
+            }
+            Ok(_) => Err(StoreError::Damaged {
+                path: path.display().to_string(),
+            }),
+            Err(error) => Err(failed(&path, error)),
+        }
+    }
+
+    /// A new file for a fill.
+    pub fn begin(&self) -> Result<Unfinished, StoreError> {
+        let n = self.next.fetch_add(1, Ordering::Relaxed);
+        let path = self.root.join("tmp").join(n.to_string());
+        let made = OpenOptions::new().write(true).create_new(true).open(&path);
+        let file = made.map_err(|error| failed(&path, error))?;
+        let reader = Arc::new(File::open(&path).map_err(|error| failed(&path, error))?);
+        Ok(Unfinished {
+            path,
+            file,
+            reader,
+            kept: false,
+        })
+    }
+
+    /// Keeps a finished fill: its bytes durably first, then the entry. Blocks on the disk.
+    pub fn keep(&self, unfinished: &mut Unfinished, entry: &Entry) -> Result<(), StoreError> {
+        let path = self.bytes_path(entry.sha256);
+        let put = || -> io::Result<()> {
+            unfinished.file.sync_all()?;
+            let folder = path.parent().unwrap_or(&self.root);
+            fs::create_dir_all(folder)?;
+            fs::rename(&unfinished.path, &path)?;
+            sync_folder(folder)?;
+            sync_folder(&self.root.join("bytes"))
+        };
+        put().map_err(|error| failed(&path, error))?;
+        unfinished.kept = true;
+        self.write_entry(entry)
+    }
+
+    /// Writes which payload has which bytes.
+    pub fn write_entry(&self, entry: &Entry) -> Result<(), StoreError> {
+        let path = self.entry_path(entry.key.id());
+        let text =
+            serde_json::to_vec(entry).map_err(|error| failed(&path, io::Error::other(error)))?;
+        write_atomically(&path, &text, 0o600).map_err(|error| failed(&path, error))
+    }
+
+    /// Deletes entries, then bytes.
+    pub fn forget(&self, entries: &[KeyId], bytes: &[Sha256]) {
+        for id in entries {
+            remove(&self.entry_path(*id));
+        }
+        for digest in bytes {
+            self.delete_bytes(*digest);
+        }
+    }
+
+    /// Deletes bytes that nothing names.
+    pub fn delete_bytes(&self, digest: Sha256) {
+        crate::cache::lock(&self.verified).remove(&digest);
+        remove(&self.bytes_path(digest));
+    }
+
+    /// Bytes free on the cache's disk.
+    pub fn free_bytes(&self) -> io::Result<u64> {
+        let stat = nix::sys::statvfs::statvfs(&self.root)?;
+        Ok(u64::from(stat.blocks_available()).saturating_mul(u64::from(stat.fragment_size())))
+    }
+
+    fn bytes_path(&self, digest: Sha256) -> PathBuf {
+        let name = digest.to_string();
+        self.root.join("bytes").join(&name[..2]).join(name)
+    }
+
+    fn entry_path(&self, id: KeyId) -> PathBuf {
+        self.root.join("entries").join(format!("{id}.json"))
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.kept {
+            remove(&self.path);
+        }
+    }
+}
+
+impl Stamp {
+    fn of(file: &File) -> io::Result<Self> {
+        let meta = file.metadata()?;
+        Ok(Self {
+            inode: meta.ino(),
+            size_bytes: meta.len(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        })
+    }
+}
+
+fn hash(mut file: &File) -> io::Result<Sha256> {
+    let mut hasher = sha2::Sha256::new();
+    let mut chunk = vec![0u8; 256 * 1024];
+    loop {
+        let count = file.read(&mut chunk)?;
+        if count == 0 {
+            return Ok(Sha256(hasher.finalize().into()));
+        }
+        hasher.update(&chunk[..count]);
+    }
+}
+
+fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let entries = fs::read_dir(folder).map_err(|error| failed(folder, error))?;
+    let path = |entry: io::Result<fs::DirEntry>| entry.map(|entry| entry.path());
+    let paths: io::Result<Vec<PathBuf>> = entries.map(path).collect();
+    paths.map_err(|error| failed(folder, error))
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = fs::remove_file(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(path = %path.display(), %error, "cannot delete");
+    }
+}
+
+fn failed(path: &Path, source: io::Error) -> StoreError {
+    StoreError::File {
+        path: path.display().to_string(),
+        source,
+    }
+}

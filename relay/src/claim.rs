@@ -1,0 +1,193 @@
+//! Claiming: the relay gets its certificate, by a code that a person types in the portal, or by a token file.
+//!
+//! The shape is RFC 8628's: the relay shows a short code and polls with a long secret one. Either way the connection
+//! is verified against the platform root's fingerprint before anything secret is sent.
+
+use crate::data::{DataDir, DataError, Enrolment};
+use netpatch_protocol::enrol::{
+    ClaimPending, EnrolAnswer, EnrolRequest, Enrolled, RelayClaimPoll, RelayClaimStart, RelayToken,
+    enrol_answer, enrol_request,
+};
+use netpatch_protocol::{PROTOCOL_VERSION, SubjectKind};
+use netpatch_tunnel::enrol::{EnrolTarget, enrol};
+use netpatch_tunnel::identity::{certificate_request, key_fingerprint, subject_key};
+use netpatch_tunnel::{IdentityError, Limits, PlatformTrust, TunnelError, verify_identity};
+use netpatch_types::{Sha256, SharedClock};
+use std::time::Duration;
+
+/// Where to claim, and how to know that it is the right place.
+pub struct Claim<'a> {
+    /// The edge, `host:port`.
+    pub server: &'a str,
+    /// SHA-256 of the platform root's SubjectPublicKeyInfo.
+    pub platform_root: Sha256,
+    /// Where the key is and the certificate goes.
+    pub data: &'a DataDir,
+    /// For TLS, and the code's expiry.
+    pub clock: &'a SharedClock,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// Why a relay was not claimed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimError {
+    /// It is already.
+    #[error(
+        "relay is claimed already, by organization {0}; use another data directory to claim it anew"
+    )]
+    Claimed(String),
+    /// The data directory.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The connection.
+    #[error(transparent)]
+    Tunnel(#[from] TunnelError),
+    /// The platform said no.
+    #[error("platform refused: {message} ({code})")]
+    Refused {
+        /// An error code.
+        code: String,
+        /// Why.
+        message: String,
+    },
+    /// Nobody typed the code in time.
+    #[error("claim code expired before anybody used it")]
+    Expired,
+    /// The platform's answer makes no sense.
+    #[error("platform answered unexpectedly: {0}")]
+    Answer(&'static str),
+    /// The certificate is not one for this relay.
+    #[error(transparent)]
+    Certificate(#[from] IdentityError),
+}
+
+impl Claim<'_> {
+    /// Claims with the token of a file.
+    pub async fn by_token(&self, secret: &str) -> Result<Enrolment, ClaimError> {
+        let (model, serial) = hardware();
+        let body = enrol_request::Body::RelayToken(RelayToken {
+            secret: secret.to_owned(),
+            csr_der: self.request()?,
+            model,
+            serial,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        });
+        match self.ask(body).await? {
+            enrol_answer::Body::Enrolled(enrolled) => self.accept(enrolled),
+            other => Err(refused(other)),
+        }
+    }
+
+    /// Claims by code: `show` tells people, then the platform is asked until somebody has typed it.
+    pub async fn by_code(&self, show: impl FnOnce(&ClaimPending)) -> Result<Enrolment, ClaimError> {
+        let (model, serial) = hardware();
+        let body = enrol_request::Body::RelayStart(RelayClaimStart {
+            csr_der: self.request()?,
+            model,
+            serial,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        });
+        let pending = match self.ask(body).await? {
+            enrol_answer::Body::Claim(pending) => pending,
+            other => return Err(refused(other)),
+        };
+        show(&pending);
+        let wait = Duration::from_secs(u64::from(pending.interval_seconds.clamp(1, 60)));
+        loop {
+            tokio::time::sleep(wait).await;
+            if self.clock.now().timestamp_millis() > pending.expires_at_ms {
+                return Err(ClaimError::Expired);
+            }
+            let poll = enrol_request::Body::RelayPoll(RelayClaimPoll {
+                device_code: pending.device_code.clone(),
+            });
+            match self.ask(poll).await {
+                Ok(enrol_answer::Body::Enrolled(enrolled)) => return self.accept(enrolled),
+                Ok(enrol_answer::Body::Pending(_) | enrol_answer::Body::Claim(_)) => {}
+                Ok(other) => return Err(refused(other)),
+                // The line may break while somebody walks to the portal.
+                Err(ClaimError::Tunnel(error)) => {
+                    tracing::warn!(%error, "cannot ask for the claim")
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn request(&self) -> Result<Vec<u8>, ClaimError> {
+        if let Some(enrolment) = self.data.enrolment()? {
+            return Err(ClaimError::Claimed(enrolment.organization_id));
+        }
+        Ok(certificate_request(&self.data.key()?)?)
+    }
+
+    async fn ask(&self, body: enrol_request::Body) -> Result<enrol_answer::Body, ClaimError> {
+        let request = EnrolRequest {
+            protocol: PROTOCOL_VERSION,
+            body: Some(body),
+        };
+        let target = EnrolTarget::Edge(self.server.to_owned());
+        let trust = PlatformTrust::Fingerprint(self.platform_root);
+        let EnrolAnswer { body } =
+            enrol(&target, &trust, &request, self.clock, &self.limits).await?;
+        body.ok_or(ClaimError::Answer("nothing"))
+    }
+
+    /// Keeps the certificate if it is one for this relay's key, from this CA, on this platform.
+    fn accept(&self, enrolled: Enrolled) -> Result<Enrolment, ClaimError> {
+        let (root, _) = subject_key(&enrolled.platform_root_der)?;
+        if root != self.platform_root {
+            return Err(ClaimError::Answer("another platform root"));
+        }
+        let enrolment = Enrolment {
+            server: self.server.to_owned(),
+            organization_id: enrolled.organization_id,
+            relay_id: enrolled.subject_id,
+            site_id: enrolled.site_id,
+            certificate: enrolled.certificate_der,
+            ca: enrolled.ca_der,
+            platform_root: enrolled.platform_root_der,
+        };
+        check_certificate(&enrolment, &self.data.key()?, self.clock)?;
+        self.data.save_enrolment(&enrolment)?;
+        Ok(enrolment)
+    }
+}
+
+/// The certificate is this relay's, for this key, from the organization's CA.
+pub(crate) fn check_certificate(
+    enrolment: &Enrolment,
+    key: &[u8],
+    clock: &SharedClock,
+) -> Result<(), ClaimError> {
+    let now = u64::try_from(clock.now().timestamp()).unwrap_or(0);
+    let name = verify_identity(&enrolment.certificate, &enrolment.ca, now)?;
+    if name.kind != SubjectKind::Relay || name.id.to_string() != enrolment.relay_id {
+        return Err(ClaimError::Answer("a certificate for somebody else"));
+    }
+    if subject_key(&enrolment.certificate)?.0 != key_fingerprint(key)? {
+        return Err(ClaimError::Answer("a certificate for another key"));
+    }
+    Ok(())
+}
+
+fn refused(answer: enrol_answer::Body) -> ClaimError {
+    match answer {
+        enrol_answer::Body::Error(error) => ClaimError::Refused {
+            code: error.code,
+            message: error.message,
+        },
+        _ => ClaimError::Answer("another kind of answer"),
+    }
+}
+
+/// What the firmware says of the machine; empty where it says nothing.
+fn hardware() -> (String, String) {
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(format!("/sys/class/dmi/id/{name}")).unwrap_or_default();
+        let plain = text.trim().chars().filter(|c| !c.is_control()).take(80);
+        plain.collect::<String>()
+    };
+    (read("product_name"), read("product_serial"))
+}

@@ -1,0 +1,97 @@
+//! The relay's configuration: one TOML file over the defaults, flags over both.
+
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// Every setting with its default; it is the documentation.
+pub const DEFAULTS: &str = include_str!("../config.default.toml");
+
+/// The settings; see `config.default.toml` for what each means.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where agents reach the relay, UDP.
+    pub listen: SocketAddr,
+    /// Most bytes of the payload cache.
+    pub cache_budget_bytes: u64,
+    /// How long changing metadata is served without asking its origin.
+    pub metadata_fresh_seconds: u32,
+    /// How often the platform hears of the relay.
+    pub report_seconds: u32,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read configuration {path}: {source}")]
+    Read {
+        /// Which file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not TOML, an unknown key, or a value of the wrong type.
+    #[error("cannot use configuration {path}: {reason}")]
+    Parse {
+        /// Which file.
+        path: String,
+        /// What and where.
+        reason: String,
+    },
+}
+
+impl Config {
+    /// The defaults with a file's values over them.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let (path, text) = match file {
+            Some(path) => {
+                let shown = path.display().to_string();
+                let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+                    path: shown.clone(),
+                    source,
+                })?;
+                (shown, text)
+            }
+            None => ("(defaults)".to_owned(), String::new()),
+        };
+        Self::over_defaults(&text).map_err(|error| ConfigError::Parse {
+            path,
+            reason: error.to_string().trim_end().replace('\n', " "),
+        })
+    }
+
+    fn over_defaults(text: &str) -> Result<Self, toml::de::Error> {
+        let mut table: toml::Table = toml::from_str(DEFAULTS)?;
+        table.extend(toml::from_str::<toml::Table>(text)?);
+        let config: Self = table.try_into()?;
+        if config.report_seconds == 0 {
+            return Err(serde::de::Error::custom(
+                "report_seconds must be at least 1",
+            ));
+        }
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_complete_and_a_file_goes_over_them() {
+        let plain = Config::load(None).expect("defaults");
+        assert_eq!(plain.metadata_fresh_seconds, 10);
+        let changed = Config::over_defaults("cache_budget_bytes = 5").expect("valid");
+        assert_eq!(changed.cache_budget_bytes, 5);
+        assert_eq!(changed.listen, plain.listen);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let error = Config::over_defaults("cache_budget = 5").expect_err("refused");
+        assert!(error.to_string().contains("cache_budget"), "{error}");
+        assert!(Config::over_defaults("report_seconds = 0").is_err());
+    }
+}

@@ -1,0 +1,94 @@
+//! Renewal of the relay's certificate at half of its life, and afterwards if it was missed.
+
+use crate::claim::{ClaimError, check_certificate};
+use crate::data::{DataDir, Enrolment};
+use netpatch_proof::{P256Signer, Signer as _};
+use netpatch_protocol::PROTOCOL_VERSION;
+use netpatch_protocol::counter::renewal_bytes;
+use netpatch_protocol::enrol::{EnrolRequest, HostRenewal, enrol_answer, enrol_request};
+use netpatch_tunnel::enrol::{EnrolTarget, enrol};
+use netpatch_tunnel::identity::{certificate_request, validity};
+use netpatch_tunnel::{Identity, Limits, SiteEndpoint};
+use netpatch_types::SharedClock;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+const LOOK_EVERY: Duration = Duration::from_secs(600);
+
+/// What keeping the certificate needs.
+pub(crate) struct Renewal {
+    pub(crate) data: DataDir,
+    pub(crate) enrolment: Enrolment,
+    pub(crate) clock: SharedClock,
+    pub(crate) limits: Limits,
+    pub(crate) identity: watch::Sender<Identity>,
+    pub(crate) endpoint: Arc<SiteEndpoint>,
+}
+
+/// Whether half of a certificate's life is over, or it cannot be read.
+pub(crate) fn is_due(certificate: &[u8], now_seconds: i64) -> bool {
+    match validity(certificate) {
+        Ok((from, to)) => now_seconds >= from + (to - from) / 2,
+        Err(_) => true,
+    }
+}
+
+impl Renewal {
+    /// Never ends: looks from time to time, and renews when it is due.
+    pub(crate) async fn keep_valid(mut self) {
+        loop {
+            if is_due(&self.enrolment.certificate, self.clock.now().timestamp()) {
+                match self.renew().await {
+                    Ok(()) => tracing::info!("certificate renewed"),
+                    Err(error) => {
+                        tracing::warn!(%error, "certificate cannot be renewed; trying again later")
+                    }
+                }
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    async fn renew(&mut self) -> Result<(), ClaimError> {
+        let key = self.data.key()?;
+        let csr_der = certificate_request(&key)?;
+        let signer =
+            P256Signer::from_pkcs8_der(&key).ok_or(ClaimError::Answer("key is not P-256"))?;
+        let signature = signer
+            .sign(&renewal_bytes(&csr_der))
+            .map_err(|_| ClaimError::Answer("key cannot sign"))?;
+        let request = EnrolRequest {
+            protocol: PROTOCOL_VERSION,
+            body: Some(enrol_request::Body::Renewal(HostRenewal {
+                certificate_der: self.enrolment.certificate.clone(),
+                csr_der,
+                signature,
+            })),
+        };
+        let target = EnrolTarget::Edge(self.enrolment.server.clone());
+        let trust = self.enrolment.trust();
+        let answer = enrol(&target, &trust, &request, &self.clock, &self.limits).await?;
+        let enrolled = match answer.body {
+            Some(enrol_answer::Body::Enrolled(enrolled)) => enrolled,
+            Some(enrol_answer::Body::Error(error)) => {
+                return Err(ClaimError::Refused {
+                    code: error.code,
+                    message: error.message,
+                });
+            }
+            _ => return Err(ClaimError::Answer("another kind of answer")),
+        };
+        let renewed = Enrolment {
+            certificate: enrolled.certificate_der,
+            ..self.enrolment.clone()
+        };
+        check_certificate(&renewed, &key, &self.clock)?;
+        self.data.save_enrolment(&renewed)?;
+        let identity = renewed.identity(key);
+        self.endpoint.set_identity(&identity)?;
+        self.identity.send_replace(identity);
+        self.enrolment = renewed;
+        Ok(())
+    }
+}

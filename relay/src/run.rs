@@ -1,0 +1,180 @@
+//! A running relay: its tasks and what they share. Dropping it stops it.
+
+use crate::agents::Agents;
+use crate::cache::Cache;
+use crate::cache::store::{Store, StoreError};
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::data::{DataDir, DataError};
+use crate::renew::Renewal;
+use crate::status::{Standing, Status, WRITE_EVERY};
+use crate::uplink::{LinkState, Uplink};
+use netpatch_relay_core::Upstreams;
+use netpatch_tunnel::{Limits, SiteEndpoint, TunnelError};
+use netpatch_types::SharedClock;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Why a relay cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// It has no certificate.
+    #[error("relay is not claimed yet; run `netpatch-relay claim` first")]
+    Unclaimed,
+    /// The data directory.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The cache's folder.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The sockets.
+    #[error(transparent)]
+    Tunnel(#[from] TunnelError),
+    /// A part of it ended that never should.
+    #[error("a part of the relay ended unexpectedly: {0}")]
+    Ended(String),
+}
+
+/// A running relay.
+pub struct Relay {
+    data: DataDir,
+    endpoint: Arc<SiteEndpoint>,
+    cache: Arc<Cache>,
+    counters: Arc<Counters>,
+    clock: SharedClock,
+    link: watch::Receiver<LinkState>,
+    tasks: JoinSet<()>,
+}
+
+impl Relay {
+    /// Starts a claimed relay.
+    pub fn start(
+        data: DataDir,
+        config: &Config,
+        clock: SharedClock,
+        limits: Limits,
+    ) -> Result<Self, RunError> {
+        let enrolment = data.enrolment()?.ok_or(RunError::Unclaimed)?;
+        let identity = enrolment.identity(data.key()?);
+        let counters = Arc::new(Counters::default());
+        let cache = Arc::new(Cache::open(
+            Store::open(&data.join("cache"))?,
+            config.cache_budget_bytes,
+            config.metadata_fresh_seconds,
+            counters.clone(),
+            clock.clone(),
+        )?);
+        cache.set_upstreams(Upstreams::from_settings(&data.settings()?));
+        let ca = enrolment.ca.clone();
+        let endpoint = SiteEndpoint::bind(config.listen, &identity, ca, clock.clone(), limits)?;
+        let endpoint = Arc::new(endpoint);
+        let (identity, current_identity) = watch::channel(identity);
+        let (state, link) = watch::channel(LinkState::default());
+        let mut tasks = JoinSet::new();
+        let agents = Agents {
+            cache: cache.clone(),
+            counters: counters.clone(),
+            link: link.clone(),
+            enrolments: Arc::default(),
+        };
+        tasks.spawn(agents.serve(endpoint.clone()));
+        let uplink = Uplink {
+            enrolment: enrolment.clone(),
+            identity: current_identity,
+            data: data.clone(),
+            cache: cache.clone(),
+            counters: counters.clone(),
+            clock: clock.clone(),
+            limits,
+            report_every: Duration::from_secs(u64::from(config.report_seconds)),
+            state,
+        };
+        tasks.spawn(uplink.keep_up());
+        let renewal = Renewal {
+            data: data.clone(),
+            enrolment,
+            clock: clock.clone(),
+            limits,
+            identity,
+            endpoint: endpoint.clone(),
+        };
+        tasks.spawn(renewal.keep_valid());
+        Ok(Self {
+            data,
+            endpoint,
+            cache,
+            counters,
+            clock,
+            link,
+            tasks,
+        })
+    }
+
+    /// Where agents reach it.
+    pub fn local_addr(&self) -> Result<SocketAddr, RunError> {
+        Ok(self.endpoint.local_addr()?)
+    }
+
+    /// Waits until the edge has answered.
+    pub async fn online(&mut self) {
+        // The sender lives as long as the tasks, which live as long as this.
+        let _ = self.link.wait_for(|state| state.link.is_some()).await;
+    }
+
+    /// What it says of itself.
+    pub fn status(&self) -> Result<Status, RunError> {
+        let link = self.link.borrow().clone();
+        let standing = match link.link {
+            Some(_) => Standing::Online,
+            None => Standing::Offline,
+        };
+        let usage = self.cache.usage();
+        let round_trip = link.link.map(|link| link.round_trip()).unwrap_or_default();
+        let now_ms = self.clock.now().timestamp_millis();
+        Ok(Status {
+            listen: self.local_addr()?.to_string(),
+            problem: link.problem,
+            round_trip_ms: u64::try_from(round_trip.as_millis()).unwrap_or(u64::MAX),
+            repositories: self.cache.repositories(),
+            cache_bytes: usage.used_bytes,
+            cache_budget_bytes: usage.budget_bytes,
+            payloads: usage.payloads,
+            disk_free_bytes: self.cache.free_bytes(),
+            counted: self.counters.now(),
+            ..Status::new(&self.data, now_ms, standing)?
+        })
+    }
+
+    /// Writes the status from time to time until `stop` ends; then takes leave of agents and edge.
+    pub async fn run_until(mut self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+        tokio::pin!(stop);
+        let mut ticks = tokio::time::interval(WRITE_EVERY);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                _ = ticks.tick() => {}
+                Ok(()) = self.link.changed() => {}
+                Some(ended) = self.tasks.join_next() => {
+                    let reason = ended.err().map(|error| error.to_string());
+                    return Err(RunError::Ended(reason.unwrap_or_else(|| "without a reason".into())));
+                }
+            }
+            if let Err(error) = self.status()?.write(&self.data) {
+                tracing::warn!(%error, "cannot write the status");
+            }
+        }
+        let link = self.link.borrow().link.clone();
+        if let Some(link) = link {
+            link.close();
+        }
+        self.endpoint.close();
+        self.tasks.shutdown().await;
+        let _ = tokio::time::timeout(Duration::from_secs(2), self.endpoint.closed()).await;
+        let now_ms = self.clock.now().timestamp_millis();
+        Status::new(&self.data, now_ms, Standing::Stopped)?.write(&self.data)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,191 @@
+//! What the relay says of itself: `status.json`, written by the running relay, read by `netpatch-relay status`.
+
+use crate::counters::Counted;
+use crate::data::{DataDir, DataError};
+use serde::{Deserialize, Serialize};
+
+/// Where a relay stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Not claimed yet.
+    Unclaimed,
+    /// Running and connected to the edge.
+    Online,
+    /// Running without the edge: the cache serves, sessions do not pass.
+    Offline,
+    /// Claimed, but not running.
+    Stopped,
+}
+
+impl Standing {
+    /// The word of the JSON form.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unclaimed => "unclaimed",
+            Self::Online => "online",
+            Self::Offline => "offline",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// The relay's state. Times are Unix milliseconds, sizes bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Where it stands.
+    pub state: Standing,
+    /// When this was written.
+    pub updated_at_ms: i64,
+    /// Of the program that wrote it.
+    pub version: String,
+    /// SHA-256 of the relay's public key.
+    pub fingerprint: String,
+    /// Shown in the portal's claim dialogue; empty unless a claim is waiting.
+    #[serde(default)]
+    pub claim_code: String,
+    /// Empty before the claim.
+    #[serde(default)]
+    pub organization_id: String,
+    /// Empty before the claim.
+    #[serde(default)]
+    pub relay_id: String,
+    /// Empty before the claim.
+    #[serde(default)]
+    pub site_id: String,
+    /// The edge, `host:port`.
+    #[serde(default)]
+    pub server: String,
+    /// Where agents reach it.
+    #[serde(default)]
+    pub listen: String,
+    /// Process that wrote it.
+    #[serde(default)]
+    pub pid: u32,
+    /// Why there is no connection to the edge; empty when there is.
+    #[serde(default)]
+    pub problem: String,
+    /// To the edge and back, milliseconds.
+    #[serde(default)]
+    pub round_trip_ms: u64,
+    /// Repositories that are served.
+    #[serde(default)]
+    pub repositories: usize,
+    /// Bytes that the cache holds.
+    #[serde(default)]
+    pub cache_bytes: u64,
+    /// Bytes that it may hold.
+    #[serde(default)]
+    pub cache_budget_bytes: u64,
+    /// Payloads that it holds.
+    #[serde(default)]
+    pub payloads: usize,
+    /// Free on its disk.
+    #[serde(default)]
+    pub disk_free_bytes: u64,
+    /// Since the relay started.
+    #[serde(default)]
+    pub counted: Counted,
+}
+
+/// A running relay writes this often.
+pub const WRITE_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
+/// What is older than this was written by a relay that runs no more.
+const STALE_MS: i64 = 15_000;
+
+impl Status {
+    /// A relay that says nothing but its fingerprint.
+    pub fn new(data: &DataDir, now_ms: i64, state: Standing) -> Result<Self, DataError> {
+        let enrolment = data.enrolment()?;
+        let field = |read: fn(&crate::Enrolment) -> &String| {
+            enrolment
+                .as_ref()
+                .map(|e| read(e).clone())
+                .unwrap_or_default()
+        };
+        Ok(Self {
+            state,
+            updated_at_ms: now_ms,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            fingerprint: data.fingerprint()?.to_string(),
+            claim_code: String::new(),
+            organization_id: field(|e| &e.organization_id),
+            relay_id: field(|e| &e.relay_id),
+            site_id: field(|e| &e.site_id),
+            server: field(|e| &e.server),
+            listen: String::new(),
+            pid: std::process::id(),
+            problem: String::new(),
+            round_trip_ms: 0,
+            repositories: 0,
+            cache_bytes: 0,
+            cache_budget_bytes: 0,
+            payloads: 0,
+            disk_free_bytes: 0,
+            counted: Counted::default(),
+        })
+    }
+
+    /// Replaces the file.
+    pub fn write(&self, data: &DataDir) -> Result<(), DataError> {
+        // Plain data always becomes JSON.
+        let text = serde_json::to_vec_pretty(self).unwrap_or_default();
+        data.write("status.json", &text, 0o644)
+    }
+
+    /// What the file says, corrected by its age: a relay that has stopped writes nothing.
+    pub fn read(data: &DataDir, now_ms: i64) -> Result<Self, DataError> {
+        let idle = match data.enrolment()? {
+            Some(_) => Standing::Stopped,
+            None => Standing::Unclaimed,
+        };
+        let written = data.read("status.json")?;
+        let Some(mut status) = written.and_then(|text| serde_json::from_slice::<Self>(&text).ok())
+        else {
+            return Self::new(data, now_ms, idle);
+        };
+        if now_ms.saturating_sub(status.updated_at_ms) > STALE_MS && status.claim_code.is_empty() {
+            status.state = idle;
+        }
+        Ok(status)
+    }
+
+    /// A line for each value that says something.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let cache = format!(
+            "{} of {} bytes, {} payloads",
+            self.cache_bytes, self.cache_budget_bytes, self.payloads
+        );
+        let traffic = format!(
+            "{} bytes to agents, {} bytes from upstreams, {} hits, {} misses",
+            self.counted.bytes_served,
+            self.counted.bytes_fetched,
+            self.counted.hits,
+            self.counted.misses
+        );
+        let agents = format!(
+            "{} connected, {} sessions",
+            self.counted.agents, self.counted.sessions
+        );
+        let lines = [
+            ("state", self.state.as_str()),
+            ("problem", &self.problem),
+            ("claim code", &self.claim_code),
+            ("fingerprint", &self.fingerprint),
+            ("organization", &self.organization_id),
+            ("site", &self.site_id),
+            ("relay", &self.relay_id),
+            ("server", &self.server),
+            ("listen", &self.listen),
+            ("agents", &agents),
+            ("cache", &cache),
+            ("traffic", &traffic),
+        ];
+        let shown = lines.iter().filter(|(_, value)| !value.is_empty());
+        shown
+            .map(|(name, value)| format!("{name:<13} {value}\n"))
+            .collect()
+    }
+}

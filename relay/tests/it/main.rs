@@ -1,0 +1,10 @@
+//! The relay against real sockets and disks: upstreams that break, edges that refuse, caches that are torn.
+
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test may fail")]
+
+mod cache;
+mod claim;
+mod command;
+mod relay;
+mod upstream;
+mod world;

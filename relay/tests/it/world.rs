@@ -1,0 +1,340 @@
+//! A platform root, an organization's CA, and an edge that claims relays and echoes to agents.
+
+use netpatch_protocol::enrol::{
+    ClaimPending, EnrolAnswer, EnrolError, Enrolled, Unchanged, enrol_answer, enrol_request,
+};
+use netpatch_protocol::session::{
+    AgentMessage, EdgeMessage, ScanNow, Welcome, agent_message, edge_message,
+};
+use netpatch_protocol::site::{RelayReport, SiteSettings, StreamAnswer};
+use netpatch_protocol::{IdentityName, SubjectKind};
+use netpatch_relay::{Config, DataDir, Enrolment};
+use netpatch_tunnel::identity::{certificate_request, generate_key, subject_key};
+use netpatch_tunnel::{
+    AgentConnection, EdgeEndpoint, EdgeIncoming, EnrolConnection, Identity, Limits, RelayStream,
+    ServerIdentity, verify_identity,
+};
+use netpatch_types::{HostId, OrganizationId, Sha256, SharedClock, SystemClock};
+use prost::Message as _;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams,
+    ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth},
+    Issuer, KeyPair, SanType,
+};
+use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer, PrivatePkcs8KeyDer};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio_util::task::AbortOnDropHandle;
+
+pub(crate) fn clock() -> SharedClock {
+    SystemClock::shared()
+}
+
+pub(crate) fn limits() -> Limits {
+    Limits {
+        handshake_timeout: Duration::from_secs(5),
+        idle_timeout: Duration::from_secs(3),
+        keep_alive: Duration::from_millis(500),
+        ..Limits::default()
+    }
+}
+
+pub(crate) struct Authority {
+    pub(crate) der: Vec<u8>,
+    issuer: Issuer<'static, KeyPair>,
+    organization: OrganizationId,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let der = PrivatePkcs8KeyDer::from(generate_key().expect("key"));
+        let key = KeyPair::from_pkcs8_der_and_sign_algo(&der, &rcgen::PKCS_ECDSA_P256_SHA256);
+        let key = key.expect("key");
+        let mut params = CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(BasicConstraints::Constrained(0));
+        let der = params.self_signed(&key).expect("signed").der().to_vec();
+        Self {
+            der,
+            issuer: Issuer::new(params, key),
+            organization: OrganizationId::new(clock().now()),
+        }
+    }
+
+    fn sign(&self, csr: Vec<u8>, san: SanType) -> Vec<u8> {
+        let csr = CertificateSigningRequestDer::from(csr);
+        let mut request = CertificateSigningRequestParams::from_der(&csr).expect("request");
+        request.params.subject_alt_names = vec![san];
+        request.params.extended_key_usages = vec![ClientAuth, ServerAuth];
+        request
+            .signed_by(&self.issuer)
+            .expect("signed")
+            .der()
+            .to_vec()
+    }
+
+    /// A certificate for a request, and the subject's id.
+    pub(crate) fn certify(&self, kind: SubjectKind, csr: Vec<u8>) -> (Vec<u8>, String) {
+        let name = IdentityName {
+            organization: self.organization,
+            kind,
+            id: HostId::new(clock().now()).0,
+        };
+        let uri = SanType::URI(name.to_string().try_into().expect("ascii"));
+        (self.sign(csr, uri), name.id.to_string())
+    }
+
+    pub(crate) fn host(&self) -> Identity {
+        let key = generate_key().expect("key");
+        let csr = certificate_request(&key).expect("request");
+        Identity::new(self.certify(SubjectKind::Host, csr).0, key)
+    }
+
+    fn edge(&self) -> ServerIdentity {
+        let key = generate_key().expect("key");
+        let name = SanType::DnsName("edge.test".try_into().expect("ascii"));
+        let leaf = self.sign(certificate_request(&key).expect("request"), name);
+        ServerIdentity {
+            chain: vec![leaf.into(), CertificateDer::from(self.der.clone())],
+            key: key.into(),
+        }
+    }
+
+    pub(crate) fn fingerprint(&self) -> Sha256 {
+        subject_key(&self.der).expect("certificate").0
+    }
+}
+
+/// A port that was just given up is free a moment later.
+async fn bind(at: SocketAddr, identity: &ServerIdentity) -> EdgeEndpoint {
+    let mut last = None;
+    for _ in 0..500 {
+        match EdgeEndpoint::bind(at, identity, &clock(), limits()) {
+            Ok(endpoint) => return endpoint,
+            Err(error) => last = Some(error),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("cannot bind {at}: {last:?}");
+}
+
+/// What tests turn and read.
+#[derive(Default)]
+pub(crate) struct Desk {
+    pub(crate) settings: Mutex<SiteSettings>,
+    pub(crate) reports: Mutex<Vec<RelayReport>>,
+    /// The person has typed the code.
+    pub(crate) approved: Mutex<bool>,
+    request: Mutex<Vec<u8>>,
+}
+
+pub(crate) struct Edge {
+    pub(crate) address: SocketAddr,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) organization: Arc<Authority>,
+    pub(crate) platform: Arc<Authority>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Edge {
+    pub(crate) async fn start() -> Self {
+        Self::start_at(
+            SocketAddr::from(([127, 0, 0, 1], 0)),
+            Arc::new(Authority::new()),
+            Arc::new(Authority::new()),
+        )
+        .await
+    }
+
+    pub(crate) async fn start_at(
+        at: SocketAddr,
+        platform: Arc<Authority>,
+        organization: Arc<Authority>,
+    ) -> Self {
+        let endpoint = bind(at, &platform.edge()).await;
+        let address = endpoint.local_addr().expect("address");
+        let desk = Arc::<Desk>::default();
+        let serving = Serving {
+            desk: desk.clone(),
+            organization: organization.clone(),
+            platform: platform.clone(),
+        };
+        let task = tokio::spawn(async move {
+            let mut peers = tokio::task::JoinSet::new();
+            while let Some(handshake) = endpoint.accept().await {
+                let serving = serving.clone();
+                peers.spawn(async move {
+                    match handshake.open().await {
+                        Ok(EdgeIncoming::Enrol(enrolment)) => serving.enrol(enrolment).await,
+                        Ok(EdgeIncoming::Agent(agent)) => serving.agent(agent).await,
+                        Ok(EdgeIncoming::Relay(relay)) => serving.relay(relay).await,
+                        Err(_) => {}
+                    }
+                });
+            }
+        });
+        Self {
+            address,
+            desk,
+            organization,
+            platform,
+            _task: AbortOnDropHandle::new(task),
+        }
+    }
+
+    /// A claimed relay's data directory.
+    pub(crate) fn claimed(&self, folder: &std::path::Path) -> DataDir {
+        let data = DataDir::open(folder).expect("folder");
+        let csr = certificate_request(&data.key().expect("key")).expect("request");
+        let (certificate, relay_id) = self.organization.certify(SubjectKind::Relay, csr);
+        let enrolment = Enrolment {
+            server: self.address.to_string(),
+            organization_id: self.organization.organization.to_string(),
+            relay_id,
+            site_id: "a-site".into(),
+            certificate,
+            ca: self.organization.der.clone(),
+            platform_root: self.platform.der.clone(),
+        };
+        data.save_enrolment(&enrolment).expect("saved");
+        data
+    }
+}
+
+pub(crate) fn config() -> Config {
+    Config {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        report_seconds: 1,
+        ..Config::load(None).expect("defaults")
+    }
+}
+
+#[derive(Clone)]
+struct Serving {
+    desk: Arc<Desk>,
+    organization: Arc<Authority>,
+    platform: Arc<Authority>,
+}
+
+impl Serving {
+    fn admits(&self, certificate: &[u8]) -> bool {
+        let now = u64::try_from(clock().now().timestamp()).expect("after 1970");
+        verify_identity(certificate, &self.organization.der, now).is_ok()
+    }
+
+    async fn relay(&self, relay: netpatch_tunnel::RelayConnection) {
+        if !self.admits(&relay.certificate) {
+            relay.close(netpatch_tunnel::close_code::UNAUTHENTICATED, "not accepted");
+            return;
+        }
+        relay.admit();
+        let mut streams = tokio::task::JoinSet::new();
+        while let Ok(handshake) = relay.accept().await {
+            let this = self.clone();
+            streams.spawn(async move {
+                match handshake.open().await {
+                    Ok(RelayStream::Agent(agent)) => this.agent(agent).await,
+                    Ok(RelayStream::Enrol(enrolment)) => this.enrol(enrolment).await,
+                    Ok(RelayStream::Report(report, answer)) => {
+                        this.desk.reports.lock().unwrap().push(report);
+                        let _ = answer.answer(&ok(Vec::new())).await;
+                    }
+                    Ok(RelayStream::Settings(answer)) => {
+                        let settings = this.desk.settings.lock().unwrap().encode_to_vec();
+                        let _ = answer.answer(&ok(settings)).await;
+                    }
+                    Err(_) => {}
+                }
+            });
+        }
+    }
+
+    async fn enrol(&self, mut enrolment: EnrolConnection) {
+        let Ok(request) = enrolment.request().await else {
+            return;
+        };
+        let Some(body) = request.body else {
+            return;
+        };
+        let body = Some(self.enrolled(body));
+        let _ = enrolment.answer(&EnrolAnswer { body }).await;
+    }
+
+    fn enrolled(&self, body: enrol_request::Body) -> enrol_answer::Body {
+        match body {
+            enrol_request::Body::RelayStart(start) => {
+                *self.desk.request.lock().unwrap() = start.csr_der;
+                enrol_answer::Body::Claim(ClaimPending {
+                    device_code: "device".into(),
+                    claim_code: "BCDF-GHJK".into(),
+                    expires_at_ms: clock().now().timestamp_millis() + 60_000,
+                    interval_seconds: 1,
+                })
+            }
+            enrol_request::Body::RelayPoll(_) if !*self.desk.approved.lock().unwrap() => {
+                enrol_answer::Body::Pending(Unchanged {})
+            }
+            enrol_request::Body::RelayPoll(_) => self.certified(
+                SubjectKind::Relay,
+                self.desk.request.lock().unwrap().clone(),
+            ),
+            enrol_request::Body::RelayToken(token) if token.secret == "a-good-claim-token" => {
+                self.certified(SubjectKind::Relay, token.csr_der)
+            }
+            enrol_request::Body::Host(host) => self.certified(SubjectKind::Host, host.csr_der),
+            enrol_request::Body::Renewal(renewal) => {
+                self.certified(SubjectKind::Relay, renewal.csr_der)
+            }
+            enrol_request::Body::RelayToken(_) => enrol_answer::Body::Error(EnrolError {
+                code: "UNAUTHENTICATED".into(),
+                message: "token is unknown or expired".into(),
+            }),
+        }
+    }
+
+    fn certified(&self, kind: SubjectKind, csr: Vec<u8>) -> enrol_answer::Body {
+        let (certificate_der, subject_id) = self.organization.certify(kind, csr);
+        enrol_answer::Body::Enrolled(Enrolled {
+            organization_id: self.organization.organization.to_string(),
+            subject_id,
+            site_id: "a-site".into(),
+            certificate_der,
+            ca_der: self.organization.der.clone(),
+            root: None,
+            platform_root_der: self.platform.der.clone(),
+        })
+    }
+
+    async fn agent(&self, mut agent: AgentConnection) {
+        if !self.admits(&agent.certificate) {
+            return;
+        }
+        while let Ok(Some(message)) = agent.messages.receive::<AgentMessage>().await {
+            let body = match message.body {
+                Some(agent_message::Body::Hello(_)) => edge_message::Body::Welcome(Welcome {
+                    resume_id: vec![7; 16],
+                    ..Welcome::default()
+                }),
+                Some(agent_message::Body::Facts(facts)) => edge_message::Body::ScanNow(ScanNow {
+                    reason: facts.hostname,
+                }),
+                _ => continue,
+            };
+            let answer = EdgeMessage {
+                body: Some(body),
+                ..EdgeMessage::default()
+            };
+            if agent.messages.send(&answer).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn ok(body: Vec<u8>) -> StreamAnswer {
+    StreamAnswer {
+        status: 200,
+        body,
+        ..StreamAnswer::default()
+    }
+}
