@@ -1,8 +1,10 @@
-//! Installing what the commands need and the machine lacks: Debian packages and Node.
+//! Installing what the commands need and the machine lacks: Debian packages,
+//! Node, cargo-deny.
 //!
 //! Nothing is installed without a line that says so first, and nothing that is already there is touched.
 
 pub(crate) mod debian;
+pub(crate) mod deny;
 pub(crate) mod node;
 
 use nix::sched::CloneFlags;

@@ -1,7 +1,6 @@
-//! Rules over the whole workspace: which crate may use which, and what may be linked at all; and
-//! the test hosts, for real.
+//! Rules over the whole workspace (which crate may use which, which files the documentation names), and the
+//! test hosts for real.
 
-mod deny;
 mod docs;
 mod edges;
 mod graph;
