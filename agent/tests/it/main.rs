@@ -10,6 +10,8 @@ mod apt_report;
 mod apt_run;
 mod apt_transaction;
 mod crash;
+mod edge;
 mod host;
 mod order;
 mod repository;
+mod session;

@@ -18,29 +18,38 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
-const ORGANIZATION: Uuid = Uuid::from_u128(1);
-const HOST: Uuid = Uuid::from_u128(2);
+pub(crate) const ORGANIZATION: Uuid = Uuid::from_u128(1);
+pub(crate) const HOST: Uuid = Uuid::from_u128(2);
 pub(crate) const DEPLOYMENT: Uuid = Uuid::from_u128(3);
 
-fn key(seed: u8) -> Ed25519Signer {
+pub(crate) fn key(seed: u8) -> Ed25519Signer {
     Ed25519Signer::from_secret(&[seed; 32])
 }
 
-fn trust() -> Trust {
+/// The organization's root document.
+pub(crate) fn root(ca_der: Vec<u8>) -> Root {
     let role = |role: &str, seed| RoleKey {
         role: role.into(),
         public_key: key(seed).public_key().as_bytes().to_vec(),
     };
-    let root = Root {
+    Root {
         version: 1,
         organization_id: ORGANIZATION.to_string(),
         keys: vec![role("root", 1), role("director", 2), role("approval", 3)],
         director_threshold: 1,
         approval_threshold: 1,
         root_threshold: 1,
+        ca_der,
         ..Root::default()
-    };
-    Trust::new(OrganizationId(ORGANIZATION), HostId(HOST), &root)
+    }
+}
+
+fn trust() -> Trust {
+    Trust::new(
+        OrganizationId(ORGANIZATION),
+        HostId(HOST),
+        &root(Vec::new()),
+    )
 }
 
 /// An order for exactly these packages, open now, with its approval.
@@ -90,8 +99,19 @@ pub(crate) fn order(content: &[ContentItem], sequence: u64, now_ms: i64) -> Enve
     seal(&order, &[&key(2)]).expect("seals")
 }
 
+/// The host's membership.
+pub(crate) fn membership() -> Envelope {
+    let membership = document::Membership {
+        organization_id: ORGANIZATION.to_string(),
+        host_id: HOST.to_string(),
+        version: 1,
+        ..document::Membership::default()
+    };
+    seal(&membership, &[&key(3)]).expect("seals")
+}
+
 /// A director's statement that the deployment runs.
-fn freshness(now_ms: i64) -> Envelope {
+pub(crate) fn freshness(now_ms: i64) -> Envelope {
     let statement = document::Freshness {
         organization_id: ORGANIZATION.to_string(),
         deployment_id: DEPLOYMENT.to_string(),
@@ -128,14 +148,8 @@ impl Agent {
         clock.confirm(SystemClock::default().now());
         let mut documents = Documents::load(&state, trust()).expect("documents");
         if documents.membership().is_none() {
-            let membership = document::Membership {
-                organization_id: ORGANIZATION.to_string(),
-                host_id: HOST.to_string(),
-                version: 1,
-                ..document::Membership::default()
-            };
             documents
-                .take_membership(&seal(&membership, &[&key(3)]).expect("seals"))
+                .take_membership(&membership())
                 .expect("membership");
         }
         documents

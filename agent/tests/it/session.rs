@@ -1,0 +1,242 @@
+//! The whole agent against a small platform: enrolment, reports, an order, its result. The host's apt is real.
+
+use crate::edge::{Edge, SECRET};
+use crate::host::{Host, until, use_sources};
+use crate::order::order;
+use crate::repository;
+use http_body_util::Full;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use netpatch_agent::agent::{self, Options, read_status};
+use netpatch_agent::command::Runner;
+use netpatch_agent::enrol::{self, EnrolFault};
+use netpatch_agent::state::StateFolder;
+use netpatch_proof::PublicKey;
+use netpatch_protocol::document::RunResult;
+use netpatch_protocol::manifest::verify_manifest;
+use netpatch_protocol::session::agent_message;
+use netpatch_protocol::{EnrolmentToken, open_envelope};
+use netpatch_types::{Clock as _, Sha256, SystemClock};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+/// The test repository as a web server: what the sources of a host without a relay name.
+async fn web_server() -> (String, AbortOnDropHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/debian", listener.local_addr().expect("address"));
+    let task = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = service_fn(|request: Request<hyper::body::Incoming>| async move {
+                let path = request
+                    .uri()
+                    .path()
+                    .trim_start_matches("/debian/")
+                    .to_owned();
+                let found = std::fs::read(repository::folder().join(path));
+                let status = if found.is_ok() { 200 } else { 404 };
+                let body = Full::new(bytes::Bytes::from(found.unwrap_or_default()));
+                Response::builder().status(status).body(body)
+            });
+            let serving = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service);
+            tokio::spawn(serving);
+        }
+    });
+    (url, AbortOnDropHandle::new(task))
+}
+
+async fn enrol_with(
+    state: &StateFolder,
+    edge: &Edge,
+    host: &Host,
+    token: &EnrolmentToken,
+) -> Result<(), EnrolFault> {
+    let request = enrol::Request {
+        server: &edge.address.to_string(),
+        relay: None,
+        token,
+        root: &host.root(),
+        clock: SystemClock::shared(),
+    };
+    enrol::enrol(state, request).await.map(drop)
+}
+
+#[tokio::test]
+async fn enrolment_checks_token_and_platform_before_it_keeps_anything() {
+    let host = Host::with(&[]).await;
+    let edge = Edge::start();
+    let state = StateFolder::open(&host.root().join("var/lib/netpatch-agent")).expect("state");
+    let unknown = enrol_with(
+        &state,
+        &edge,
+        &host,
+        &edge.token("another-secret-altogether"),
+    )
+    .await;
+    assert!(matches!(unknown, Err(EnrolFault::Refused { code, .. }) if code == "UNAUTHENTICATED"));
+    let elsewhere = EnrolmentToken {
+        platform_root: Sha256::of(b"another root"),
+        ..edge.token(SECRET)
+    };
+    assert!(matches!(
+        enrol_with(&state, &edge, &host, &elsewhere).await,
+        Err(EnrolFault::Tunnel(_))
+    ));
+    assert!(state.read("identity.json").expect("readable").is_none());
+    enrol_with(&state, &edge, &host, &edge.token(SECRET))
+        .await
+        .expect("enrols");
+    let again = enrol_with(&state, &edge, &host, &edge.token(SECRET)).await;
+    assert!(matches!(again, Err(EnrolFault::Already(_))));
+}
+
+#[tokio::test]
+async fn an_order_becomes_an_installed_update_and_a_signed_result() {
+    let host = Host::with(&["np-good", "np-failing-postinst"]).await;
+    let (url, _web) = web_server().await;
+    use_sources(&host.root(), &url);
+    let before = host.status();
+    let edge = Edge::start();
+    let root = host.root();
+    let state = StateFolder::open(&root.join("var/lib/netpatch-agent")).expect("state");
+    enrol_with(&state, &edge, &host, &edge.token(SECRET))
+        .await
+        .expect("enrols");
+    let stop = CancellationToken::new();
+    let options = Options {
+        state: state.clone(),
+        runner: Runner::in_root(
+            root.clone(),
+            vec!["chroot".into(), root.to_string_lossy().into_owned()],
+        ),
+        audit_only: false,
+        scan_every: Duration::from_secs(3600),
+        clock: SystemClock::shared(),
+    };
+    let running = tokio::spawn(agent::run(options, stop.clone()));
+
+    let manifest = until(|| async {
+        edge.heard(|body| match body {
+            agent_message::Body::Manifest(manifest) => Some(manifest.clone()),
+            _ => None,
+        })
+    })
+    .await;
+    let (_, components) = verify_manifest(&manifest).expect("hashes");
+    assert!(
+        components
+            .iter()
+            .any(|one| one.name == "np-good" && one.version == "1.0-1")
+    );
+    let updates = until(|| async {
+        edge.heard(|body| match body {
+            agent_message::Body::Applicability(found) if found.problem.is_empty() => {
+                Some(found.updates.clone())
+            }
+            _ => None,
+        })
+    })
+    .await;
+    assert!(
+        updates
+            .iter()
+            .any(|update| update.name == "np-good" && update.sha256.len() == 32)
+    );
+    assert_eq!(host.status(), before, "without an order nothing changes");
+
+    let (_, good) = host.plan(&["np-good"]).await;
+    let now_ms = SystemClock::default().now().timestamp_millis();
+    edge.send(order(&good, 1, now_ms));
+    let done = final_step(&edge, 1).await;
+    assert_eq!(
+        (done.state.as_str(), done.cause.as_str()),
+        ("succeeded", "")
+    );
+    assert!(done.bytes_from_origin > 0);
+    let envelope = done.result.expect("a signed result");
+    let claimed =
+        <RunResult as prost::Message>::decode(envelope.payload.as_slice()).expect("a result");
+    let key = PublicKey::p256_spki(&claimed.public_key).expect("a key");
+    let result: RunResult = open_envelope(&envelope, &[key], 1).expect("signed by the host");
+    assert_eq!(
+        (
+            result.changes[0].before.as_str(),
+            result.changes[0].after.as_str()
+        ),
+        ("1.0-1", "2.0-1")
+    );
+    assert_eq!(host.version("np-good"), "2.0-1 installed");
+    until(|| async {
+        edge.heard(|body| match body {
+            agent_message::Body::ManifestDelta(delta) => Some(delta.hash == result.manifest_hash),
+            _ => None,
+        })
+    })
+    .await;
+
+    // The same sequence with other content is a replay; a higher one is obeyed and fails on purpose.
+    let (_, failing) = host.plan(&["np-failing-postinst"]).await;
+    let replay = order(&failing, 1, now_ms);
+    let digest = replay.digest();
+    edge.send(replay);
+    let answer = until(|| async {
+        edge.heard(|body| match body {
+            agent_message::Body::OrderAnswer(answer) if answer.order == digest.0 => {
+                Some(answer.clone())
+            }
+            _ => None,
+        })
+    })
+    .await;
+    assert_eq!(
+        (answer.accepted, answer.refusal.as_str()),
+        (false, "replay")
+    );
+    edge.send(order(&failing, 2, now_ms));
+    let failed = final_step(&edge, 2).await;
+    assert_eq!(
+        (failed.state.as_str(), failed.cause.as_str()),
+        ("rolled_back", "maintainer_script_failed")
+    );
+    let steps: Vec<u64> = edge
+        .steps()
+        .iter()
+        .filter(|step| step.sequence == 2)
+        .map(|step| step.step)
+        .collect();
+    assert_eq!(
+        steps,
+        (1..=failed.step).collect::<Vec<_>>(),
+        "every step, once, in order"
+    );
+
+    let status = until(|| async {
+        read_status(&state)
+            .expect("readable")
+            .filter(|status| status.runs.len() == 2 && status.last_scan_at.is_some())
+    })
+    .await;
+    assert_eq!(
+        (status.session.as_str(), status.carrier.as_deref()),
+        ("up", Some("direct"))
+    );
+    assert!(status.time_confirmed);
+    stop.cancel();
+    running
+        .await
+        .expect("no panic")
+        .expect("ends in good order");
+}
+
+/// The step that carries the result.
+async fn final_step(edge: &Edge, sequence: u64) -> netpatch_protocol::session::RunEvent {
+    until(|| async {
+        edge.steps()
+            .into_iter()
+            .find(|step| step.sequence == sequence && step.result.is_some())
+    })
+    .await
+}
