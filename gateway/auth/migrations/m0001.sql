@@ -203,6 +203,16 @@ begin
   return found;
 end $$;
 
+create function identity.sessions_close(tenant uuid, subject uuid) returns bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  closed bigint;
+begin
+  delete from identity.sessions s where s.tenant_id = tenant and s.user_id = subject;
+  get diagnostics closed = row_count;
+  return closed;
+end $$;
+
 create function identity.token_enter(hash bytea, tenant uuid, token uuid) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin

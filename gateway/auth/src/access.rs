@@ -1,6 +1,7 @@
 //! Roles and what they may do (the table in `infra/docs/permissions.md`).
 
 use netpatch_types::Permission::{self, *};
+use netpatch_types::{ActorKind, RequestContext, ServiceError, ServiceResult, SiteId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -81,6 +82,41 @@ impl Role {
 /// The union of some roles' rights.
 pub(crate) fn permissions_of(roles: &[Role]) -> BTreeSet<Permission> {
     roles.iter().flat_map(|role| role.permissions()).collect()
+}
+
+/// An administrator whose rights reach the whole organization, not only some sites.
+pub(crate) fn require_admin(ctx: &RequestContext) -> ServiceResult<()> {
+    ctx.require(Admin)?;
+    if ctx.sites.is_some() {
+        return Err(ServiceError::forbidden(
+            "your rights end at your sites; ask an administrator of the organization",
+        ));
+    }
+    Ok(())
+}
+
+/// As [`require_admin`], and a person: a program that made people or decided about partners would approve by proxy.
+pub(crate) fn require_admin_person(ctx: &RequestContext) -> ServiceResult<()> {
+    require_admin(ctx)?;
+    match ctx.actor.kind {
+        ActorKind::User | ActorKind::System => Ok(()),
+        _ => Err(ServiceError::forbidden(
+            "only a person may do this, not an API client",
+        )),
+    }
+}
+
+/// Whether the request reaches a site.
+pub(crate) fn reaches(ctx: &RequestContext, site: SiteId) -> bool {
+    ctx.sites
+        .as_ref()
+        .is_none_or(|allowed| allowed.contains(&site))
+}
+
+/// The organizations that the request may read, for `tenant_id = any($1)`: row-level security says the same, once more.
+pub(crate) fn readable(ctx: &RequestContext) -> sea_orm::Value {
+    let ids: Vec<uuid::Uuid> = ctx.read.iter().map(|tenant| tenant.0).collect();
+    ids.into()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The first administrator.
 
 use crate::{Auth, OrganizationKind, Role, UserCreate, secret};
-use netpatch_types::{OrganizationId, RequestContext, ServiceError, ServiceResult};
+use netpatch_types::{ErrorCode, OrganizationId, RequestContext, ServiceError, ServiceResult};
 use serde::{Deserialize, Serialize};
 
 /// Who may sign in first. Shown once.
@@ -13,7 +13,8 @@ pub struct BootstrapAdmin {
     pub password: String,
 }
 
-const FILE: &str = "bootstrap-admin";
+/// In the key folder until the password is changed.
+pub(crate) const FILE: &str = "bootstrap-admin";
 
 impl Auth {
     /// Makes the partner organization "Platform" with its owner, at the first start only. The secret is written to the key
@@ -21,9 +22,20 @@ impl Auth {
     pub async fn bootstrap(&self) -> ServiceResult<Option<BootstrapAdmin>> {
         let organization = self.platform_organization()?;
         let ctx = RequestContext::system(organization, "bootstrap", self.clock.now());
-        if self.organization_get(&ctx, organization).await.is_err() {
-            self.organization_insert(&ctx, organization, "Platform", OrganizationKind::Partner)
+        match self.organization_get(&ctx, organization).await {
+            Err(error) if error.code == ErrorCode::NotFound => {
+                self.organization_insert(
+                    &ctx,
+                    organization,
+                    "Platform",
+                    OrganizationKind::Partner,
+                    None,
+                )
                 .await?;
+            }
+            found => {
+                found?;
+            }
         }
         let tx = self.db.read(&ctx).await?;
         let users: Option<i64> = tx

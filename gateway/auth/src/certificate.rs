@@ -1,14 +1,14 @@
 //! Client certificates of hosts and relays: one CA an organization, 30 days, renewed at half.
 
 use crate::{
-    Auth,
+    Auth, IdentityEventV1, event,
     platform::{authority, issuer, name, validity},
 };
 use chrono::{DateTime, Utc};
 use netpatch_protocol::{IdentityName, SubjectKind};
 use netpatch_storage::TenantTx;
 use netpatch_types::{
-    ErrorCode, OrganizationId, RequestContext, ServiceError, ServiceResult, Sha256,
+    ErrorCode, OrganizationId, Permission, RequestContext, ServiceError, ServiceResult, Sha256,
 };
 use rcgen::{
     CertificateParams, CertificateSigningRequestParams, ExtendedKeyUsagePurpose, KeyUsagePurpose,
@@ -55,20 +55,7 @@ impl Auth {
         subject: Subject,
         csr_der: &[u8],
     ) -> ServiceResult<IssuedCertificate> {
-        let bad = || {
-            ServiceError::invalid(
-                "csr",
-                "the certificate request is not a PKCS #10 request signed with an ECDSA P-256 key",
-            )
-        };
-        if csr_der.len() > 8 * 1024 {
-            return Err(bad());
-        }
-        let mut request = CertificateSigningRequestParams::from_der(&csr_der.to_vec().into())
-            .map_err(|_| bad())?;
-        if request.public_key.algorithm() != &rcgen::PKCS_ECDSA_P256_SHA256 {
-            return Err(bad());
-        }
+        let mut request = read_request(csr_der)?;
         let now = self.clock.now();
         let not_after = now + self.settings.certificate;
         // Nothing of what the request asks for is taken over but the key, whose possession it proves.
@@ -88,11 +75,17 @@ impl Auth {
                 ExtendedKeyUsagePurpose::ServerAuth,
             ],
         };
-        validity(&mut params, now - chrono::Duration::hours(1), not_after)?;
+        // Of its own: without one rcgen takes a hash of the key, and a renewed certificate would have the old one's.
+        let mut serial: [u8; 16] = rand::random();
+        serial[0] = serial[0] & 0x7f | 0x40;
+        params.serial_number = Some(serial.to_vec().into());
+        params.use_authority_key_identifier_extension = true;
+        let not_before = now - chrono::Duration::hours(1);
+        validity(&mut params, not_before, not_after)?;
         request.params = params;
         let ca_der = self.ca(subject.organization)?;
         let issuer = issuer(self, &format!("{}/ca", subject.organization), &ca_der)?;
-        let certificate = request.signed_by(&issuer).map_err(|_| bad())?;
+        let certificate = request.signed_by(&issuer).map_err(|_| not_a_request())?;
         let certificate_der = certificate.der().to_vec();
         tx.execute(
             "insert into identity.certificates (tenant_id, fingerprint, kind, subject_id, not_before, not_after) values ($1, $2, $3, $4, $5, $6)",
@@ -101,7 +94,7 @@ impl Auth {
                 Sha256::of(&certificate_der).0.to_vec().into(),
                 subject.kind.as_str().into(),
                 subject.id.into(),
-                now.into(),
+                not_before.into(),
                 not_after.into(),
             ],
         )
@@ -137,21 +130,24 @@ impl Auth {
         if live == Some(1) {
             Ok(())
         } else {
-            Err(ServiceError::new(
-                ErrorCode::Unauthenticated,
-                "the certificate is unknown or revoked; enrol again",
-            ))
+            Err(revoked())
         }
     }
 
-    /// Revokes all certificates of a host or relay.
+    /// Revokes all certificates of a host or relay of the organization that the request writes to. Needs the right
+    /// `Enrol` in the whole organization: where a host is, identity does not know.
     pub async fn certificates_revoke(
         &self,
         ctx: &RequestContext,
         subject: Subject,
     ) -> ServiceResult<u64> {
+        ctx.require(Permission::Enrol)?;
+        if subject.organization != ctx.tenant()? || ctx.sites.is_some() {
+            return Err(ServiceError::not_found(subject.kind.as_str()));
+        }
         let tx = self.db.write(ctx).await?;
-        let sql = "update identity.certificates set revoked_at = $3 where tenant_id = $1 and subject_id = $2 and revoked_at is null";
+        alone(&tx, subject).await?;
+        let sql = "update identity.certificates set revoked_at = $3 where tenant_id = $1 and subject_id = $2 and kind = $4 and revoked_at is null";
         let count = tx
             .execute(
                 sql,
@@ -159,14 +155,22 @@ impl Auth {
                     tx.tenant()?.0.into(),
                     subject.id.into(),
                     self.clock.now().into(),
+                    subject.kind.as_str().into(),
                 ],
             )
             .await?;
+        if count > 0 {
+            let revoked = IdentityEventV1::CertificatesRevoked {
+                subject: subject.to_string(),
+            };
+            event::append(&tx, ctx, &*self.clock, revoked).await?;
+        }
         tx.commit().await?;
         Ok(count)
     }
 
-    /// A new certificate for a live session's subject.
+    /// A new certificate for a live session's subject, unless all that it had are revoked: a session that outlives a
+    /// revocation cannot renew itself out of it.
     pub async fn certificate_renew(
         &self,
         subject: Subject,
@@ -174,7 +178,29 @@ impl Auth {
     ) -> ServiceResult<IssuedCertificate> {
         let ctx = RequestContext::system(subject.organization, "renewal", self.clock.now());
         let tx = self.db.write(&ctx).await?;
+        alone(&tx, subject).await?;
+        let sql = "select count(*) from identity.certificates where tenant_id = $1 and subject_id = $2 and kind = $3 and revoked_at is null";
+        let names = || {
+            [
+                subject.organization.0.into(),
+                subject.id.into(),
+                subject.kind.as_str().into(),
+            ]
+        };
+        let live: Option<i64> = tx.value(sql, names()).await?;
+        if live.unwrap_or(0) == 0 {
+            return Err(revoked());
+        }
         let issued = self.issue(&tx, subject, csr_der).await?;
+        if subject.kind == SubjectKind::Relay {
+            let [tenant, id, _] = names();
+            let key = crate::relay::key_fingerprint(&issued.certificate_der);
+            tx.execute(
+                "update identity.relays set key_fingerprint = $3 where tenant_id = $1 and id = $2",
+                [tenant, id, key.0.to_vec().into()],
+            )
+            .await?;
+        }
         tx.commit().await?;
         Ok(issued)
     }
@@ -222,6 +248,51 @@ impl Auth {
         self.certificate_live(subject, old_der).await?;
         self.certificate_renew(subject, csr_der).await
     }
+}
+
+fn revoked() -> ServiceError {
+    ServiceError::new(
+        ErrorCode::Unauthenticated,
+        "the certificate is unknown or revoked; enrol again",
+    )
+}
+
+fn not_a_request() -> ServiceError {
+    ServiceError::invalid(
+        "csr",
+        "the certificate request is not a PKCS #10 request signed with an ECDSA P-256 key",
+    )
+}
+
+/// A request whose signature is good and whose key is on P-256. The signature's algorithm alone says only the digest.
+pub(crate) fn read_request(csr_der: &[u8]) -> ServiceResult<CertificateSigningRequestParams> {
+    if csr_der.len() > 8 * 1024 {
+        return Err(not_a_request());
+    }
+    let (rest, request) =
+        x509_parser::certification_request::X509CertificationRequest::from_der(csr_der)
+            .map_err(|_| not_a_request())?;
+    let key = request.certification_request_info.subject_pki.raw;
+    if !rest.is_empty() || netpatch_proof::PublicKey::p256_spki(key).is_none() {
+        return Err(not_a_request());
+    }
+    let params = CertificateSigningRequestParams::from_der(&csr_der.to_vec().into())
+        .map_err(|_| not_a_request())?;
+    if params.public_key.algorithm() == &rcgen::PKCS_ECDSA_P256_SHA256 {
+        Ok(params)
+    } else {
+        Err(not_a_request())
+    }
+}
+
+/// One at a time for each subject until the transaction ends, so that a revocation and a renewal see each other.
+async fn alone(tx: &TenantTx, subject: Subject) -> ServiceResult<()> {
+    tx.execute(
+        "select pg_advisory_xact_lock(hashtextextended($1, 0))",
+        [subject.to_string().into()],
+    )
+    .await?;
+    Ok(())
 }
 
 /// The one name in a certificate.

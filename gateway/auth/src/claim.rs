@@ -10,8 +10,6 @@ use netpatch_types::{
 };
 use rand::TryRngCore as _;
 use sea_orm::FromQueryResult;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
 /// A relay asks to be claimed.
@@ -69,10 +67,6 @@ pub struct ClaimTaken {
 
 const LIFE_MINUTES: i64 = 15;
 const CONSONANTS: &[u8] = b"BCDFGHJKLMNPQRSTVWXZ";
-const WRONG_LIMIT: usize = 5;
-
-/// Times of wrong codes by account.
-pub(crate) type WrongCodes = Arc<Mutex<HashMap<Uuid, Vec<DateTime<Utc>>>>>;
 
 #[derive(FromQueryResult)]
 struct ByCode {
@@ -96,15 +90,7 @@ struct ByDevice {
 impl Auth {
     /// Opens a claim.
     pub async fn claim_start(&self, start: ClaimStart) -> ServiceResult<Claim> {
-        if start.csr_der.len() > 8 * 1024
-            || rcgen::CertificateSigningRequestParams::from_der(&start.csr_der.clone().into())
-                .is_err()
-        {
-            return Err(ServiceError::invalid(
-                "csr",
-                "the certificate request is not a PKCS #10 request",
-            ));
-        }
+        crate::certificate::read_request(&start.csr_der)?;
         let now = self.clock.now();
         for _ in 0..5 {
             let claim = Claim {
@@ -175,10 +161,18 @@ impl Auth {
         name: &str,
     ) -> ServiceResult<ClaimTaken> {
         ctx.require(Permission::Enrol)?;
-        self.unlocked(ctx)?;
-        self.site_get(ctx, site).await?;
+        self.own_site(ctx, site).await?;
         let name = plain_name("name", name)?;
         let code = normal_code(code);
+        let attempt = self
+            .wrong_codes
+            .begin(&ctx.actor.id, self.clock.now())
+            .ok_or_else(|| {
+                ServiceError::new(
+                    ErrorCode::Throttled,
+                    "five wrong codes; wait ten minutes and read the code from the relay again",
+                )
+            })?;
         let hash = secret::hash(&code);
         let tx = self.db.directory_tx().await?;
         let row: Option<ByCode> = tx
@@ -190,8 +184,9 @@ impl Auth {
         drop(tx);
         let now = self.clock.now();
         let Some(claim) = row.filter(|row| row.expires_at > now && !row.taken) else {
-            return Err(self.wrong_code(ctx));
+            return Err(wrong_code());
         };
+        attempt.forgive();
         let id = RelayId::new(now);
         let tx = self.db.write(ctx).await?;
         let joining = Joining {
@@ -217,7 +212,7 @@ impl Auth {
             )
             .await?;
         if taken != Some(true) {
-            return Err(self.wrong_code(ctx));
+            return Err(wrong_code());
         }
         tx.commit().await?;
         let relay = self.relay_get(ctx, id).await?;
@@ -226,43 +221,13 @@ impl Auth {
             relay,
         })
     }
+}
 
-    fn unlocked(&self, ctx: &RequestContext) -> ServiceResult<()> {
-        let mut wrong = self
-            .wrong_codes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let since = self.clock.now() - chrono::Duration::minutes(10);
-        wrong.retain(|_, times| {
-            times.retain(|at| *at > since);
-            !times.is_empty()
-        });
-        if wrong
-            .get(&ctx.actor.id)
-            .is_some_and(|times| times.len() >= WRONG_LIMIT)
-        {
-            return Err(ServiceError::new(
-                ErrorCode::Throttled,
-                "five wrong codes; wait ten minutes and read the code from the relay again",
-            ));
-        }
-        Ok(())
-    }
-
-    fn wrong_code(&self, ctx: &RequestContext) -> ServiceError {
-        let mut wrong = self
-            .wrong_codes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        wrong
-            .entry(ctx.actor.id)
-            .or_default()
-            .push(self.clock.now());
-        ServiceError::invalid(
-            "claimCode",
-            "no relay waits with this code; it has eight letters and lasts 15 minutes",
-        )
-    }
+fn wrong_code() -> ServiceError {
+    ServiceError::invalid(
+        "claimCode",
+        "no relay waits with this code; it has eight letters and lasts 15 minutes",
+    )
 }
 
 fn claim_code() -> String {

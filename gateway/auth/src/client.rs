@@ -1,5 +1,6 @@
 //! API clients: OAuth client credentials (RFC 6749 §4.4) → a ten-minute JWT signed with EdDSA (RFC 8037).
 
+use crate::access::require_admin_person;
 use crate::{
     Auth, IdentityEventV1, Principal, bootstrap::unreadable, event, secret, user::plain_name,
 };
@@ -80,7 +81,12 @@ impl Auth {
         ctx: &RequestContext,
         create: ApiClientCreate,
     ) -> ServiceResult<ApiClientCreated> {
-        ctx.require(Permission::Admin)?;
+        require_admin_person(ctx)?;
+        if ctx.actor.delegation.is_some() {
+            return Err(ServiceError::forbidden(
+                "only the organization's own administrators make API clients: they would outlive the delegation",
+            ));
+        }
         if create.permissions.contains(&Permission::Approve) {
             return Err(ServiceError::invalid(
                 "permissions",

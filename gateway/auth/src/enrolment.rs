@@ -1,5 +1,6 @@
 //! Enrolment tokens: short-lived rights to enrol hosts (or one relay) at one site.
 
+use crate::access::{reaches, readable};
 use crate::{Auth, IdentityEventV1, IssuedCertificate, Subject, event, secret};
 use chrono::{DateTime, Utc};
 use netpatch_protocol::SubjectKind;
@@ -107,7 +108,7 @@ impl Auth {
         create: EnrolmentTokenCreate,
     ) -> ServiceResult<(EnrolmentToken, String)> {
         ctx.require(Permission::Enrol)?;
-        self.site_get(ctx, create.site).await?;
+        self.own_site(ctx, create.site).await?;
         if !(1..=10_000).contains(&create.max_uses) || (create.for_relay && create.max_uses != 1) {
             return Err(ServiceError::invalid(
                 "maxUses",
@@ -181,8 +182,9 @@ impl Auth {
         );
         let row: Option<Row> = tx.one(&sql, [tx.tenant()?.0.into(), id.0.into()]).await?;
         let token = row
-            .ok_or_else(|| ServiceError::not_found("enrolment token"))?
-            .into();
+            .map(EnrolmentToken::from)
+            .filter(|token| reaches(ctx, token.site))
+            .ok_or_else(|| ServiceError::not_found("enrolment token"))?;
         event::append(
             &tx,
             ctx,
@@ -202,14 +204,11 @@ impl Auth {
         ctx.require(Permission::Enrol)?;
         let tx = self.db.read(ctx).await?;
         let sql = format!(
-            "select {COLUMNS} from identity.enrolment_tokens order by created_at desc limit 1000"
+            "select {COLUMNS} from identity.enrolment_tokens where tenant_id = any($1) order by created_at desc, id limit 1000"
         );
-        Ok(tx
-            .all::<Row>(&sql, [])
-            .await?
-            .into_iter()
-            .map(EnrolmentToken::from)
-            .collect())
+        let rows = tx.all::<Row>(&sql, [readable(ctx)]).await?;
+        let tokens = rows.into_iter().map(EnrolmentToken::from);
+        Ok(tokens.filter(|token| reaches(ctx, token.site)).collect())
     }
 
     /// Uses a token once. Unknown, expired, used up, revoked or for the other purpose: one answer.
@@ -258,7 +257,8 @@ impl Auth {
         })
     }
 
-    /// Gives a use back when the enrolment failed after [`Self::token_consume`].
+    /// Gives a use back when the enrolment failed after [`Self::token_consume`]. At most once for each grant: a grant does
+    /// not remember that it was given back.
     pub async fn token_release(&self, grant: &EnrolmentGrant) -> ServiceResult<()> {
         let ctx = RequestContext::system(grant.organization, "enrolment", self.clock.now());
         let tx = self.db.write(&ctx).await?;

@@ -74,6 +74,21 @@ pub enum IdentityEventV1 {
         /// Which.
         host: HostId,
     },
+    /// All certificates of a host or relay were revoked.
+    CertificatesRevoked {
+        /// The name in the certificates.
+        subject: String,
+    },
+    /// A user changed the password.
+    PasswordChanged {
+        /// Who.
+        user: UserId,
+    },
+    /// A partner asked a customer for a delegation. Logged with the partner; the customer has `DelegationChanged`.
+    DelegationRequested {
+        /// Whom, if there is such an organization.
+        customer: OrganizationId,
+    },
     /// A relay was claimed.
     RelayClaimed {
         /// Which.

@@ -6,10 +6,12 @@
 //! Invariants
 //! - Secrets are stored as hashes only (passwords: argon2id; random tokens: SHA-256) and are shown once.
 //! - A certificate is believed only under the CA of the organization that its name claims, and while its row is not revoked.
+//! - Guessing is slow: wrong passwords count per e-mail address, wrong claim codes per account.
 //! - What a partner may do for a customer is read from the customer's own delegation row at each request.
 //! - Keys are files of mode 0600 in a [`KeyFolder`](netpatch_storage::KeyFolder).
 
 mod access;
+mod attempts;
 mod bootstrap;
 mod certificate;
 mod claim;
@@ -82,8 +84,10 @@ pub struct Auth {
     keys: KeyFolder,
     clock: SharedClock,
     settings: Arc<Settings>,
-    /// Wrong claim codes of each account in the last ten minutes. In memory: a restart forgives.
-    wrong_codes: claim::WrongCodes,
+    /// Wrong claim codes of each account.
+    wrong_codes: attempts::Attempts<uuid::Uuid>,
+    /// Failed sign-ins for each e-mail address, by its hash.
+    failed_sign_ins: attempts::Attempts<Vec<u8>>,
 }
 
 impl Auth {
@@ -95,7 +99,8 @@ impl Auth {
             keys,
             clock,
             settings: Arc::new(settings),
-            wrong_codes: claim::WrongCodes::default(),
+            wrong_codes: attempts::Attempts::new(5, chrono::Duration::minutes(10)),
+            failed_sign_ins: attempts::Attempts::new(10, chrono::Duration::minutes(1)),
         }
     }
 

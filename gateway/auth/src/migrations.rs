@@ -46,12 +46,13 @@ const TENANT_TABLES: [&str; 11] = [
     "idempotency_keys",
 ];
 
-const DIRECTORY_FUNCTIONS: [&str; 11] = [
+const DIRECTORY_FUNCTIONS: [&str; 12] = [
     "user_enter(bytea, uuid, uuid)",
     "user_by_email(bytea)",
     "session_open(bytea, uuid, uuid, text, timestamptz, timestamptz)",
     "session_by_hash(bytea)",
     "session_close(bytea)",
+    "sessions_close(uuid, uuid)",
     "token_enter(bytea, uuid, uuid)",
     "token_by_hash(bytea)",
     "claim_open(bytea, bytea, bytea, text, text, text, timestamptz, timestamptz)",

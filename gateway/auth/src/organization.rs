@@ -1,9 +1,10 @@
 //! Organizations: the tenants.
 
+use crate::access::{readable, require_admin};
 use crate::{Auth, IdentityEventV1, Role, event};
 use chrono::{DateTime, Utc};
 use netpatch_storage::{StorageResult, TenantTx};
-use netpatch_types::{OrganizationId, Permission, RequestContext, ServiceError, ServiceResult};
+use netpatch_types::{ActorKind, OrganizationId, RequestContext, ServiceError, ServiceResult};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
@@ -69,7 +70,8 @@ impl From<Row> for Organization {
 const COLUMNS: &str = "tenant_id, kind, name, slug, created_at";
 
 impl Auth {
-    /// Creates an organization. With `partner`, the maker's own organization, a pre-approved delegation comes along.
+    /// Creates an organization. With `partner`, the maker's own organization, a pre-approved delegation comes along, in the
+    /// same transaction. Only the platform itself makes one without: nobody could reach it.
     pub async fn organization_create(
         &self,
         ctx: &RequestContext,
@@ -77,17 +79,25 @@ impl Auth {
         kind: OrganizationKind,
         partner: Option<OrganizationId>,
     ) -> ServiceResult<Organization> {
-        ctx.require(Permission::Admin)?;
+        require_admin(ctx)?;
         if partner.is_some_and(|partner| partner != ctx.actor.home || ctx.write != Some(partner)) {
             return Err(ServiceError::not_found("organization"));
         }
-        let id = OrganizationId::new(self.clock.now());
-        let organization = self.organization_insert(ctx, id, name, kind).await?;
         if let Some(partner) = partner {
-            self.delegation_insert_active(ctx, partner, id, &[Role::Owner])
-                .await?;
+            let own = self.organization_get(ctx, partner).await?;
+            if own.kind != OrganizationKind::Partner {
+                return Err(ServiceError::forbidden(
+                    "only a partner organization makes other organizations",
+                ));
+            }
+        } else if ctx.actor.kind != ActorKind::System {
+            return Err(ServiceError::invalid(
+                "partnerId",
+                "name your own organization as the partner, otherwise nobody can reach the new one",
+            ));
         }
-        Ok(organization)
+        let id = OrganizationId::new(self.clock.now());
+        self.organization_insert(ctx, id, name, kind, partner).await
     }
 
     pub(crate) async fn organization_insert(
@@ -96,6 +106,7 @@ impl Auth {
         id: OrganizationId,
         name: &str,
         kind: OrganizationKind,
+        partner: Option<OrganizationId>,
     ) -> ServiceResult<Organization> {
         let name = crate::user::plain_name("name", name)?;
         let organization = Organization {
@@ -110,6 +121,9 @@ impl Auth {
             write: Some(id),
             ..ctx.clone()
         };
+        if let Some(partner) = partner {
+            self.customer_list_add(ctx, partner, id).await?;
+        }
         let tx = self.db.write(&inside).await?;
         insert(&tx, &organization).await?;
         event::append(
@@ -119,6 +133,10 @@ impl Auth {
             IdentityEventV1::OrganizationCreated { organization: id },
         )
         .await?;
+        if let Some(partner) = partner {
+            self.delegation_insert_active(&tx, &inside, partner, &[Role::Owner])
+                .await?;
+        }
         tx.commit().await?;
         Ok(organization)
     }
@@ -130,14 +148,10 @@ impl Auth {
     ) -> ServiceResult<Vec<Organization>> {
         let tx = self.db.read(ctx).await?;
         let sql = format!(
-            "select {COLUMNS} from identity.organizations order by name, tenant_id limit 10000"
+            "select {COLUMNS} from identity.organizations where tenant_id = any($1) order by name, tenant_id limit 10000"
         );
-        Ok(tx
-            .all::<Row>(&sql, [])
-            .await?
-            .into_iter()
-            .map(Organization::from)
-            .collect())
+        let rows = tx.all::<Row>(&sql, [readable(ctx)]).await?;
+        Ok(rows.into_iter().map(Organization::from).collect())
     }
 
     /// One organization.

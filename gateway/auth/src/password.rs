@@ -1,8 +1,19 @@
 //! Passwords: argon2id with the parameters of RFC 9106 §4's second recommendation (64 MiB, 3 passes).
+//!
+//! Invariant: at most four are worked on at once, so that a flood of sign-ins costs 256 MiB and not the machine.
 
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash};
 use argon2::{Algorithm, Argon2, Params, Version};
 use netpatch_types::{ServiceError, ServiceResult};
+use tokio::sync::Semaphore;
+
+static AT_ONCE: Semaphore = Semaphore::const_new(4);
+
+/// A password of a person is at least this long, in characters.
+pub(crate) const SHORTEST: usize = 12;
+
+/// No password is longer, in bytes.
+pub(crate) const LONGEST: usize = 1024;
 
 fn hasher() -> Argon2<'static> {
     let params = Params::new(64 * 1024, 3, 1, None).unwrap_or_default();
@@ -36,6 +47,10 @@ pub(crate) async fn verify(password: String, stored: Option<String>) -> ServiceR
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> ServiceResult<T> {
+    let _permit = AT_ONCE
+        .acquire()
+        .await
+        .map_err(|_| ServiceError::internal())?;
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| ServiceError::internal())

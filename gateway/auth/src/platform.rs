@@ -54,6 +54,7 @@ impl Auth {
         let mut params = CertificateParams::new(vec!["netpatch-edge".to_owned()])
             .map_err(|_| ServiceError::internal())?;
         params.distinguished_name = name("NetPatch edge");
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         validity(
             &mut params,

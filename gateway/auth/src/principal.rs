@@ -7,7 +7,7 @@ use netpatch_types::{
     RequestContext, ServiceError, ServiceResult, SiteId, UserId,
 };
 use sea_orm::FromQueryResult;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// What a principal may do in one organization.
@@ -144,12 +144,8 @@ impl Auth {
             )
             .await?;
         drop(tx);
-        let roles: Vec<Role> = grants
-            .iter()
-            .filter_map(|grant| Role::from_word(&grant.role))
-            .collect();
-        let own = permissions_of(&roles);
-        let access = self.access(home, own, narrowed(&grants)).await?;
+        let (own, sites) = rights(&grants);
+        let access = self.access(home, own, sites).await?;
         Ok(Some(Principal {
             kind: ActorKind::User,
             id: user.0,
@@ -178,7 +174,9 @@ impl Auth {
                     "the API client is gone or has expired",
                 )
             })?;
-        let own: BTreeSet<Permission> = serde_json::from_value(row.permissions).unwrap_or_default();
+        let mut own: BTreeSet<Permission> =
+            serde_json::from_value(row.permissions).unwrap_or_default();
+        own.remove(&Permission::Approve);
         let access = self.access(home, own, None).await?;
         Ok(Principal {
             kind: ActorKind::ApiClient,
@@ -190,19 +188,24 @@ impl Auth {
         })
     }
 
-    /// Home, and each customer that delegates to it: there, what both the own rights and the delegation allow.
+    /// Home, and each customer that delegates to it: there, what both the own rights and the delegation allow. Somebody
+    /// whose rights end at some of home's sites has none at a customer.
     async fn access(
         &self,
         home: OrganizationId,
         own: BTreeSet<Permission>,
         sites: Option<Vec<SiteId>>,
     ) -> ServiceResult<Vec<Access>> {
+        let narrow = sites.is_some();
         let mut access = vec![Access {
             organization: home,
             permissions: own.clone(),
             sites,
             delegation: None,
         }];
+        if narrow {
+            return Ok(access);
+        }
         for delegation in self.delegations_active(home).await? {
             let delegated = permissions_of(&delegation.roles);
             access.push(Access {
@@ -216,12 +219,83 @@ impl Auth {
     }
 }
 
-/// The sites that all grants together reach; `None` when one grant reaches the whole organization.
-fn narrowed(grants: &[GrantRow]) -> Option<Vec<SiteId>> {
-    let mut all = Vec::new();
+/// What grants allow together, and at which sites; `None` is the whole organization. A context has one set of rights and
+/// one set of sites, so this never gives a right at a site where no grant gives it: grants for the whole organization stand
+/// alone; grants for the same sites add up; of grants for different sites only the common rights hold, at all of them.
+fn rights(grants: &[GrantRow]) -> (BTreeSet<Permission>, Option<Vec<SiteId>>) {
+    let role = |grant: &GrantRow| Role::from_word(&grant.role);
+    let wide: Vec<Role> = grants
+        .iter()
+        .filter(|grant| grant.sites.is_none())
+        .filter_map(role)
+        .collect();
+    if !wide.is_empty() || grants.is_empty() {
+        return (permissions_of(&wide), None);
+    }
+    let mut by_sites: BTreeMap<BTreeSet<SiteId>, Vec<Role>> = BTreeMap::new();
     for grant in grants {
         // A grant that cannot be read reaches nothing.
-        all.extend(serde_json::from_value::<Vec<SiteId>>(grant.sites.clone()?).unwrap_or_default());
+        let sites = grant.sites.clone().unwrap_or_default();
+        let sites: BTreeSet<SiteId> = serde_json::from_value(sites).unwrap_or_default();
+        if !sites.is_empty() {
+            by_sites.entry(sites).or_default().extend(role(grant));
+        }
     }
-    Some(all)
+    let common = by_sites
+        .values()
+        .map(|roles| permissions_of(roles))
+        .reduce(|one, other| one.intersection(&other).copied().collect());
+    let sites: BTreeSet<SiteId> = by_sites.into_keys().flatten().collect();
+    (
+        common.unwrap_or_default(),
+        Some(sites.into_iter().collect()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Permission::{Approve, Enrol, Read, Scan};
+
+    fn grant(role: &str, sites: Option<&[SiteId]>) -> GrantRow {
+        GrantRow {
+            role: role.to_owned(),
+            sites: sites.map(|sites| serde_json::json!(sites)),
+        }
+    }
+
+    #[test]
+    fn no_right_reaches_a_site_where_no_grant_gives_it() {
+        let (one, other) = (SiteId(Uuid::from_u128(1)), SiteId(Uuid::from_u128(2)));
+        let (permissions, sites) = rights(&[]);
+        assert!(permissions.is_empty() && sites.is_none());
+        // A right in the whole organization does not widen a site's.
+        let (permissions, sites) = rights(&[
+            grant("site_operator", Some(&[one])),
+            grant("approver", None),
+        ]);
+        assert!(permissions.contains(&Approve) && !permissions.contains(&Enrol));
+        assert_eq!(sites, None);
+        // Different sites: what holds at both.
+        let (permissions, sites) = rights(&[
+            grant("site_operator", Some(&[one])),
+            grant("approver", Some(&[other])),
+        ]);
+        assert!(permissions.contains(&Read));
+        assert!(!permissions.contains(&Approve) && !permissions.contains(&Scan));
+        assert_eq!(sites, Some(vec![one, other]));
+        // The same site: they add up.
+        let (permissions, _) = rights(&[
+            grant("site_operator", Some(&[one])),
+            grant("approver", Some(&[one])),
+        ]);
+        assert!(permissions.contains(&Approve) && permissions.contains(&Scan));
+        // What cannot be read reaches nothing.
+        let damaged = GrantRow {
+            role: "owner".to_owned(),
+            sites: Some(serde_json::json!("everywhere")),
+        };
+        assert_eq!(rights(&[damaged]), (BTreeSet::new(), Some(vec![])));
+        assert!(rights(&[grant("king", None)]).0.is_empty());
+    }
 }

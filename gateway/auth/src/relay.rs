@@ -1,5 +1,6 @@
 //! Relays: nodes on sites.
 
+use crate::access::{reaches, readable};
 use crate::{Auth, EnrolmentGrant, IdentityEventV1, IssuedCertificate, Subject, event};
 use chrono::{DateTime, Utc};
 use netpatch_protocol::SubjectKind;
@@ -223,23 +224,22 @@ impl Auth {
     /// Relays that the request may read, by name.
     pub async fn relay_list(&self, ctx: &RequestContext) -> ServiceResult<Vec<Relay>> {
         let tx = self.db.read(ctx).await?;
-        let sql = format!("select {COLUMNS} from identity.relays order by name, id limit 10000");
-        let relays = tx.all::<Row>(&sql, []).await?.into_iter().map(Relay::from);
-        Ok(relays
-            .filter(|relay| {
-                ctx.sites
-                    .as_ref()
-                    .is_none_or(|allowed| allowed.contains(&relay.site))
-            })
-            .collect())
+        let sql = format!(
+            "select {COLUMNS} from identity.relays where tenant_id = any($1) order by name, id limit 10000"
+        );
+        let rows = tx.all::<Row>(&sql, [readable(ctx)]).await?;
+        let relays = rows.into_iter().map(Relay::from);
+        Ok(relays.filter(|relay| reaches(ctx, relay.site)).collect())
     }
 
     /// One relay.
     pub async fn relay_get(&self, ctx: &RequestContext, id: RelayId) -> ServiceResult<Relay> {
-        let relays = self.relay_list(ctx).await?;
-        relays
-            .into_iter()
-            .find(|relay| relay.id == id)
+        let tx = self.db.read(ctx).await?;
+        let sql =
+            format!("select {COLUMNS} from identity.relays where tenant_id = any($1) and id = $2");
+        let row = tx.one::<Row>(&sql, [readable(ctx), id.0.into()]).await?;
+        row.map(Relay::from)
+            .filter(|relay| reaches(ctx, relay.site))
             .ok_or_else(|| ServiceError::not_found("relay"))
     }
 
@@ -254,7 +254,7 @@ impl Auth {
         let ctx = RequestContext::system(organization, "relay report", now);
         let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let tx = self.db.write(&ctx).await?;
-        tx.execute(
+        let known = tx.execute(
             "update identity.relays set last_seen_at = $3, version = $4, address = $5, cache_bytes = $6, bytes_served = $7, bytes_fetched = $8, hits = $9, misses = $10, sessions = $11 where tenant_id = $1 and id = $2",
             [
                 organization.0.into(),
@@ -271,13 +271,16 @@ impl Auth {
             ],
         )
         .await?;
+        if known == 0 {
+            return Err(ServiceError::not_found("relay"));
+        }
         tx.commit().await?;
         Ok(())
     }
 }
 
 /// SHA-256 of the SubjectPublicKeyInfo in a certificate.
-fn key_fingerprint(certificate_der: &[u8]) -> Sha256 {
+pub(crate) fn key_fingerprint(certificate_der: &[u8]) -> Sha256 {
     x509_parser::parse_x509_certificate(certificate_der)
         .map(|(_, certificate)| Sha256::of(certificate.public_key().raw))
         .unwrap_or_default()

@@ -1,5 +1,6 @@
 //! Sessions of people: an opaque random token, stored as a hash, for the portal's cookie and the CLI's bearer alike.
 
+use crate::attempts::Attempt;
 use crate::{Auth, IdentityEventV1, Principal, event, password, secret};
 use chrono::{DateTime, Utc};
 use netpatch_types::{
@@ -45,10 +46,10 @@ struct DirectoryRow {
 }
 
 #[derive(FromQueryResult)]
-struct UserRow {
-    name: String,
-    password_hash: String,
-    active: bool,
+pub(crate) struct UserRow {
+    pub(crate) name: String,
+    pub(crate) password_hash: String,
+    pub(crate) active: bool,
 }
 
 #[derive(FromQueryResult)]
@@ -61,6 +62,7 @@ struct SessionRow {
 
 impl Auth {
     /// Signs a person in. An unknown address, a wrong password and an inactive user look the same and take the same time.
+    /// After ten failures within a minute an address is throttled, whether anybody has it or not.
     pub async fn sign_in(
         &self,
         email: &str,
@@ -74,6 +76,10 @@ impl Auth {
             )
         };
         let email = crate::user::email(email).map_err(|_| refused())?;
+        if password.len() > password::LONGEST {
+            return Err(refused());
+        }
+        let attempt = self.sign_in_attempt(&email)?;
         let tx = self.db.directory_tx().await?;
         let entry: Option<DirectoryRow> = tx
             .one(
@@ -82,10 +88,11 @@ impl Auth {
             )
             .await?;
         drop(tx);
-        let Some(entry) = entry else {
-            password::verify(password, None).await?;
-            return Err(refused());
-        };
+        // Nobody is looked up too, in an organization that does not exist.
+        let entry = entry.unwrap_or(DirectoryRow {
+            tenant_id: Uuid::nil(),
+            user_id: Uuid::nil(),
+        });
         let tenant = OrganizationId(entry.tenant_id);
         let ctx = RequestContext::system(tenant, "sign-in", self.clock.now());
         let user = self.user_row(&ctx, entry.user_id).await?;
@@ -96,6 +103,7 @@ impl Auth {
         if !password::verify(password, stored).await? {
             return Err(refused());
         }
+        attempt.forgive();
         let now = self.clock.now();
         let session = SessionToken {
             token: secret::random(PREFIX),
@@ -129,6 +137,18 @@ impl Auth {
         .await?;
         tx.commit().await?;
         Ok(session)
+    }
+
+    /// A try at the password of an address; a failure unless it is forgiven.
+    pub(crate) fn sign_in_attempt(&self, email: &str) -> ServiceResult<Attempt<Vec<u8>>> {
+        self.failed_sign_ins
+            .begin(&secret::hash(email), self.clock.now())
+            .ok_or_else(|| {
+                ServiceError::new(
+                    ErrorCode::Throttled,
+                    "too many failed sign-ins for this address; wait a minute",
+                )
+            })
     }
 
     /// Ends a session; ending an unknown one is no error.
@@ -171,7 +191,11 @@ impl Auth {
             .ok_or_else(ended)
     }
 
-    async fn user_row(&self, ctx: &RequestContext, id: Uuid) -> ServiceResult<Option<UserRow>> {
+    pub(crate) async fn user_row(
+        &self,
+        ctx: &RequestContext,
+        id: Uuid,
+    ) -> ServiceResult<Option<UserRow>> {
         let tx = self.db.read(ctx).await?;
         let sql = "select name, password_hash, active from identity.users where tenant_id = $1 and id = $2";
         Ok(tx.one(sql, [ctx.tenant()?.0.into(), id.into()]).await?)

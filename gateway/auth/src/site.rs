@@ -1,10 +1,9 @@
 //! Sites.
 
+use crate::access::{reaches, readable, require_admin};
 use crate::{Auth, IdentityEventV1, event, user::plain_name};
 use chrono::{DateTime, Utc};
-use netpatch_types::{
-    OrganizationId, Permission, RequestContext, ServiceError, ServiceResult, SiteId,
-};
+use netpatch_types::{OrganizationId, RequestContext, ServiceError, ServiceResult, SiteId};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
@@ -74,7 +73,7 @@ impl Auth {
         ctx: &RequestContext,
         create: SiteCreate,
     ) -> ServiceResult<Site> {
-        ctx.require(Permission::Admin)?;
+        require_admin(ctx)?;
         if create.time_zone.parse::<chrono_tz::Tz>().is_err() {
             return Err(ServiceError::invalid(
                 "timeZone",
@@ -147,15 +146,12 @@ impl Auth {
     /// Sites that the request may read, by name.
     pub async fn site_list(&self, ctx: &RequestContext) -> ServiceResult<Vec<Site>> {
         let tx = self.db.read(ctx).await?;
-        let sql = format!("select {COLUMNS} from identity.sites order by name, id limit 10000");
-        let sites = tx.all::<Row>(&sql, []).await?.into_iter().map(Site::from);
-        Ok(sites
-            .filter(|site| {
-                ctx.sites
-                    .as_ref()
-                    .is_none_or(|allowed| allowed.contains(&site.id))
-            })
-            .collect())
+        let sql = format!(
+            "select {COLUMNS} from identity.sites where tenant_id = any($1) order by name, id limit 10000"
+        );
+        let rows = tx.all::<Row>(&sql, [readable(ctx)]).await?;
+        let sites = rows.into_iter().map(Site::from);
+        Ok(sites.filter(|site| reaches(ctx, site.id)).collect())
     }
 
     /// One site.
@@ -163,15 +159,21 @@ impl Auth {
         let tx = self.db.read(ctx).await?;
         let sql =
             format!("select {COLUMNS} from identity.sites where tenant_id = any($1) and id = $2");
-        let read: Vec<Uuid> = ctx.read.iter().map(|tenant| tenant.0).collect();
-        let row = tx.one::<Row>(&sql, [read.into(), id.0.into()]).await?;
+        let row = tx.one::<Row>(&sql, [readable(ctx), id.0.into()]).await?;
         row.map(Site::from)
-            .filter(|site| {
-                ctx.sites
-                    .as_ref()
-                    .is_none_or(|allowed| allowed.contains(&site.id))
-            })
+            .filter(|site| reaches(ctx, site.id))
             .ok_or_else(|| ServiceError::not_found("site"))
+    }
+
+    /// A site of the one organization that the request writes to.
+    pub(crate) async fn own_site(&self, ctx: &RequestContext, id: SiteId) -> ServiceResult<Site> {
+        let tenant = ctx.tenant()?;
+        let site = self.site_get(ctx, id).await?;
+        if site.organization == tenant {
+            Ok(site)
+        } else {
+            Err(ServiceError::not_found("site"))
+        }
     }
 }
 

@@ -1,8 +1,12 @@
 //! Local users.
 
-use crate::{Auth, IdentityEventV1, Role, event, password, secret};
+use crate::access::{permissions_of, require_admin_person};
+use crate::bootstrap::{self, unreadable};
+use crate::{Auth, IdentityEventV1, Principal, Role, event, password, secret};
 use netpatch_storage::TenantTx;
-use netpatch_types::{Permission, RequestContext, ServiceError, ServiceResult, UserId};
+use netpatch_types::{
+    ActorKind, ErrorCode, Permission, RequestContext, ServiceError, ServiceResult, UserId,
+};
 
 /// A person who signs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,13 +31,20 @@ pub struct UserCreate {
 }
 
 impl Auth {
-    /// Creates a user with a random password, which is in the answer only.
+    /// Creates a user with a random password, which is in the answer only. Nobody gives rights that they do not have; a
+    /// partner makes an administrator of a customer only while the customer has none, or it would decide for the customer.
     pub async fn user_create(
         &self,
         ctx: &RequestContext,
         create: UserCreate,
     ) -> ServiceResult<(User, String)> {
-        ctx.require(Permission::Admin)?;
+        require_admin_person(ctx)?;
+        let given = permissions_of(&create.roles);
+        if let Some(more) = given.iter().find(|right| !ctx.can(**right)) {
+            return Err(ServiceError::forbidden(format!(
+                "you cannot give a right that you do not have: {more:?}"
+            )));
+        }
         let password = secret::random("");
         let user = self
             .user_insert(ctx, create, password.clone(), false)
@@ -68,6 +79,12 @@ impl Auth {
         let hash = password::hash(password).await?;
         let tx = self.db.write(ctx).await?;
         let tenant = tx.tenant()?;
+        let decides = permissions_of(&create.roles).contains(&Permission::Admin);
+        if decides && ctx.actor.delegation.is_some() && has_administrator(&tx).await? {
+            return Err(ServiceError::forbidden(
+                "the customer has an administrator, who makes others",
+            ));
+        }
         let free: Option<bool> = tx
             .value(
                 "select identity.user_enter($1, $2, $3)",
@@ -110,6 +127,100 @@ impl Auth {
         tx.commit().await?;
         Ok(user)
     }
+}
+
+impl Auth {
+    /// Changes the own password and ends all sessions of the user: sign in again with the new one. The first
+    /// administrator's file in the key folder goes too.
+    pub async fn password_change(
+        &self,
+        principal: &Principal,
+        old: String,
+        new: String,
+    ) -> ServiceResult<()> {
+        if principal.kind != ActorKind::User {
+            return Err(ServiceError::forbidden("only people have a password"));
+        }
+        if new.chars().count() < password::SHORTEST || new.len() > password::LONGEST {
+            return Err(ServiceError::invalid(
+                "newPassword",
+                "a password has at least 12 characters and at most 1024 bytes",
+            ));
+        }
+        if new == old {
+            return Err(ServiceError::invalid(
+                "newPassword",
+                "the new password is the old one",
+            ));
+        }
+        let wrong = || ServiceError {
+            path: vec!["oldPassword".to_owned()],
+            ..ServiceError::new(ErrorCode::BadUserInput, "the old password is wrong")
+        };
+        if old.len() > password::LONGEST {
+            return Err(wrong());
+        }
+        let attempt = self.sign_in_attempt(&principal.email)?;
+        let mut ctx = RequestContext::system(principal.home, "password change", self.clock.now());
+        ctx.actor.kind = ActorKind::User;
+        ctx.actor.id = principal.id;
+        ctx.actor.display.clone_from(&principal.name);
+        let user = self.user_row(&ctx, principal.id).await?;
+        let stored = user
+            .filter(|user| user.active)
+            .map(|user| user.password_hash);
+        if !password::verify(old, stored.clone()).await? {
+            return Err(wrong());
+        }
+        attempt.forgive();
+        let hash = password::hash(new).await?;
+        let tx = self.db.write(&ctx).await?;
+        // The old hash in the condition: of two changes at once the second is wrong.
+        let sql = "update identity.users u set password_hash = $4, bootstrap = false from identity.users o where u.tenant_id = $1 and u.id = $2 and u.password_hash = $3 and u.active and o.tenant_id = u.tenant_id and o.id = u.id returning o.bootstrap";
+        let was_bootstrap: Option<bool> = tx
+            .value(
+                sql,
+                [
+                    principal.home.0.into(),
+                    principal.id.into(),
+                    stored.into(),
+                    hash.into(),
+                ],
+            )
+            .await?;
+        let was_bootstrap = was_bootstrap.ok_or_else(wrong)?;
+        tx.execute(
+            "select identity.sessions_close($1, $2)",
+            [principal.home.0.into(), principal.id.into()],
+        )
+        .await?;
+        let user = UserId(principal.id);
+        let changed = IdentityEventV1::PasswordChanged { user };
+        event::append(&tx, &ctx, &*self.clock, changed).await?;
+        tx.commit().await?;
+        if was_bootstrap {
+            self.keys.remove(bootstrap::FILE).map_err(unreadable)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether an active user of the organization administrates it. Waits for others who make one at the same time.
+async fn has_administrator(tx: &TenantTx) -> ServiceResult<bool> {
+    let tenant = tx.tenant()?;
+    tx.execute(
+        "select 1 from identity.organizations where tenant_id = $1 for update",
+        [tenant.0.into()],
+    )
+    .await?;
+    let roles: Vec<String> = Role::ALL
+        .into_iter()
+        .filter(|role| role.permissions().contains(&Permission::Admin))
+        .map(|role| role.as_str().to_owned())
+        .collect();
+    let sql = "select count(*) from identity.grants g join identity.users u on u.tenant_id = g.tenant_id and u.id = g.user_id where g.tenant_id = $1 and g.role = any($2) and g.sites is null and u.active";
+    let count: Option<i64> = tx.value(sql, [tenant.0.into(), roles.into()]).await?;
+    Ok(count.unwrap_or(0) > 0)
 }
 
 async fn grant(tx: &TenantTx, user: UserId, role: Role) -> ServiceResult<()> {

@@ -94,6 +94,16 @@ impl KeyFolder {
         fs::File::open(folder)?.sync_all()
     }
 
+    /// Removes a file, durably; an absent one is no error.
+    pub fn remove(&self, name: &str) -> io::Result<()> {
+        let path = self.path(name)?;
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => fs::File::open(path.parent().unwrap_or(&self.root))?.sync_all(),
+        }
+    }
+
     /// The path of a name; names are made of letters, digits, `-`, `.`, and `/` between parts.
     fn path(&self, name: &str) -> io::Result<PathBuf> {
         let plain = |part: &str| {
@@ -141,6 +151,10 @@ mod tests {
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600);
+        keys.remove("one/director").unwrap();
+        keys.remove("one/director").unwrap();
+        assert_ne!(keys.secret("one/director").unwrap(), first);
+        assert!(keys.remove("../keys/one/director").is_err());
         for name in ["", "../x", "a/../b", "/etc/passwd", "a b"] {
             assert!(keys.secret(name).is_err(), "{name:?}");
         }
