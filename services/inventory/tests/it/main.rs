@@ -9,6 +9,7 @@ mod host;
 mod manifest;
 mod patch;
 mod plan;
+mod rights;
 mod status;
 mod tenancy;
 mod world;

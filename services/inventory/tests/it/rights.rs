@@ -1,0 +1,172 @@
+//! Every operation without its right, and an agent that reports for another host.
+
+use crate::tenancy::{code, exposed};
+use crate::world::{World, component, facts, patch_id};
+use netpatch_inventory::domain::manifest::manifest_hash;
+use netpatch_inventory_api::*;
+use netpatch_types::{ActorKind, ErrorCode, PageRequest, Permission, Selector};
+
+#[tokio::test]
+async fn every_operation_needs_its_right() {
+    for world in World::both().await {
+        let (host, finding, _) = exposed(&world).await;
+        let mut person = world.ctx.clone();
+        person.actor.kind = ActorKind::User;
+        person.permissions = [Permission::Approve].into();
+        let (api, ctx, page) = (&world.api, &person, PageRequest::largest());
+        let patch = patch_id("curl", "7.88.1-10+deb12u3");
+        let selector = Selector::default();
+        let codes = [
+            code(
+                api.host_register(
+                    ctx,
+                    HostRegister {
+                        id: host,
+                        site: world.site,
+                        facts: facts(1, "x"),
+                        labels: Default::default(),
+                    },
+                )
+                .await,
+            ),
+            code(api.host_get(ctx, HostGet { id: host }).await),
+            code(api.host_list(ctx, HostList::default()).await),
+            code(
+                api.host_update(
+                    ctx,
+                    HostUpdate {
+                        id: host,
+                        if_match: None,
+                        labels: None,
+                        site: None,
+                        release_quarantine: true,
+                    },
+                )
+                .await,
+            ),
+            code(
+                api.host_facts_report(
+                    ctx,
+                    HostFactsReport {
+                        host,
+                        facts: facts(1, "x"),
+                    },
+                )
+                .await,
+            ),
+            code(api.presence_report(ctx, PresenceReport::default()).await),
+            code(
+                api.manifest_report(
+                    ctx,
+                    ManifestReport {
+                        host,
+                        hash: Default::default(),
+                        components: vec![],
+                    },
+                )
+                .await,
+            ),
+            code(
+                api.manifest_delta_report(
+                    ctx,
+                    ManifestDeltaReport {
+                        host,
+                        base: Default::default(),
+                        hash: Default::default(),
+                        added: vec![],
+                        removed: vec![],
+                    },
+                )
+                .await,
+            ),
+            code(
+                api.applicability_report(
+                    ctx,
+                    ApplicabilityReport {
+                        host,
+                        manifest: Default::default(),
+                        updates: vec![],
+                        problem: String::new(),
+                    },
+                )
+                .await,
+            ),
+            code(
+                api.component_list(
+                    ctx,
+                    ComponentList {
+                        host,
+                        name_contains: None,
+                        page,
+                    },
+                )
+                .await,
+            ),
+            code(
+                api.group_create(
+                    ctx,
+                    GroupCreate {
+                        name: "x".into(),
+                        selector,
+                    },
+                )
+                .await,
+            ),
+            code(api.group_list(ctx, GroupList {}).await),
+            code(api.finding_list(ctx, FindingList::default()).await),
+            code(api.finding_get(ctx, FindingGet { id: finding }).await),
+            code(api.queue_list(ctx, QueueList::default()).await),
+            code(api.patch_get(ctx, PatchGet { id: patch }).await),
+            code(api.patch_list(ctx, PatchList::default()).await),
+            code(
+                api.patch_content(ctx, PatchContentGet { patch, group: None })
+                    .await,
+            ),
+            code(api.patch_targets(ctx, PatchTargets::default()).await),
+            code(
+                api.patch_pending(
+                    ctx,
+                    PatchPending {
+                        host,
+                        patches: vec![],
+                    },
+                )
+                .await,
+            ),
+            code(api.advisory_get(ctx, AdvisoryGet::default()).await),
+            code(api.compliance_now(ctx, ComplianceNow::default()).await),
+            code(
+                api.feed_import(
+                    ctx,
+                    FeedImport {
+                        pack_dir: "/".into(),
+                    },
+                )
+                .await,
+            ),
+            code(api.feed_list(ctx, FeedList {}).await),
+            code(api.events(ctx, EventsAfter::default()).await),
+        ];
+        assert_eq!(codes, [ErrorCode::Forbidden; 25]);
+    }
+}
+
+#[tokio::test]
+async fn an_agent_reports_for_its_own_host_only() {
+    let world = World::direct().await;
+    let (one, two) = (world.host(1, &[]).await, world.host(2, &[]).await);
+    let mut agent = world.ctx.clone();
+    agent.actor.kind = ActorKind::Agent;
+    agent.actor.id = one.0;
+    let components = vec![component("a", "1", "a")];
+    let report = |host| ManifestReport {
+        host,
+        hash: manifest_hash(&components),
+        components: components.clone(),
+    };
+    assert!(world.api.manifest_report(&agent, report(one)).await.is_ok());
+    assert_eq!(
+        code(world.api.manifest_report(&agent, report(two)).await),
+        ErrorCode::NotFound
+    );
+}
