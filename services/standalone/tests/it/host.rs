@@ -15,9 +15,9 @@ pub(crate) struct FakeHost {
     key: P256Signer,
 }
 
-/// The package that is outdated, its fixed version and the source's version.
+/// An outdated version, and one that is newer than every fix in the pack.
 pub(crate) const OLD: &str = "3.0.15-1~deb12u1";
-pub(crate) const FIXED: &str = "3.0.17-1~deb12u3";
+pub(crate) const FIXED: &str = "3.0.99-1~deb12u1";
 
 fn component(name: &str, version: &str) -> ComponentKey {
     ComponentKey {
@@ -263,11 +263,11 @@ impl FakeHost {
     }
 }
 
-/// SubjectPublicKeyInfo (RFC 5480) of a P-256 key: a fixed prefix and the uncompressed point.
+/// SubjectPublicKeyInfo (RFC 5480) of a P-256 key: a fixed prefix and the compressed point.
 fn spki(key: &P256Signer) -> Vec<u8> {
     const PREFIX: [u8; 26] = [
-        0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08,
-        0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+        0x30, 0x39, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08,
+        0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x22, 0x00,
     ];
     [&PREFIX[..], key.public_key().as_bytes()].concat()
 }
