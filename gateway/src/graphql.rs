@@ -12,6 +12,7 @@ pub mod cost;
 mod loader;
 pub mod model;
 pub mod mutation;
+pub(crate) mod once;
 pub mod query;
 pub mod scalar;
 pub mod subscription;

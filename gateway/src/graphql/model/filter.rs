@@ -70,6 +70,10 @@ pub struct HostFilter {
     pub is_reboot_pending: Option<bool>,
     /// Not seen since.
     pub not_seen_since: Option<DateTime>,
+    /// Never scanned or not seen for seven days: what compliance counts as unknown.
+    pub is_unknown: Option<bool>,
+    /// Never scanned.
+    pub is_never_scanned: Option<bool>,
 }
 
 /// Which findings.

@@ -261,7 +261,8 @@ fn read_filter(filter: HostFilter, organization: Option<OrganizationId>) -> Resu
         group: filter.group_id.as_ref().map(group),
         not_seen_since: filter.not_seen_since.map(|since| since.0),
         reboot_pending: filter.is_reboot_pending,
-        ..inventory::HostFilter::default()
+        unknown: filter.is_unknown,
+        never_scanned: filter.is_never_scanned,
     })
 }
 

@@ -1,0 +1,67 @@
+//! `siteCreate`.
+
+use super::{answer, payload};
+use crate::graphql::context::organization_id;
+use crate::graphql::model::Site;
+use crate::graphql::once::{Once, first, once};
+use crate::graphql::{Result, TimeZone, session};
+use async_graphql::{Context, ID, InputObject, Object};
+use netpatch_auth::SiteCreate;
+
+/// A new site.
+#[derive(Clone, InputObject)]
+pub struct SiteCreateInput {
+    /// Whose.
+    organization_id: ID,
+    /// Name, unique in the organization.
+    name: String,
+    /// Time zone of the site.
+    time_zone: TimeZone,
+    /// Whether hosts may go past the relay.
+    #[graphql(default = true)]
+    direct_allowed: bool,
+    /// Base URLs of the repositories that the site's relay may serve.
+    upstreams: Option<Vec<String>>,
+    /// The same key and input again change nothing again.
+    idempotency_key: ID,
+}
+
+payload! {
+    /// Answer of `siteCreate`.
+    SiteCreatePayload {
+        /// The site.
+        site: Site,
+    }
+}
+
+/// Sites.
+#[derive(Default)]
+pub struct SiteMutation;
+
+#[Object]
+impl SiteMutation {
+    /// Makes a site.
+    #[graphql(complexity = "10 + child_complexity")]
+    async fn site_create(&self, ctx: &Context<'_>, input: SiteCreateInput) -> Result<SiteCreatePayload> {
+        answer(create(ctx, input).await)
+    }
+}
+
+async fn create(ctx: &Context<'_>, input: SiteCreateInput) -> Result<SiteCreatePayload> {
+    let session = session(ctx)?;
+    let auth = &session.apis.auth;
+    let request = session.inside(organization_id(&input.organization_id)?)?;
+    let create = SiteCreate {
+        name: input.name.clone(),
+        time_zone: input.time_zone.0.name().to_owned(),
+        direct_allowed: input.direct_allowed,
+        upstreams: input.upstreams.clone().unwrap_or_default(),
+    };
+    let work = auth.site_create(&request, create);
+    let made = once(session, &request, "siteCreate", &input.idempotency_key, &input, work, |made| vec![made.id.0]).await?;
+    let site = match made {
+        Once::Done(site) => site,
+        Once::Before(ids) => auth.site_get(&request, first(&ids)?).await?,
+    };
+    Ok(SiteCreatePayload { site: Some(Site(site)), ..Default::default() })
+}

@@ -1,0 +1,225 @@
+//! The edge: where agents and relays come in over QUIC.
+//!
+//! ```text
+//! accept ─┬─ enrolment ─► enrol.rs            one request, one answer, rate-limited, no certificate needed
+//!         ├─ agent ─► session.rs ─► message.rs   hello, then messages in order; deliver.rs sends what waits
+//!         └─ relay ─► relay.rs ─┬─ report, settings
+//!                               └─ agents and enrolments behind it, as above
+//! ```
+//!
+//! Invariants: a certificate is believed only under the CA of the organization it names, and only while it is not
+//! revoked; a session is one host's, so no message can speak for another; a message is acknowledged when its effect is
+//! durable in the service that owns it, never earlier; an unchanged check-in touches no database; two live copies of
+//! one identity are both quarantined. Every peer's task is owned by [`Ingress::run`] and ends with it.
+
+mod convert;
+mod counter;
+mod deliver;
+mod enrol;
+mod message;
+mod platform;
+mod presence;
+mod registry;
+mod relay;
+mod session;
+mod services;
+
+pub use platform::PlatformServices;
+pub use services::{Admitted, HostStanding, Services};
+
+use crate::throttle::{Buckets, Rate};
+use futures::StreamExt as _;
+use netpatch_storage::SharedBus;
+use netpatch_tunnel::edge::EdgeHandshake;
+use netpatch_tunnel::{EdgeEndpoint, EdgeIncoming, Limits, ServerIdentity, TunnelError};
+use netpatch_types::{HostId, OrganizationId, SharedClock};
+use presence::Presence;
+use registry::Registry;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Where wishes for a scan are told; see [`request_scan`].
+pub const SCAN_TOPIC: &str = "ingress.scan";
+/// Topics after which documents for hosts may wait.
+const DOCUMENT_TOPICS: [&str; 2] = ["scheduler.outbox", "policy.outbox"];
+
+/// Times and rates of the edge.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Bounds of connections.
+    pub limits: Limits,
+    /// How often an agent checks in.
+    pub heartbeat: Duration,
+    /// How often a session looks for documents when no hint comes.
+    pub look_every: Duration,
+    /// How often presence is written.
+    pub presence_every: Duration,
+    /// Enrolment requests of one address.
+    pub enrolments: Rate,
+    /// Enrolment requests behind one relay.
+    pub relayed_enrolments: Rate,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            heartbeat: Duration::from_secs(30),
+            look_every: Duration::from_secs(15),
+            presence_every: Duration::from_secs(5),
+            enrolments: Rate {
+                maximum: 60,
+                restore_rate: 1,
+            },
+            relayed_enrolments: Rate {
+                maximum: 300,
+                restore_rate: 10,
+            },
+        }
+    }
+}
+
+/// What the tasks of all peers share.
+pub(crate) struct Shared {
+    pub(crate) services: Arc<dyn Services>,
+    pub(crate) clock: SharedClock,
+    pub(crate) registry: Registry,
+    pub(crate) presence: Presence,
+    pub(crate) options: Options,
+    pub(crate) enrolments: Buckets,
+    pub(crate) relayed_enrolments: Buckets,
+    pub(crate) stop: CancellationToken,
+}
+
+/// The listening edge.
+pub struct Ingress {
+    endpoint: EdgeEndpoint,
+    bus: SharedBus,
+    shared: Arc<Shared>,
+}
+
+impl Ingress {
+    /// Listens on a UDP address; port 0 takes any.
+    pub fn bind(
+        address: SocketAddr,
+        identity: &ServerIdentity,
+        services: Arc<dyn Services>,
+        bus: SharedBus,
+        clock: SharedClock,
+        options: Options,
+    ) -> Result<Self, TunnelError> {
+        let endpoint = EdgeEndpoint::bind(address, identity, &clock, options.limits)?;
+        let shared = Shared {
+            services,
+            registry: Registry::default(),
+            presence: Presence::default(),
+            options,
+            enrolments: Buckets::new(options.enrolments, clock.clone()),
+            relayed_enrolments: Buckets::new(options.relayed_enrolments, clock.clone()),
+            clock,
+            stop: CancellationToken::new(),
+        };
+        Ok(Self {
+            endpoint,
+            bus,
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> Result<SocketAddr, TunnelError> {
+        self.endpoint.local_addr()
+    }
+
+    /// Serves until stopped; then tells every peer.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut peers = JoinSet::new();
+        let mut presence = tokio::time::interval(self.shared.options.presence_every);
+        presence.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let hints = follow_hints(self.bus.clone(), self.shared.clone());
+        tokio::pin!(hints);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = self.endpoint.accept() => {
+                    let Some(handshake) = accepted else { break };
+                    peers.spawn(peer(self.shared.clone(), handshake));
+                }
+                Some(ended) = peers.join_next() => {
+                    if let Err(error) = ended && error.is_panic() {
+                        tracing::error!(%error, "the task of a peer ended unexpectedly");
+                    }
+                }
+                _ = presence.tick() => self.shared.presence.write(&*self.shared.services).await,
+                () = &mut hints => {}
+            }
+        }
+        self.shared.stop.cancel();
+        self.shared.presence.write(&*self.shared.services).await;
+        self.endpoint.close();
+        peers.shutdown().await;
+        let _ = tokio::time::timeout(Duration::from_secs(2), self.endpoint.closed()).await;
+    }
+}
+
+async fn peer(shared: Arc<Shared>, handshake: EdgeHandshake) {
+    let remote = handshake.remote();
+    match handshake.open().await {
+        Ok(EdgeIncoming::Enrol(enrolment)) => enrol::serve(&shared, enrolment, None).await,
+        Ok(EdgeIncoming::Agent(agent)) => session::serve(&shared, agent, None).await,
+        Ok(EdgeIncoming::Relay(relay)) => relay::serve(&shared, relay).await,
+        Err(error) => tracing::debug!(%remote, %error, "handshake failed"),
+    }
+}
+
+/// A wish to scan, on [`SCAN_TOPIC`].
+#[derive(Debug, Serialize, Deserialize)]
+struct ScanWish {
+    organization: OrganizationId,
+    hosts: Vec<HostId>,
+}
+
+/// Asks the agents of hosts to scan now, wherever they are connected. Hosts without a session scan by themselves
+/// when they come back.
+pub async fn request_scan(bus: &SharedBus, organization: OrganizationId, hosts: Vec<HostId>) {
+    let wish = ScanWish {
+        organization,
+        hosts,
+    };
+    if let Ok(hint) = serde_json::to_vec(&wish) {
+        bus.publish(SCAN_TOPIC, &hint).await;
+    }
+}
+
+/// Never ends: wakes the sessions that a hint is about.
+async fn follow_hints(bus: SharedBus, shared: Arc<Shared>) {
+    let mut scans = bus.subscribe(SCAN_TOPIC).await;
+    let [first, second] = DOCUMENT_TOPICS;
+    let mut documents = futures::stream::select(
+        bus.subscribe(first).await,
+        bus.subscribe(second).await,
+    );
+    loop {
+        tokio::select! {
+            Some(hint) = scans.next() => {
+                // An empty hint says that hints may have been lost.
+                if let Ok(wish) = serde_json::from_slice::<ScanWish>(&hint) {
+                    for host in wish.hosts {
+                        shared.registry.want_scan(wish.organization, host);
+                    }
+                }
+            }
+            Some(_) = documents.next() => {
+                // Several events of one change come together.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                while let Some(Some(_)) = futures::FutureExt::now_or_never(documents.next()) {}
+                shared.registry.wake_all();
+            }
+            else => std::future::pending::<()>().await,
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Who was seen when: kept in memory, written in batches, so that a check-in touches no database.
+
+use super::services::Services;
+use netpatch_inventory_api::Seen;
+use netpatch_types::{HostId, OrganizationId};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Hosts of one batch.
+const BATCH: usize = 1000;
+
+/// What was not written yet, the newest of each host.
+#[derive(Default)]
+pub(crate) struct Presence {
+    waiting: Mutex<HashMap<(OrganizationId, HostId), Seen>>,
+}
+
+impl Presence {
+    /// A host was seen. A fork that was not written yet stays one.
+    pub(crate) fn saw(&self, organization: OrganizationId, mut seen: Seen) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let earlier = waiting.get(&(organization, seen.host));
+        seen.forked |= earlier.is_some_and(|earlier| earlier.forked);
+        waiting.insert((organization, seen.host), seen);
+    }
+
+    /// Writes what waits; what cannot be written waits on, unless something newer came.
+    pub(crate) async fn write(&self, services: &dyn Services) {
+        let waiting = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *waiting)
+        };
+        let mut by_organization: HashMap<OrganizationId, Vec<Seen>> = HashMap::new();
+        for ((organization, _), seen) in waiting {
+            by_organization.entry(organization).or_default().push(seen);
+        }
+        for (organization, seen) in by_organization {
+            for batch in seen.chunks(BATCH) {
+                if let Err(error) = services.seen(organization, batch.to_vec()).await {
+                    tracing::warn!(tenant.id = %organization, %error, "presence cannot be written; trying again");
+                    for one in batch {
+                        self.put_back(organization, one.clone());
+                    }
+                }
+            }
+        }
+    }
+
+    fn put_back(&self, organization: OrganizationId, seen: Seen) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.entry((organization, seen.host)).or_insert(seen);
+    }
+}

@@ -1,0 +1,76 @@
+//! A relay's connection: its own reports and settings, and the agents and enrolments that it carries unread.
+
+use super::{Shared, enrol, session};
+use netpatch_protocol::site::StreamAnswer;
+use netpatch_protocol::{IdentityName, SubjectKind};
+use netpatch_tunnel::edge::{RelayAnswer, RelayHandshake};
+use netpatch_tunnel::{RelayConnection, RelayStream, close_code};
+use netpatch_types::{RelayId, ServiceResult};
+use prost::Message as _;
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// Serves a relay until its connection ends; its streams end with it.
+pub(crate) async fn serve(shared: &Arc<Shared>, relay: RelayConnection) {
+    let remote = relay.remote;
+    let subject = match shared.services.admit(&relay.certificate).await {
+        Ok(admitted) if admitted.subject.kind == SubjectKind::Relay => admitted.subject,
+        Ok(_) => return relay.close(close_code::UNAUTHENTICATED, "not a relay's certificate"),
+        Err(error) => {
+            tracing::info!(%remote, message = %error.message, "relay refused");
+            return relay.close(close_code::UNAUTHENTICATED, &error.message);
+        }
+    };
+    tracing::info!(%remote, relay = %subject.id, tenant.id = %subject.organization, "relay connected");
+    relay.admit();
+    let mut streams = JoinSet::new();
+    let reason = loop {
+        tokio::select! {
+            accepted = relay.accept() => match accepted {
+                Ok(handshake) => {
+                    streams.spawn(stream(shared.clone(), subject, handshake));
+                }
+                Err(error) => break error.to_string(),
+            },
+            Some(_) = streams.join_next() => {}
+            () = shared.stop.cancelled() => break "shutting down".to_owned(),
+        }
+    };
+    tracing::info!(relay = %subject.id, %reason, "relay gone");
+}
+
+async fn stream(shared: Arc<Shared>, relay: IdentityName, handshake: RelayHandshake) {
+    let id = RelayId(relay.id);
+    let answered = match handshake.open().await {
+        Ok(RelayStream::Agent(agent)) => return session::serve(&shared, agent, Some(relay)).await,
+        Ok(RelayStream::Enrol(enrolment)) => return enrol::serve(&shared, enrolment, Some(id)).await,
+        Ok(RelayStream::Report(report, to)) => {
+            let done = shared.services.relay_report(relay.organization, id, report).await;
+            answer(to, done.map(|()| Vec::new())).await
+        }
+        Ok(RelayStream::Settings(to)) => {
+            let settings = shared.services.relay_settings(relay.organization, id).await;
+            answer(to, settings.map(|settings| settings.encode_to_vec())).await
+        }
+        Err(error) => Err(error),
+    };
+    if let Err(error) = answered {
+        tracing::debug!(relay = %relay.id, %error, "stream of a relay ended");
+    }
+}
+
+async fn answer(to: RelayAnswer, done: ServiceResult<Vec<u8>>) -> Result<(), netpatch_tunnel::TunnelError> {
+    let answer = match done {
+        Ok(body) => StreamAnswer {
+            status: 200,
+            body,
+            ..StreamAnswer::default()
+        },
+        Err(error) => StreamAnswer {
+            status: u32::from(error.code.http_status()),
+            message: error.message,
+            ..StreamAnswer::default()
+        },
+    };
+    to.answer(&answer).await
+}

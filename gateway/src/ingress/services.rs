@@ -1,0 +1,130 @@
+//! What the edge asks of identity and the services, as one trait, so that the edge is tested without them.
+
+use netpatch_inventory_api::{
+    ApplicabilityReport, HostFactsReport, ManifestDeltaReport, ManifestOutcome, ManifestReport, Seen,
+};
+use netpatch_proof::PublicKey;
+use netpatch_protocol::IdentityName;
+use netpatch_protocol::document::Envelope;
+use netpatch_protocol::enrol::{
+    ClaimPending, Enrolled, HostEnrolment, HostRenewal, RelayClaimStart, RelayToken,
+};
+use netpatch_protocol::session::Renewed;
+use netpatch_protocol::site::{RelayReport, SiteSettings};
+use netpatch_scheduler_api::{OrderAnswered, RunReport, RunStored};
+use netpatch_types::{
+    DeploymentId, HostId, OrganizationId, RelayId, ServiceResult, Sha256,
+};
+
+/// A certificate that was accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct Admitted {
+    /// Whom it names.
+    pub subject: IdentityName,
+    /// Its key.
+    pub key: PublicKey,
+}
+
+/// What the edge needs to know of a host when it connects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostStanding {
+    /// The manifest that inventory holds.
+    pub manifest: Option<Sha256>,
+    /// Two copies of its identity were live.
+    pub quarantined: bool,
+}
+
+/// What the edge asks for. The organization always comes from a certificate or token, never from a message.
+#[async_trait::async_trait]
+pub trait Services: Send + Sync + 'static {
+    /// Whether a certificate is good: chain, time, not revoked.
+    async fn admit(&self, certificate_der: &[u8]) -> ServiceResult<Admitted>;
+    /// A host that enrols with a token.
+    async fn enrol_host(&self, request: HostEnrolment) -> ServiceResult<Enrolled>;
+    /// A relay that wants a claim code.
+    async fn claim_start(&self, request: RelayClaimStart) -> ServiceResult<ClaimPending>;
+    /// A relay that waits; `None` while nobody has typed its code.
+    async fn claim_poll(&self, device_code: &str) -> ServiceResult<Option<Enrolled>>;
+    /// A relay that has a token.
+    async fn enrol_relay(&self, request: RelayToken) -> ServiceResult<Enrolled>;
+    /// A host or relay whose certificate may have ended.
+    async fn renew_expired(&self, request: HostRenewal) -> ServiceResult<Enrolled>;
+    /// A host with a live session.
+    async fn renew(&self, subject: IdentityName, csr_der: &[u8]) -> ServiceResult<Renewed>;
+
+    /// What a relay should serve.
+    async fn relay_settings(
+        &self,
+        organization: OrganizationId,
+        relay: RelayId,
+    ) -> ServiceResult<SiteSettings>;
+    /// What a relay says of itself.
+    async fn relay_report(
+        &self,
+        organization: OrganizationId,
+        relay: RelayId,
+        report: RelayReport,
+    ) -> ServiceResult<()>;
+
+    /// Where a host stands.
+    async fn host(&self, organization: OrganizationId, host: HostId) -> ServiceResult<HostStanding>;
+    /// Who was seen.
+    async fn seen(&self, organization: OrganizationId, seen: Vec<Seen>) -> ServiceResult<()>;
+    /// What a host is.
+    async fn facts(&self, organization: OrganizationId, report: HostFactsReport)
+    -> ServiceResult<()>;
+    /// A whole manifest.
+    async fn manifest(
+        &self,
+        organization: OrganizationId,
+        report: ManifestReport,
+    ) -> ServiceResult<ManifestOutcome>;
+    /// A change of a manifest.
+    async fn manifest_delta(
+        &self,
+        organization: OrganizationId,
+        report: ManifestDeltaReport,
+    ) -> ServiceResult<ManifestOutcome>;
+    /// What a host could install.
+    async fn applicability(
+        &self,
+        organization: OrganizationId,
+        report: ApplicabilityReport,
+    ) -> ServiceResult<()>;
+
+    /// Steps of a run.
+    async fn run_report(
+        &self,
+        organization: OrganizationId,
+        report: RunReport,
+    ) -> ServiceResult<RunStored>;
+    /// An answer to an order.
+    async fn order_answer(
+        &self,
+        organization: OrganizationId,
+        answer: OrderAnswered,
+    ) -> ServiceResult<()>;
+    /// Orders and halts that a host should hold and does not.
+    async fn documents(
+        &self,
+        organization: OrganizationId,
+        host: HostId,
+        held: Vec<Sha256>,
+    ) -> ServiceResult<Vec<Envelope>>;
+    /// A newer membership document than the one held, with its version.
+    async fn membership(
+        &self,
+        organization: OrganizationId,
+        host: HostId,
+        held_version: u64,
+    ) -> ServiceResult<Option<(u64, Envelope)>>;
+    /// Whether a deployment may still run, signed.
+    async fn freshness(
+        &self,
+        organization: OrganizationId,
+        host: HostId,
+        deployment: DeploymentId,
+    ) -> ServiceResult<Envelope>;
+    /// The time, signed over a nonce. Touches no database.
+    async fn time(&self, organization: OrganizationId, nonce: Sha256) -> ServiceResult<Envelope>;
+}
