@@ -120,9 +120,10 @@ pub async fn read(
             id: 0,
         }
     };
+    // `order by xid` alone would mean the text that is selected: 1000 before 999.
     let sql = format!(
-        "select xid::text as xid, id, event_id, tenant_id, aggregate, at, payload from {schema}.outbox \
-         where (xid, id) > ($1::xid8, $2) and xid < $3::xid8 order by xid, id limit $4"
+        "select o.xid::text as xid, o.id, o.event_id, o.tenant_id, o.aggregate, o.at, o.payload from {schema}.outbox o \
+         where (o.xid, o.id) > ($1::xid8, $2) and o.xid < $3::xid8 order by o.xid, o.id limit $4"
     );
     let limit = i64::from(limit.clamp(1, MAX_PAGE));
     let rows: Vec<Row> = tx

@@ -3,9 +3,11 @@
 use crate::sample;
 use netpatch_storage::bus::MemoryBus;
 use netpatch_storage::consumer::{load_cursor, save_cursor};
+use netpatch_storage::roles::connect_one;
 use netpatch_storage::{Bus as _, Consumer, Database, outbox};
 use netpatch_testkit::{ManualClock, TestDatabase, poll_until, test_context};
 use netpatch_types::{Clock as _, Cursor, EventPage, RequestContext, ServiceError, ServiceResult};
+use sea_orm::ConnectionTrait as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -104,6 +106,32 @@ async fn a_rolled_back_event_never_appears_and_pages_continue() {
         cursor = page.next;
     }
     assert_eq!(all, ["0", "1", "2", "3", "4"]);
+}
+
+#[tokio::test]
+async fn pages_continue_where_transaction_numbers_grow_by_a_digit() {
+    let scene = Scene::new().await;
+    for payload in ["a", "b", "c", "d"] {
+        scene.write(payload).await;
+    }
+    scene.settle().await;
+    let admin = connect_one(scene.test.admin_url()).await.unwrap();
+    for (payload, xid) in [("a", 8), ("b", 9), ("c", 10), ("d", 11)] {
+        admin
+            .execute_unprepared(&format!(
+                "update sample.outbox set xid = '{xid}' where payload = to_jsonb('{payload}'::text)"
+            ))
+            .await
+            .unwrap();
+    }
+    let (mut cursor, mut seen) = (Cursor::default(), Vec::new());
+    for _ in 0..4 {
+        let page = outbox::read(scene.db(), "sample", cursor, 1).await.unwrap();
+        seen.extend(payloads(&page));
+        cursor = page.next;
+    }
+    assert_eq!(seen, ["a", "b", "c", "d"]);
+    assert!(scene.payloads_after(cursor).await.0.is_empty());
 }
 
 #[tokio::test]
