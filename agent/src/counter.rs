@@ -59,7 +59,7 @@ impl CheckIn {
     }
 
     /// The next check-in, signed.
-    pub fn next(&mut self) -> Result<Counter, CheckInFault> {
+    pub fn issue(&mut self) -> Result<Counter, CheckInFault> {
         if self.next >= self.reserved {
             let reserved = self.next + BLOCK;
             self.state.write(FILE, reserved.to_string().as_bytes())?;
@@ -97,14 +97,14 @@ mod tests {
         let key = || P256Signer::from_secret(&[7; 32]).expect("a key");
         let boot = uuid::Uuid::from_u128(5);
         let mut first = CheckIn::new(&state, &boot.to_string(), key()).expect("counter");
-        let one = first.next().expect("one");
-        let two = first.next().expect("two");
+        let one = first.issue().expect("one");
+        let two = first.issue().expect("two");
         assert!(two.n > one.n);
         let bytes = counter_bytes(boot.as_bytes(), two.n);
         assert!(key().public_key().verify(&bytes, &two.signature));
         assert!(first.is_answered_by(&Sha256::of(&bytes).0));
         let mut second = CheckIn::new(&state, &boot.to_string(), key()).expect("counter");
-        assert!(second.next().expect("three").n > two.n);
+        assert!(second.issue().expect("three").n > two.n);
         assert!(!second.is_answered_by(&Sha256::of(&bytes).0));
     }
 }

@@ -80,7 +80,7 @@ pub fn boot_id() -> String {
 #[must_use]
 pub fn disk_free_bytes(path: &Path) -> u64 {
     nix::sys::statvfs::statvfs(path)
-        .map(|stat| u64::from(stat.blocks_available()) * stat.fragment_size())
+        .map(|stat| stat.blocks_available() * stat.fragment_size())
         .unwrap_or(0)
 }
 

@@ -197,7 +197,7 @@ impl Agent {
         if link.carrier.is_none() {
             return;
         }
-        match lock(&self.check_in).next() {
+        match lock(&self.check_in).issue() {
             Ok(counter) => link
                 .handle
                 .send_uncounted(agent_message::Body::Heartbeat(Heartbeat {

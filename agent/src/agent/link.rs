@@ -66,7 +66,7 @@ impl Link {
         );
         let session = SessionClient::connect(options, move |resume_id| {
             let counter = lock(&check_in)
-                .next()
+                .issue()
                 .map_err(|error| tracing::error!(%error, "cannot check in"))
                 .ok();
             let facts = lock(&facts);

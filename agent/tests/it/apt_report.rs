@@ -121,7 +121,7 @@ async fn https_sources_are_fetched_through_the_loopback_and_stay_as_they_are() {
     let https = URL.replace("http://", "https://");
     use_sources(&host.root(), &https);
     let repositories = host.apt.repositories().await.expect("sources");
-    assert_eq!(repositories, [https.clone()]);
+    assert_eq!(repositories, std::slice::from_ref(&https));
     let origin = netpatch_agent::payload::PayloadOrigin::open(host.shelf.clone(), repositories)
         .await
         .expect("a port");

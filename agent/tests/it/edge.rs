@@ -11,8 +11,8 @@ use netpatch_protocol::session::{
 use netpatch_protocol::{EnrolmentToken, IdentityName, Numbered, Received, SubjectKind, seal};
 use netpatch_tunnel::identity::{generate_key, subject_key};
 use netpatch_tunnel::{
-    AgentConnection, EdgeEndpoint, EdgeIncoming, EnrolConnection, Limits, ServerIdentity,
-    verify_identity,
+    AgentConnection, EdgeEndpoint, EdgeIncoming, EnrolConnection, Identity, Limits, PlatformTrust,
+    RelayConnection, RelayStream, ServerIdentity, verify_identity,
 };
 use netpatch_types::{Clock as _, OrganizationId, Sha256, SystemClock};
 use rcgen::{
@@ -100,7 +100,8 @@ impl Edge {
                     match handshake.open().await {
                         Ok(EdgeIncoming::Enrol(enrolment)) => inside.enrol(enrolment).await,
                         Ok(EdgeIncoming::Agent(agent)) => inside.serve(agent).await,
-                        Ok(EdgeIncoming::Relay(_)) | Err(_) => {}
+                        Ok(EdgeIncoming::Relay(relay)) => inside.serve_relay(relay).await,
+                        Err(_) => {}
                     }
                 });
             }
@@ -110,6 +111,28 @@ impl Edge {
             inside,
             _task: AbortOnDropHandle::new(task),
         }
+    }
+
+    /// Certificate, CA and platform of a relay of the organization.
+    pub(crate) fn relay_identity(&self) -> (Identity, Vec<u8>, PlatformTrust) {
+        let name = IdentityName {
+            organization: OrganizationId(ORGANIZATION),
+            kind: SubjectKind::Relay,
+            id: uuid::Uuid::from_u128(9),
+        };
+        let key = new_key();
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = vec![SanType::URI(name.to_string().try_into().expect("ascii"))];
+        params.extended_key_usages = vec![
+            rcgen::ExtendedKeyUsagePurpose::ClientAuth,
+            rcgen::ExtendedKeyUsagePurpose::ServerAuth,
+        ];
+        let certificate = params
+            .signed_by(&key, &self.inside.organization.issuer)
+            .expect("signed");
+        let identity = Identity::new(certificate.der().to_vec(), key.serialize_der());
+        let platform = PlatformTrust::Roots(vec![self.inside.platform.der.clone().into()]);
+        (identity, self.inside.organization.der.clone(), platform)
     }
 
     /// A token with this secret for this platform.
@@ -172,6 +195,21 @@ fn time(counter: &Counter) -> Option<TimeProof> {
 }
 
 impl Inside {
+    async fn serve_relay(self: &Arc<Self>, relay: RelayConnection) {
+        relay.admit();
+        let mut streams = tokio::task::JoinSet::new();
+        while let Ok(handshake) = relay.accept().await {
+            let inside = Arc::clone(self);
+            streams.spawn(async move {
+                match handshake.open().await {
+                    Ok(RelayStream::Agent(agent)) => inside.serve(agent).await,
+                    Ok(RelayStream::Enrol(enrolment)) => inside.enrol(enrolment).await,
+                    _ => {}
+                }
+            });
+        }
+    }
+
     async fn enrol(&self, mut connection: EnrolConnection) {
         let Ok(request) = connection.request().await else {
             return;

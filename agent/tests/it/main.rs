@@ -13,5 +13,6 @@ mod crash;
 mod edge;
 mod host;
 mod order;
+mod relay;
 mod repository;
 mod session;

@@ -3,6 +3,7 @@
 use crate::edge::{Edge, SECRET};
 use crate::host::{Host, until, use_sources};
 use crate::order::order;
+use crate::relay::Relay;
 use crate::repository;
 use http_body_util::Full;
 use hyper::service::service_fn;
@@ -50,13 +51,14 @@ async fn web_server() -> (String, AbortOnDropHandle<()>) {
 
 async fn enrol_with(
     state: &StateFolder,
-    edge: &Edge,
+    server: &str,
+    relay: Option<&str>,
     host: &Host,
     token: &EnrolmentToken,
 ) -> Result<(), EnrolFault> {
     let request = enrol::Request {
-        server: &edge.address.to_string(),
-        relay: None,
+        server,
+        relay,
         token,
         root: &host.root(),
         clock: SystemClock::shared(),
@@ -64,14 +66,31 @@ async fn enrol_with(
     enrol::enrol(state, request).await.map(drop)
 }
 
+/// The agent of a host, as its process would run it.
+fn options(state: &StateFolder, host: &Host) -> Options {
+    let root = host.root();
+    Options {
+        state: state.clone(),
+        runner: Runner::in_root(
+            root.clone(),
+            vec!["chroot".into(), root.to_string_lossy().into_owned()],
+        ),
+        audit_only: false,
+        scan_every: Duration::from_secs(3600),
+        clock: SystemClock::shared(),
+    }
+}
+
 #[tokio::test]
 async fn enrolment_checks_token_and_platform_before_it_keeps_anything() {
     let host = Host::with(&[]).await;
     let edge = Edge::start();
+    let server = edge.address.to_string();
     let state = StateFolder::open(&host.root().join("var/lib/netpatch-agent")).expect("state");
     let unknown = enrol_with(
         &state,
-        &edge,
+        &server,
+        None,
         &host,
         &edge.token("another-secret-altogether"),
     )
@@ -82,14 +101,14 @@ async fn enrolment_checks_token_and_platform_before_it_keeps_anything() {
         ..edge.token(SECRET)
     };
     assert!(matches!(
-        enrol_with(&state, &edge, &host, &elsewhere).await,
+        enrol_with(&state, &server, None, &host, &elsewhere).await,
         Err(EnrolFault::Tunnel(_))
     ));
     assert!(state.read("identity.json").expect("readable").is_none());
-    enrol_with(&state, &edge, &host, &edge.token(SECRET))
+    enrol_with(&state, &server, None, &host, &edge.token(SECRET))
         .await
         .expect("enrols");
-    let again = enrol_with(&state, &edge, &host, &edge.token(SECRET)).await;
+    let again = enrol_with(&state, &server, None, &host, &edge.token(SECRET)).await;
     assert!(matches!(again, Err(EnrolFault::Already(_))));
 }
 
@@ -100,23 +119,14 @@ async fn an_order_becomes_an_installed_update_and_a_signed_result() {
     use_sources(&host.root(), &url);
     let before = host.status();
     let edge = Edge::start();
+    let server = edge.address.to_string();
     let root = host.root();
     let state = StateFolder::open(&root.join("var/lib/netpatch-agent")).expect("state");
-    enrol_with(&state, &edge, &host, &edge.token(SECRET))
+    enrol_with(&state, &server, None, &host, &edge.token(SECRET))
         .await
         .expect("enrols");
     let stop = CancellationToken::new();
-    let options = Options {
-        state: state.clone(),
-        runner: Runner::in_root(
-            root.clone(),
-            vec!["chroot".into(), root.to_string_lossy().into_owned()],
-        ),
-        audit_only: false,
-        scan_every: Duration::from_secs(3600),
-        clock: SystemClock::shared(),
-    };
-    let running = tokio::spawn(agent::run(options, stop.clone()));
+    let running = tokio::spawn(agent::run(options(&state, &host), stop.clone()));
 
     let manifest = until(|| async {
         edge.heard(|body| match body {
@@ -239,4 +249,42 @@ async fn final_step(edge: &Edge, sequence: u64) -> netpatch_protocol::session::R
             .find(|step| step.sequence == sequence && step.result.is_some())
     })
     .await
+}
+
+#[tokio::test]
+async fn a_host_behind_a_relay_needs_nothing_else() {
+    let host = Host::with(&["np-good"]).await;
+    let edge = Edge::start();
+    let relay = Relay::start(&edge).await;
+    let relay = relay.address.to_string();
+    // Nobody listens there: the edge is out of reach but for the relay.
+    let server = "127.0.0.1:9";
+    let state = StateFolder::open(&host.root().join("var/lib/netpatch-agent")).expect("state");
+    enrol_with(&state, server, Some(&relay), &host, &edge.token(SECRET))
+        .await
+        .expect("enrols");
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(agent::run(options(&state, &host), stop.clone()));
+    until(|| async {
+        edge.heard(|body| matches!(body, agent_message::Body::Applicability(_)).then_some(()))
+    })
+    .await;
+    let (_, good) = host.plan(&["np-good"]).await;
+    edge.send(order(
+        &good,
+        1,
+        SystemClock::default().now().timestamp_millis(),
+    ));
+    let done = final_step(&edge, 1).await;
+    assert_eq!(done.state, "succeeded");
+    assert!(done.bytes_from_relay > 0);
+    assert_eq!(done.bytes_from_origin, 0);
+    assert_eq!(host.version("np-good"), "2.0-1 installed");
+    let status = read_status(&state).expect("readable").expect("a status");
+    assert_eq!(status.carrier.as_deref(), Some("relay"));
+    stop.cancel();
+    running
+        .await
+        .expect("no panic")
+        .expect("ends in good order");
 }
