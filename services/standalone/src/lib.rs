@@ -83,7 +83,7 @@ pub fn main() -> ExitCode {
         Command::Feed(feed) => feed.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Schema => {
-            print!("");
+            print!("{}", netpatch_gateway::sdl());
             Ok(ExitCode::SUCCESS)
         }
     };
