@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-fn content() -> Vec<ContentItem> {
+pub(crate) fn content() -> Vec<ContentItem> {
     let (sha256, size_bytes) = payload("app", "2");
     vec![ContentItem {
         name: "app".into(),

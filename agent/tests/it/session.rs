@@ -2,7 +2,7 @@
 
 use crate::edge::{Edge, SECRET};
 use crate::host::{Host, until, use_sources};
-use crate::order::order;
+use crate::order::{DEPLOYMENT, order};
 use crate::relay::Relay;
 use crate::repository;
 use http_body_util::Full;
@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use netpatch_agent::agent::{self, Options, read_status};
 use netpatch_agent::command::Runner;
 use netpatch_agent::enrol::{self, EnrolFault};
+use netpatch_agent::run::Runs;
 use netpatch_agent::state::StateFolder;
 use netpatch_proof::PublicKey;
 use netpatch_protocol::document::RunResult;
@@ -287,4 +288,55 @@ async fn a_host_behind_a_relay_needs_nothing_else() {
         .await
         .expect("no panic")
         .expect("ends in good order");
+}
+
+#[tokio::test]
+async fn an_agent_that_dies_while_apt_works_goes_on_where_it_was() {
+    let host = Host::with(&["np-held-up"]).await;
+    let (url, _web) = web_server().await;
+    use_sources(&host.root(), &url);
+    let hold = host.root().join("run/np-held-up.wait");
+    std::fs::write(&hold, "").expect("the file");
+    let edge = Edge::start();
+    let server = edge.address.to_string();
+    let state = StateFolder::open(&host.root().join("var/lib/netpatch-agent")).expect("state");
+    enrol_with(&state, &server, None, &host, &edge.token(SECRET))
+        .await
+        .expect("enrols");
+    let first = tokio::spawn(agent::run(options(&state, &host), CancellationToken::new()));
+    until(|| async {
+        edge.heard(|body| matches!(body, agent_message::Body::Applicability(_)).then_some(()))
+    })
+    .await;
+    let (_, content) = host.plan(&["np-held-up"]).await;
+    edge.send(order(
+        &content,
+        1,
+        SystemClock::default().now().timestamp_millis(),
+    ));
+    let log = Runs::new(&state).folder(DEPLOYMENT, 1).join("install.log");
+    until(|| async {
+        std::fs::read_to_string(&log)
+            .ok()?
+            .contains("Setting up np-held-up")
+            .then_some(())
+    })
+    .await;
+    first.abort();
+    assert!(first.await.expect_err("killed").is_cancelled());
+    until(|| async { state.lock().ok().map(drop) }).await;
+
+    let stop = CancellationToken::new();
+    let second = tokio::spawn(agent::run(options(&state, &host), stop.clone()));
+    std::fs::remove_file(&hold).expect("lets apt go on");
+    let done = final_step(&edge, 1).await;
+    assert_eq!(done.state, "succeeded");
+    let text = std::fs::read_to_string(&log).expect("the log");
+    assert_eq!(
+        text.matches("Setting up np-held-up").count(),
+        1,
+        "apt ran once: {text}"
+    );
+    stop.cancel();
+    second.await.expect("no panic").expect("ends in good order");
 }
