@@ -87,6 +87,10 @@ impl SchedulerService {
         stored.run.error = Some(explain(cause, message, Vec::new()));
         store::run::save(&tx, &stored).await?;
         self.note_run(&tx, &stored).await?;
+        if status == RunStatus::Failed {
+            // No agent is there to sign a result.
+            self.note_end(&tx, &stored).await?;
+        }
         tx.commit().await?;
         self.hint_events().await;
         Ok(())

@@ -194,28 +194,38 @@ impl SchedulerService {
             run: run.id,
             host: run.host,
             status: run.status,
-            cause: cause.clone(),
+            cause,
         };
         self.emit(tx, &run.id.to_string(), changed).await?;
         // A failure that is rolled back ends with the rollback; its signed result comes with the last step.
-        if run.status.is_final()
-            && (stored.result.is_some()
-                || matches!(
-                    run.status,
-                    RunStatus::Refused | RunStatus::Expired | RunStatus::Cancelled
-                ))
-        {
-            let ended = SchedulerEventV1::RunEnded {
-                deployment: run.deployment,
-                run: run.id,
-                host: run.host,
-                status: run.status,
-                cause,
-                envelope: stored.result.clone(),
-            };
-            self.emit(tx, &run.id.to_string(), ended).await?;
+        let is_over = stored.result.is_some()
+            || matches!(
+                run.status,
+                RunStatus::Refused | RunStatus::Expired | RunStatus::Cancelled
+            );
+        if run.status.is_final() && is_over {
+            self.note_end(tx, stored).await?;
         }
         Ok(())
+    }
+
+    /// The event that goes to the ledger.
+    pub(crate) async fn note_end(
+        &self,
+        tx: &TenantTx,
+        stored: &store::run::Stored,
+    ) -> ServiceResult<()> {
+        let run = &stored.run;
+        let cause = run.error.as_ref().map(|error| error.code.clone());
+        let ended = SchedulerEventV1::RunEnded {
+            deployment: run.deployment,
+            run: run.id,
+            host: run.host,
+            status: run.status,
+            cause: cause.unwrap_or_default(),
+            envelope: stored.result.clone(),
+        };
+        Ok(self.emit(tx, &run.id.to_string(), ended).await?)
     }
 }
 

@@ -216,6 +216,12 @@ async fn runs_that_never_began_to_install_expire_and_a_lost_reboot_fails() {
     let lost = world.run_of(world.hosts[1]).await;
     assert_eq!(lost.status, RunStatus::Failed);
     assert_eq!(lost.error.unwrap().code, "reboot_did_not_return");
+    let told = world.events().await;
+    let told = told.iter().filter(|event| {
+        matches!(event, SchedulerEventV1::RunEnded { host, cause, envelope: None, .. }
+            if *host == world.hosts[1] && cause == "reboot_did_not_return")
+    });
+    assert_eq!(told.count(), 1);
     world.pass(14 * 86_400);
     world.settle().await;
     let words = |run: Run| (run.status, run.error.map(|error| error.code));
