@@ -134,6 +134,22 @@ impl Auth {
         }
     }
 
+    /// Whether a host or relay has a certificate that is neither revoked nor at its end.
+    pub async fn has_live_certificate(&self, subject: Subject) -> ServiceResult<bool> {
+        let now = self.clock.now();
+        let ctx = RequestContext::system(subject.organization, "certificate", now);
+        let tx = self.db.read(&ctx).await?;
+        let sql = "select count(*) from identity.certificates where tenant_id = $1 and subject_id = $2 and kind = $3 and revoked_at is null and not_after > $4";
+        let values = [
+            subject.organization.0.into(),
+            subject.id.into(),
+            subject.kind.as_str().into(),
+            now.into(),
+        ];
+        let live: Option<i64> = tx.value(sql, values).await?;
+        Ok(live.unwrap_or(0) > 0)
+    }
+
     /// Revokes all certificates of a host or relay of the organization that the request writes to. Needs the right
     /// `Enrol` in the whole organization: where a host is, identity does not know.
     pub async fn certificates_revoke(
