@@ -21,8 +21,8 @@ mod platform;
 mod presence;
 mod registry;
 mod relay;
-mod session;
 mod services;
+mod session;
 
 pub use platform::PlatformServices;
 pub use services::{Admitted, HostStanding, Services};
@@ -199,10 +199,8 @@ pub async fn request_scan(bus: &SharedBus, organization: OrganizationId, hosts: 
 async fn follow_hints(bus: SharedBus, shared: Arc<Shared>) {
     let mut scans = bus.subscribe(SCAN_TOPIC).await;
     let [first, second] = DOCUMENT_TOPICS;
-    let mut documents = futures::stream::select(
-        bus.subscribe(first).await,
-        bus.subscribe(second).await,
-    );
+    let mut documents =
+        futures::stream::select(bus.subscribe(first).await, bus.subscribe(second).await);
     loop {
         tokio::select! {
             Some(hint) = scans.next() => {

@@ -13,6 +13,8 @@ pub const DEFAULTS: &str = include_str!("../config.default.toml");
 pub struct Config {
     /// Where agents reach the relay, UDP.
     pub listen: SocketAddr,
+    /// Where agents reach the relay, `host:port`, as the portal shows it.
+    pub advertise: String,
     /// Most bytes of the payload cache.
     pub cache_budget_bytes: u64,
     /// How long changing metadata is served without asking its origin.

@@ -89,6 +89,7 @@ impl Relay {
             counters: counters.clone(),
             clock: clock.clone(),
             limits,
+            address: config.advertise.clone(),
             report_every: Duration::from_secs(u64::from(config.report_seconds)),
             state,
         };

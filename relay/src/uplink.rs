@@ -34,6 +34,8 @@ pub(crate) struct Uplink {
     pub(crate) clock: SharedClock,
     pub(crate) limits: Limits,
     pub(crate) report_every: Duration,
+    /// Where agents reach the relay, as it is told; empty when it is not.
+    pub(crate) address: String,
     pub(crate) state: watch::Sender<LinkState>,
 }
 
@@ -114,6 +116,7 @@ impl Uplink {
             misses: counted.misses,
             sessions: u32::try_from(counted.sessions).unwrap_or(u32::MAX),
             disk_free_bytes: self.cache.free_bytes(),
+            address: self.address.clone(),
         };
         link.open(stream_open::Kind::Report(report)).await?;
         let (answer, _) = link.open(stream_open::Kind::Site(SiteRequest {})).await?;

@@ -116,6 +116,11 @@ pub fn verify_manifest(manifest: &Manifest) -> Result<(Sha256, Vec<ComponentKey>
     Ok((hash, keys))
 }
 
+/// Some components as keys, sorted; every field checked, none twice.
+pub fn keys_of(components: &[Component]) -> Result<Vec<ComponentKey>, ManifestError> {
+    check(components)
+}
+
 /// The delta from one set to another.
 #[must_use]
 pub fn delta_between(base: &[Component], new: &[Component]) -> ManifestDelta {

@@ -46,13 +46,11 @@ pub(crate) fn nonce(check_in: &CheckIn) -> Sha256 {
 /// Judges a counter beside the last one. `other_live`: another session of the identity was heard a moment ago.
 pub(crate) fn judge(last: Option<&CheckIn>, new: &CheckIn, other_live: bool) -> Judgement {
     match last {
-        Some(last) if new.n <= last.n => {
-            match (new.boot_id == last.boot_id, other_live) {
-                (false, true) => Judgement::Forked,
-                (false, false) => Judgement::Restored,
-                (true, _) => Judgement::Replayed,
-            }
-        }
+        Some(last) if new.n <= last.n => match (new.boot_id == last.boot_id, other_live) {
+            (false, true) => Judgement::Forked,
+            (false, false) => Judgement::Restored,
+            (true, _) => Judgement::Replayed,
+        },
         _ => Judgement::Grown,
     }
 }
@@ -84,7 +82,10 @@ mod tests {
 
     #[test]
     fn a_counter_counts_only_with_the_hosts_signature() {
-        let (host, other) = (P256Signer::from_secret(&[1; 32]), P256Signer::from_secret(&[2; 32]));
+        let (host, other) = (
+            P256Signer::from_secret(&[1; 32]),
+            P256Signer::from_secret(&[2; 32]),
+        );
         let (host, other) = (host.expect("valid"), other.expect("valid"));
         let mut counter = Counter {
             boot_id: vec![3; 16],

@@ -49,7 +49,8 @@ async fn answer(shared: &Shared, request: EnrolRequest) -> ServiceResult<enrol_a
         ));
     }
     let services = &shared.services;
-    let nothing = || ServiceError::invalid("body", "the request asks for nothing that is known here");
+    let nothing =
+        || ServiceError::invalid("body", "the request asks for nothing that is known here");
     Ok(match request.body.ok_or_else(nothing)? {
         enrol_request::Body::Host(host) => {
             enrol_answer::Body::Enrolled(services.enrol_host(host).await?)

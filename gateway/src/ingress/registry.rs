@@ -68,7 +68,9 @@ impl Registry {
     ) -> Result<Arrival, Judgement> {
         let mut slots = self.slots();
         if slots.len() > SWEEP_AT {
-            slots.retain(|_, slot| slot.live.is_some() || now.saturating_sub(slot.heard_at) < FORGET);
+            slots.retain(|_, slot| {
+                slot.live.is_some() || now.saturating_sub(slot.heard_at) < FORGET
+            });
         }
         let slot = slots.entry(name).or_default();
         let other_live = slot.live.is_some() && now.saturating_sub(slot.heard_at) < live_for;
@@ -115,7 +117,10 @@ impl Registry {
     /// A session ended.
     pub(crate) fn leave(&self, name: Name, live: &Arc<Live>) {
         if let Some(slot) = self.slots().get_mut(&name)
-            && slot.live.as_ref().is_some_and(|held| Arc::ptr_eq(held, live))
+            && slot
+                .live
+                .as_ref()
+                .is_some_and(|held| Arc::ptr_eq(held, live))
         {
             slot.live = None;
         }
@@ -123,7 +128,11 @@ impl Registry {
 
     /// Asks a host to scan, if it is connected here.
     pub(crate) fn want_scan(&self, organization: OrganizationId, host: HostId) {
-        if let Some(live) = self.slots().get(&(organization, host)).and_then(|slot| slot.live.as_ref()) {
+        if let Some(live) = self
+            .slots()
+            .get(&(organization, host))
+            .and_then(|slot| slot.live.as_ref())
+        {
             live.scan_wanted.store(true, Ordering::Relaxed);
             live.wake.notify_one();
         }

@@ -43,9 +43,14 @@ async fn stream(shared: Arc<Shared>, relay: IdentityName, handshake: RelayHandsh
     let id = RelayId(relay.id);
     let answered = match handshake.open().await {
         Ok(RelayStream::Agent(agent)) => return session::serve(&shared, agent, Some(relay)).await,
-        Ok(RelayStream::Enrol(enrolment)) => return enrol::serve(&shared, enrolment, Some(id)).await,
+        Ok(RelayStream::Enrol(enrolment)) => {
+            return enrol::serve(&shared, enrolment, Some(id)).await;
+        }
         Ok(RelayStream::Report(report, to)) => {
-            let done = shared.services.relay_report(relay.organization, id, report).await;
+            let done = shared
+                .services
+                .relay_report(relay.organization, id, report)
+                .await;
             answer(to, done.map(|()| Vec::new())).await
         }
         Ok(RelayStream::Settings(to)) => {
@@ -59,7 +64,10 @@ async fn stream(shared: Arc<Shared>, relay: IdentityName, handshake: RelayHandsh
     }
 }
 
-async fn answer(to: RelayAnswer, done: ServiceResult<Vec<u8>>) -> Result<(), netpatch_tunnel::TunnelError> {
+async fn answer(
+    to: RelayAnswer,
+    done: ServiceResult<Vec<u8>>,
+) -> Result<(), netpatch_tunnel::TunnelError> {
     let answer = match done {
         Ok(body) => StreamAnswer {
             status: 200,

@@ -1,7 +1,8 @@
 //! What the edge asks of identity and the services, as one trait, so that the edge is tested without them.
 
 use netpatch_inventory_api::{
-    ApplicabilityReport, HostFactsReport, ManifestDeltaReport, ManifestOutcome, ManifestReport, Seen,
+    ApplicabilityReport, HostFactsReport, ManifestDeltaReport, ManifestOutcome, ManifestReport,
+    Seen,
 };
 use netpatch_proof::PublicKey;
 use netpatch_protocol::IdentityName;
@@ -12,9 +13,7 @@ use netpatch_protocol::enrol::{
 use netpatch_protocol::session::Renewed;
 use netpatch_protocol::site::{RelayReport, SiteSettings};
 use netpatch_scheduler_api::{OrderAnswered, RunReport, RunStored};
-use netpatch_types::{
-    DeploymentId, HostId, OrganizationId, RelayId, ServiceResult, Sha256,
-};
+use netpatch_types::{DeploymentId, HostId, OrganizationId, RelayId, ServiceResult, Sha256};
 
 /// A certificate that was accepted.
 #[derive(Clone, Copy, Debug)]
@@ -67,12 +66,16 @@ pub trait Services: Send + Sync + 'static {
     ) -> ServiceResult<()>;
 
     /// Where a host stands.
-    async fn host(&self, organization: OrganizationId, host: HostId) -> ServiceResult<HostStanding>;
+    async fn host(&self, organization: OrganizationId, host: HostId)
+    -> ServiceResult<HostStanding>;
     /// Who was seen.
     async fn seen(&self, organization: OrganizationId, seen: Vec<Seen>) -> ServiceResult<()>;
     /// What a host is.
-    async fn facts(&self, organization: OrganizationId, report: HostFactsReport)
-    -> ServiceResult<()>;
+    async fn facts(
+        &self,
+        organization: OrganizationId,
+        report: HostFactsReport,
+    ) -> ServiceResult<()>;
     /// A whole manifest.
     async fn manifest(
         &self,

@@ -1,0 +1,459 @@
+//! What the edge asks for, answered by identity and the services.
+
+use super::convert;
+use super::services::{Admitted, HostStanding, Services};
+use netpatch_auth::{
+    Auth, ClaimStart, ClaimState, IssuedCertificate, RelayReport as IdentityRelayReport, RoleKeys,
+};
+use netpatch_inventory_api::{
+    ApplicabilityReport, HostFactsReport, HostGet, HostRegister, InventoryApi, ManifestDeltaReport,
+    ManifestOutcome, ManifestReport, PresenceReport, Seen,
+};
+use netpatch_policy_api::{ApprovalKeyGet, MembershipGet, PolicyApi};
+use netpatch_proof::PublicKey;
+use netpatch_protocol::document::Envelope;
+use netpatch_protocol::enrol::{
+    ClaimPending, Enrolled, HostEnrolment, HostRenewal, RelayClaimStart, RelayToken,
+};
+use netpatch_protocol::session::Renewed;
+use netpatch_protocol::site::{RelayReport, SiteSettings, Upstream};
+use netpatch_protocol::{IdentityName, SubjectKind};
+use netpatch_reporting_api::{LedgerKeyGet, ReportingApi};
+use netpatch_scheduler_api::{
+    DirectorKeyGet, DocumentsForHost, FreshnessGet, OrderAnswered, RunReport, RunStored,
+    SchedulerApi, TimeSign,
+};
+use netpatch_tunnel::identity::{claimed_name, subject_key};
+use netpatch_tunnel::verify_identity;
+use netpatch_types::{
+    Actor, ActorKind, DeploymentId, ErrorCode, HostId, OrganizationId, RelayId, RequestContext,
+    ServiceError, ServiceResult, Sha256, SiteId,
+};
+use prost::Message as _;
+use std::sync::Arc;
+
+/// How often a relay asks for its claim, seconds.
+const POLL_SECONDS: u32 = 2;
+
+/// Identity and the services, wherever they run.
+pub struct PlatformServices {
+    /// Organizations, tokens, certificates, relays.
+    pub auth: Auth,
+    /// Hosts.
+    pub inventory: Arc<dyn InventoryApi>,
+    /// Membership.
+    pub policy: Arc<dyn PolicyApi>,
+    /// Orders and runs.
+    pub scheduler: Arc<dyn SchedulerApi>,
+    /// The ledger's key.
+    pub reporting: Arc<dyn ReportingApi>,
+}
+
+impl PlatformServices {
+    fn edge(&self, organization: OrganizationId) -> RequestContext {
+        RequestContext::system(organization, "edge", self.auth.clock().now())
+    }
+
+    /// For what an agent does itself.
+    fn agent(&self, organization: OrganizationId, host: HostId) -> RequestContext {
+        let edge = self.edge(organization);
+        RequestContext {
+            actor: Actor {
+                kind: ActorKind::Agent,
+                id: host.0,
+                display: format!("host {host}"),
+                ..edge.actor
+            },
+            ..edge
+        }
+    }
+
+    async fn root(&self, organization: OrganizationId) -> ServiceResult<Envelope> {
+        let ctx = self.edge(organization);
+        let keys = RoleKeys {
+            director: self
+                .scheduler
+                .director_key(&ctx, DirectorKeyGet {})
+                .await?
+                .public_key,
+            approval: self
+                .policy
+                .approval_key(&ctx, ApprovalKeyGet {})
+                .await?
+                .public_key,
+            ledger: self
+                .reporting
+                .ledger_key(&ctx, LedgerKeyGet {})
+                .await?
+                .public_key,
+        };
+        self.auth.root_document(organization, &keys).await
+    }
+
+    async fn enrolled(&self, issued: IssuedCertificate, site: SiteId) -> ServiceResult<Enrolled> {
+        let organization = issued.subject.organization;
+        Ok(Enrolled {
+            organization_id: organization.to_string(),
+            subject_id: issued.subject.id.to_string(),
+            site_id: site.to_string(),
+            certificate_der: issued.certificate_der,
+            ca_der: issued.ca_der,
+            root: Some(self.root(organization).await?),
+            platform_root_der: self.auth.platform_root()?,
+        })
+    }
+
+    /// The host of a machine: a new one, or the same again if its enrolment never came to a certificate.
+    async fn register(
+        &self,
+        organization: OrganizationId,
+        register: HostRegister,
+    ) -> ServiceResult<HostId> {
+        let registered = self
+            .inventory
+            .host_register(&self.edge(organization), register)
+            .await?;
+        let subject = IdentityName {
+            organization,
+            kind: SubjectKind::Host,
+            id: registered.id.0,
+        };
+        if registered.known && self.auth.has_live_certificate(subject).await? {
+            return Err(ServiceError::new(
+                ErrorCode::ApprovalRequired,
+                "this machine is enrolled already: revoke its certificates first if it was installed anew",
+            ));
+        }
+        Ok(registered.id)
+    }
+}
+
+fn envelope(bytes: &[u8]) -> ServiceResult<Envelope> {
+    Envelope::decode(bytes).map_err(|_| {
+        tracing::error!("a service answered bytes that are no envelope");
+        ServiceError::internal()
+    })
+}
+
+fn not_accepted() -> ServiceError {
+    ServiceError::new(ErrorCode::Unauthenticated, "certificate is not accepted")
+}
+
+#[async_trait::async_trait]
+impl Services for PlatformServices {
+    async fn admit(&self, certificate_der: &[u8]) -> ServiceResult<Admitted> {
+        let claimed = claimed_name(certificate_der).map_err(|_| not_accepted())?;
+        // Which organizations exist is nobody's business.
+        let ca = self
+            .auth
+            .organization_ca(claimed.organization)
+            .await
+            .map_err(|error| match error.code {
+                ErrorCode::NotFound => not_accepted(),
+                _ => error,
+            })?;
+        let now = u64::try_from(self.auth.clock().now().timestamp()).unwrap_or(0);
+        let subject = verify_identity(certificate_der, &ca, now).map_err(|error| {
+            tracing::info!(%error, "certificate is not accepted");
+            not_accepted()
+        })?;
+        self.auth.certificate_live(subject, certificate_der).await?;
+        let (_, spki) = subject_key(certificate_der).map_err(|_| not_accepted())?;
+        let key = PublicKey::p256_spki(&spki).ok_or_else(not_accepted)?;
+        Ok(Admitted { subject, key })
+    }
+
+    async fn enrol_host(&self, request: HostEnrolment) -> ServiceResult<Enrolled> {
+        let grant = self.auth.token_consume(&request.secret, false).await?;
+        let register = HostRegister {
+            id: HostId::new(self.auth.clock().now()),
+            site: grant.site,
+            facts: convert::facts(request.facts.unwrap_or_default()),
+            labels: grant.labels.clone(),
+        };
+        let enrolling = async {
+            let host = self.register(grant.organization, register).await?;
+            let issued = self
+                .auth
+                .host_enrol(grant.organization, host, &request.csr_der)
+                .await?;
+            self.enrolled(issued, grant.site).await
+        };
+        let enrolled = enrolling.await;
+        if enrolled.is_err()
+            && let Err(error) = self.auth.token_release(&grant).await
+        {
+            tracing::warn!(%error, "a token's use cannot be given back");
+        }
+        enrolled
+    }
+
+    async fn claim_start(&self, request: RelayClaimStart) -> ServiceResult<ClaimPending> {
+        let start = ClaimStart {
+            csr_der: request.csr_der,
+            model: request.model,
+            serial: request.serial,
+            version: request.version,
+        };
+        let claim = self.auth.claim_start(start).await?;
+        Ok(ClaimPending {
+            device_code: claim.device_code,
+            claim_code: claim.claim_code,
+            expires_at_ms: claim.expires_at.timestamp_millis(),
+            interval_seconds: POLL_SECONDS,
+        })
+    }
+
+    async fn claim_poll(&self, device_code: &str) -> ServiceResult<Option<Enrolled>> {
+        match self.auth.claim_poll(device_code).await? {
+            ClaimState::Pending => Ok(None),
+            ClaimState::Taken {
+                organization,
+                relay,
+                site,
+                certificate_der,
+                ca_der,
+            } => Ok(Some(Enrolled {
+                organization_id: organization.to_string(),
+                subject_id: relay.to_string(),
+                site_id: site.to_string(),
+                certificate_der,
+                ca_der,
+                root: Some(self.root(organization).await?),
+                platform_root_der: self.auth.platform_root()?,
+            })),
+        }
+    }
+
+    async fn enrol_relay(&self, request: RelayToken) -> ServiceResult<Enrolled> {
+        let grant = self.auth.token_consume(&request.secret, true).await?;
+        let (model, serial, version) = (&request.model, &request.serial, &request.version);
+        let joined = self
+            .auth
+            .relay_enrol(&grant, model, serial, version, &request.csr_der)
+            .await;
+        match joined {
+            Ok((_, issued)) => self.enrolled(issued, grant.site).await,
+            Err(error) => {
+                if let Err(error) = self.auth.token_release(&grant).await {
+                    tracing::warn!(%error, "a token's use cannot be given back");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn renew_expired(&self, request: HostRenewal) -> ServiceResult<Enrolled> {
+        let HostRenewal {
+            certificate_der,
+            csr_der,
+            signature,
+        } = request;
+        let issued = self
+            .auth
+            .certificate_renew_expired(&certificate_der, &csr_der, &signature)
+            .await?;
+        let subject = issued.subject;
+        let ctx = self.edge(subject.organization);
+        let site = match subject.kind {
+            SubjectKind::Host => {
+                self.inventory
+                    .host_get(
+                        &ctx,
+                        HostGet {
+                            id: HostId(subject.id),
+                        },
+                    )
+                    .await?
+                    .site
+            }
+            SubjectKind::Relay => self.auth.relay_get(&ctx, RelayId(subject.id)).await?.site,
+        };
+        self.enrolled(issued, site).await
+    }
+
+    async fn renew(&self, subject: IdentityName, csr_der: &[u8]) -> ServiceResult<Renewed> {
+        let issued = self.auth.certificate_renew(subject, csr_der).await?;
+        Ok(Renewed {
+            certificate_der: issued.certificate_der,
+            ca_der: issued.ca_der,
+        })
+    }
+
+    async fn relay_settings(
+        &self,
+        organization: OrganizationId,
+        relay: RelayId,
+    ) -> ServiceResult<SiteSettings> {
+        let ctx = self.edge(organization);
+        let relay = self.auth.relay_get(&ctx, relay).await?;
+        let site = self.auth.site_get(&ctx, relay.site).await?;
+        let upstream = |repository: String| Upstream {
+            repository,
+            urls: Vec::new(),
+        };
+        Ok(SiteSettings {
+            site_id: site.id.to_string(),
+            upstreams: site.upstreams.into_iter().map(upstream).collect(),
+            direct_allowed: site.direct_allowed,
+        })
+    }
+
+    async fn relay_report(
+        &self,
+        organization: OrganizationId,
+        relay: RelayId,
+        report: RelayReport,
+    ) -> ServiceResult<()> {
+        let report = IdentityRelayReport {
+            version: report.version,
+            address: report.address,
+            cache_bytes: report.cache_bytes,
+            bytes_served: report.bytes_served,
+            bytes_fetched: report.bytes_fetched,
+            hits: report.hits,
+            misses: report.misses,
+            sessions: report.sessions,
+        };
+        self.auth.relay_report(organization, relay, &report).await
+    }
+
+    async fn host(
+        &self,
+        organization: OrganizationId,
+        host: HostId,
+    ) -> ServiceResult<HostStanding> {
+        let host = self
+            .inventory
+            .host_get(&self.edge(organization), HostGet { id: host })
+            .await?;
+        Ok(HostStanding {
+            manifest: host.manifest,
+            quarantined: host.quarantined,
+        })
+    }
+
+    async fn seen(&self, organization: OrganizationId, seen: Vec<Seen>) -> ServiceResult<()> {
+        let report = PresenceReport { seen };
+        self.inventory
+            .presence_report(&self.edge(organization), report)
+            .await
+            .map(drop)
+    }
+
+    async fn facts(
+        &self,
+        organization: OrganizationId,
+        report: HostFactsReport,
+    ) -> ServiceResult<()> {
+        self.inventory
+            .host_facts_report(&self.edge(organization), report)
+            .await
+            .map(drop)
+    }
+
+    async fn manifest(
+        &self,
+        organization: OrganizationId,
+        report: ManifestReport,
+    ) -> ServiceResult<ManifestOutcome> {
+        self.inventory
+            .manifest_report(&self.edge(organization), report)
+            .await
+    }
+
+    async fn manifest_delta(
+        &self,
+        organization: OrganizationId,
+        report: ManifestDeltaReport,
+    ) -> ServiceResult<ManifestOutcome> {
+        self.inventory
+            .manifest_delta_report(&self.edge(organization), report)
+            .await
+    }
+
+    async fn applicability(
+        &self,
+        organization: OrganizationId,
+        report: ApplicabilityReport,
+    ) -> ServiceResult<()> {
+        self.inventory
+            .applicability_report(&self.edge(organization), report)
+            .await
+            .map(drop)
+    }
+
+    async fn run_report(
+        &self,
+        organization: OrganizationId,
+        report: RunReport,
+    ) -> ServiceResult<RunStored> {
+        let ctx = self.agent(organization, report.host);
+        self.scheduler.run_report(&ctx, report).await
+    }
+
+    async fn order_answer(
+        &self,
+        organization: OrganizationId,
+        answer: OrderAnswered,
+    ) -> ServiceResult<()> {
+        let ctx = self.agent(organization, answer.host);
+        self.scheduler.order_answer(&ctx, answer).await.map(drop)
+    }
+
+    async fn documents(
+        &self,
+        organization: OrganizationId,
+        host: HostId,
+        held: Vec<Sha256>,
+    ) -> ServiceResult<Vec<Envelope>> {
+        let ctx = self.agent(organization, host);
+        let documents = self
+            .scheduler
+            .documents_for_host(&ctx, DocumentsForHost { host, held })
+            .await?;
+        documents
+            .iter()
+            .map(|document| envelope(&document.envelope))
+            .collect()
+    }
+
+    async fn membership(
+        &self,
+        organization: OrganizationId,
+        host: HostId,
+        held_version: u64,
+    ) -> ServiceResult<Option<(u64, Envelope)>> {
+        let ctx = self.agent(organization, host);
+        let request = MembershipGet { host, held_version };
+        let newer = self.policy.membership_get(&ctx, request).await?;
+        newer
+            .map(|newer| Ok((newer.version, envelope(&newer.envelope)?)))
+            .transpose()
+    }
+
+    async fn freshness(
+        &self,
+        organization: OrganizationId,
+        host: HostId,
+        deployment: DeploymentId,
+    ) -> ServiceResult<Envelope> {
+        let ctx = self.agent(organization, host);
+        let signed = self
+            .scheduler
+            .freshness(&ctx, FreshnessGet { deployment })
+            .await?;
+        envelope(&signed.envelope)
+    }
+
+    async fn time(&self, organization: OrganizationId, nonce: Sha256) -> ServiceResult<Envelope> {
+        let request = TimeSign {
+            nonce: nonce.0.to_vec(),
+        };
+        let signed = self
+            .scheduler
+            .time_sign(&self.edge(organization), request)
+            .await?;
+        envelope(&signed.envelope)
+    }
+}
