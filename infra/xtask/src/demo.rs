@@ -37,6 +37,9 @@ pub(crate) struct Options {
     /// Do the same without staying; exit non-zero if any step did not happen
     #[arg(long)]
     check: bool,
+    /// Use the programs as they were built last
+    #[arg(long)]
+    no_build: bool,
 }
 
 /// The command: prepares, plays, and stays until Ctrl-C unless it only checks.
@@ -44,7 +47,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     shell::catch_interrupts()?;
     prepare::require_root_on_debian()?;
     let target = Target::choose()?;
-    prepare::install_and_build(&target)?;
+    prepare::install()?;
+    if !options.no_build {
+        prepare::build(&target)?;
+    }
     play(&target, &mut Show::new(), !options.check)
 }
 

@@ -28,8 +28,8 @@ pub(crate) fn require_root_on_debian() -> Result<()> {
     Ok(())
 }
 
-/// Says what happens as root, then installs and builds.
-pub(crate) fn install_and_build(target: &Target) -> Result<()> {
+/// Says what happens as root, then installs what is missing.
+pub(crate) fn install() -> Result<()> {
     eprintln!("What this needs root for:");
     let mut packages: Vec<_> = [debian::PLATFORM, debian::HOSTS, debian::DRIVER].concat();
     packages.retain(|package| !debian::missing(&[package]).is_empty());
@@ -45,7 +45,11 @@ pub(crate) fn install_and_build(target: &Target) -> Result<()> {
         "Everything started is removed at the end; packages and {} stay.",
         cache.display()
     );
-    debian::install(&packages)?;
+    debian::install(&packages)
+}
+
+/// Builds the portal and the programs.
+pub(crate) fn build(target: &Target) -> Result<()> {
     build_portal()?;
     let began = Instant::now();
     eprintln!(
