@@ -3,7 +3,7 @@
 //! | path | what |
 //! |---|---|
 //! | `POST /graphql`, `GET /graphql` | GraphQL; GET for queries only; a WebSocket speaks `graphql-transport-ws` |
-//! | `POST /auth/sign-in`, `/auth/sign-out`, `/auth/token`, `GET /auth/session` | sessions of people, tokens of programs |
+//! | `POST /auth/sign-in`, `/auth/sign-out`, `/auth/password`, `/auth/token`, `GET /auth/session` | sessions of people, tokens of programs |
 //! | `GET /.well-known/jwks.json` | the key of access tokens |
 //! | `GET /reports/<id>` | the bytes of a report |
 //! | everything else | the portal |
@@ -34,6 +34,7 @@ pub fn router(state: GatewayState) -> Router {
         .route("/graphql", any(graphql_endpoint))
         .route("/auth/sign-in", post(sign::sign_in))
         .route("/auth/sign-out", post(sign::sign_out))
+        .route("/auth/password", post(sign::password))
         .route("/auth/token", post(sign::token))
         .route("/auth/session", get(sign::session))
         .route("/.well-known/jwks.json", get(sign::jwks))

@@ -1,11 +1,12 @@
 //! Events of identity, versioned. The gateway carries those that belong there into the organization's ledger.
 
-use netpatch_storage::{StorageResult, TenantTx, outbox};
+use netpatch_storage::{Bus, Consumer, StorageResult, TenantTx, outbox};
 use netpatch_types::{
-    Actor, Clock, Cursor, DelegationId, EnrolmentTokenId, EventPage, HostId, OrganizationId,
+    Actor, Clock, Cursor, DelegationId, EnrolmentTokenId, EventEnvelope, EventPage, HostId, OrganizationId,
     RelayId, RequestContext, ServiceResult, SiteId, UserId,
 };
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 /// What happened in identity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,5 +120,15 @@ impl crate::Auth {
     /// Events behind a cursor, in commit order.
     pub async fn events(&self, after: Cursor, limit: u32) -> ServiceResult<EventPage> {
         Ok(outbox::read(&self.db, "identity", after, limit).await?)
+    }
+
+    /// Hands every event on, at least once and in commit order, until stopped. How far `consumer` got is kept.
+    pub async fn events_each<H, F>(&self, consumer: &str, bus: &dyn Bus, stop: CancellationToken, handle: H)
+    where
+        H: Fn(EventEnvelope) -> F,
+        F: Future<Output = ServiceResult<()>>,
+    {
+        let source = |after, limit| self.events(after, limit);
+        Consumer::new("identity", consumer, "identity.outbox").run(&self.db, bus, stop, source, handle).await;
     }
 }

@@ -78,6 +78,7 @@ impl MigrationTrait for M0001 {
         sql.extend(worker_may("identity", "organizations", "select"));
         sql.extend(worker_may("identity", "idempotency_keys", "select, delete"));
         sql.extend(outbox_table_sql("identity"));
+        sql.extend(netpatch_storage::cursor_table_sql("identity"));
         execute_all(manager.get_connection(), sql).await
     }
 }

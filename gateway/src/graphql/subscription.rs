@@ -70,7 +70,7 @@ impl Subscription {
     async fn organization_events(
         &self,
         ctx: &Context<'_>,
-        organization_id: ID,
+        #[graphql(desc = "Which organization.")] organization_id: ID,
         kinds: Option<Vec<String>>,
         after_sequence: Option<Sequence>,
     ) -> Result<impl Stream<Item = OrganizationEvent> + use<>> {

@@ -89,6 +89,38 @@ pub(crate) async fn sign_out(State(state): State<GatewayState>, headers: HeaderM
     with_cookie(&state, "", 0)
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct PasswordChange {
+    old_password: String,
+    new_password: String,
+}
+
+/// `{"oldPassword", "newPassword"}` of whoever is signed in. All sessions end: sign in again.
+pub(crate) async fn password(State(state): State<GatewayState>, request: Request) -> Response {
+    let manner = manner(&state);
+    let (parts, body) = request.into_parts();
+    let changed = async {
+        let caller = caller::identify(&state, &parts.headers, false).await?;
+        let principal = caller.principal.ok_or_else(|| ServiceError::new(ErrorCode::Unauthenticated, "sign in first"))?;
+        if state.sign_in_bucket(caller::address(&parts.extensions)).take(1).is_err() {
+            return Err(ServiceError::new(ErrorCode::Throttled, "too many tries from here; wait a moment"));
+        }
+        let read = async {
+            let bytes = axum::body::to_bytes(body, 8192).await.ok()?;
+            serde_json::from_slice::<PasswordChange>(&bytes).ok()
+        };
+        let form = "a change has the form {\"oldPassword\": …, \"newPassword\": …} as application/json";
+        let read = if negotiate::is_json(&parts.headers) { read.await } else { None };
+        let change = read.ok_or_else(|| ServiceError::new(ErrorCode::BadUserInput, form))?;
+        state.apis().auth.password_change(&principal, change.old_password, change.new_password).await
+    };
+    match changed.await {
+        Ok(()) => with_cookie(&state, "", 0),
+        Err(error) => failed(&error, manner),
+    }
+}
+
 /// Who is signed in: the portal's check at its start.
 pub(crate) async fn session(State(state): State<GatewayState>, headers: HeaderMap) -> Response {
     let caller = match caller::identify(&state, &headers, true).await {

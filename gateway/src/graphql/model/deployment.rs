@@ -97,7 +97,7 @@ impl Deployment {
 
     /// Runs, newest first.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn runs(&self, ctx: &Context<'_>, first: i32, after: Option<String>) -> Result<Option<Connection<Run>>> {
+    async fn runs(&self, ctx: &Context<'_>, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>) -> Result<Option<Connection<Run>>> {
         let list = scheduler::RunList { deployment: Some(self.0.id), ..Default::default() };
         super::run::list(session(ctx)?, self.0.tenant, first, after, list).await
     }

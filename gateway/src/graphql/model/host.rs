@@ -190,7 +190,7 @@ impl Host {
 
     /// Findings, worst first.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn findings(&self, ctx: &Context<'_>, first: i32, after: Option<String>, filter: Option<FindingFilter>) -> Result<Option<Connection<Finding>>> {
+    async fn findings(&self, ctx: &Context<'_>, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>, #[graphql(desc = "Which ones.")] filter: Option<FindingFilter>) -> Result<Option<Connection<Finding>>> {
         let filter = FindingFilter {
             organization_id: Some(self.0.tenant.public(self.0.tenant).into()),
             host_id: Some(self.0.id.public(self.0.tenant).into()),
@@ -204,8 +204,8 @@ impl Host {
     async fn components(
         &self,
         ctx: &Context<'_>,
-        first: i32,
-        after: Option<String>,
+        #[graphql(desc = "How many, 1 to 100.")] first: i32,
+        #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>,
         name_contains: Option<String>,
     ) -> Result<Option<Connection<Component>>> {
         let asked = asked("components", &(self.0.id, &name_contains), first, after)?;
@@ -217,7 +217,7 @@ impl Host {
 
     /// Runs, newest first.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn runs(&self, ctx: &Context<'_>, first: i32, after: Option<String>) -> Result<Option<Connection<Run>>> {
+    async fn runs(&self, ctx: &Context<'_>, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>) -> Result<Option<Connection<Run>>> {
         let list = scheduler::RunList { host: Some(self.0.id), ..Default::default() };
         super::run::list(session(ctx)?, self.0.tenant, first, after, list).await
     }

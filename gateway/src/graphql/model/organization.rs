@@ -68,7 +68,7 @@ impl Organization {
 
     /// Sites by name.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn sites(&self, ctx: &Context<'_>, first: i32, after: Option<String>) -> Result<Option<Connection<Site>>> {
+    async fn sites(&self, ctx: &Context<'_>, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>) -> Result<Option<Connection<Site>>> {
         let asked = asked("sites", &self.0.id, first, after)?;
         let sites = session(ctx)?.apis.auth.site_list(&readable(self.inside(ctx)?)?).await?;
         Ok(Some(asked.slice(sites.into_iter().map(Site).collect(), |site| format!("{}\u{0}{}", site.0.name.to_lowercase(), site.0.id))))
@@ -76,7 +76,7 @@ impl Organization {
 
     /// Relays by name.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn relays(&self, ctx: &Context<'_>, first: i32, after: Option<String>) -> Result<Option<Connection<Relay>>> {
+    async fn relays(&self, ctx: &Context<'_>, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>) -> Result<Option<Connection<Relay>>> {
         let asked = asked("relays", &self.0.id, first, after)?;
         let relays = session(ctx)?.apis.auth.relay_list(&readable(self.inside(ctx)?)?).await?;
         Ok(Some(asked.slice(relays.into_iter().map(Relay).collect(), |relay| format!("{}\u{0}{}", relay.0.name.to_lowercase(), relay.0.id))))
@@ -84,7 +84,7 @@ impl Organization {
 
     /// Hosts by name.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn hosts(&self, ctx: &Context<'_>, first: i32, after: Option<String>, filter: Option<HostFilter>) -> Result<Option<Connection<Host>>> {
+    async fn hosts(&self, ctx: &Context<'_>, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>, #[graphql(desc = "Which ones.")] filter: Option<HostFilter>) -> Result<Option<Connection<Host>>> {
         let filter = HostFilter { organization_id: Some(self.0.id.public(self.0.id).into()), ..filter.unwrap_or_default() };
         super::host::list(session(ctx)?, first, after, filter).await
     }
@@ -116,8 +116,8 @@ impl Organization {
     async fn compliance_history(
         &self,
         ctx: &Context<'_>,
-        first: i32,
-        after: Option<String>,
+        #[graphql(desc = "How many, 1 to 100.")] first: i32,
+        #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>,
         deployment_id: Option<ID>,
     ) -> Result<Option<Connection<ComplianceSnapshot>>> {
         let deployment = match &deployment_id {
@@ -137,9 +137,9 @@ impl Organization {
     async fn ledger(
         &self,
         ctx: &Context<'_>,
-        first: i32,
-        after: Option<String>,
-        filter: Option<LedgerFilter>,
+        #[graphql(desc = "How many, 1 to 100.")] first: i32,
+        #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>,
+        #[graphql(desc = "Which ones.")] filter: Option<LedgerFilter>,
     ) -> Result<Option<Connection<LedgerEntry>>> {
         let filter = filter.unwrap_or_default();
         let (actions, subject) = (filter.action.unwrap_or_default(), filter.subject);
@@ -179,7 +179,7 @@ impl Organization {
 
     /// Reports, newest first.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn reports(&self, ctx: &Context<'_>, first: i32, after: Option<String>) -> Result<Option<Connection<Report>>> {
+    async fn reports(&self, ctx: &Context<'_>, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>) -> Result<Option<Connection<Report>>> {
         let asked = asked("reports", &self.0.id, first, after)?;
         let list = reporting::ReportList { page: asked.page.clone() };
         let page = session(ctx)?.apis.reporting.report_list(&self.inside(ctx)?, list).await?;

@@ -52,7 +52,7 @@ impl Site {
 
     /// Hosts of the site by name.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn hosts(&self, ctx: &Context<'_>, first: i32, after: Option<String>, filter: Option<HostFilter>) -> Result<Option<Connection<Host>>> {
+    async fn hosts(&self, ctx: &Context<'_>, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>, #[graphql(desc = "Which ones.")] filter: Option<HostFilter>) -> Result<Option<Connection<Host>>> {
         let filter = HostFilter {
             organization_id: Some(self.0.organization.public(self.0.organization).into()),
             site: Some(IdFilter { eq: Some(self.0.id.public(self.0.organization).into()), r#in: None }),

@@ -19,7 +19,7 @@ impl Viewer {
 
     /// Organizations in reach, by name.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn organizations(&self, ctx: &Context<'_>, first: i32, after: Option<String>) -> Result<Option<Connection<Organization>>> {
+    async fn organizations(&self, ctx: &Context<'_>, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>) -> Result<Option<Connection<Organization>>> {
         let asked = asked("organizations", &(), first, after)?;
         Ok(Some(asked.slice(super::organization::all(session(ctx)?).await?, Organization::order)))
     }

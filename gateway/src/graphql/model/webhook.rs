@@ -41,7 +41,7 @@ impl Webhook {
 
     /// Deliveries, newest first.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn deliveries(&self, ctx: &Context<'_>, first: i32, after: Option<String>) -> Result<Option<Connection<WebhookDelivery>>> {
+    async fn deliveries(&self, ctx: &Context<'_>, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>) -> Result<Option<Connection<WebhookDelivery>>> {
         let session = session(ctx)?;
         let asked = asked("deliveries", &self.0.id, first, after)?;
         let list = reporting::DeliveryList { webhook: self.0.id, page: asked.page.clone() };

@@ -63,13 +63,13 @@ pub struct ApprovalMutation;
 impl ApprovalMutation {
     /// Asks people.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn approval_request(&self, ctx: &Context<'_>, input: ApprovalRequestInput) -> Result<ApprovalRequestPayload> {
+    async fn approval_request(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: ApprovalRequestInput) -> Result<ApprovalRequestPayload> {
         answer(request(ctx, input).await)
     }
 
     /// A person decides. Who asked may not; programs never.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn approval_decide(&self, ctx: &Context<'_>, input: ApprovalDecideInput) -> Result<ApprovalDecidePayload> {
+    async fn approval_decide(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: ApprovalDecideInput) -> Result<ApprovalDecidePayload> {
         answer(decide(ctx, input).await)
     }
 }

@@ -40,7 +40,7 @@ pub struct ClientMutation;
 impl ClientMutation {
     /// Makes a program's sign-in.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn api_client_create(&self, ctx: &Context<'_>, input: ApiClientCreateInput) -> Result<ApiClientCreatePayload> {
+    async fn api_client_create(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: ApiClientCreateInput) -> Result<ApiClientCreatePayload> {
         answer(create(ctx, input).await)
     }
 }

@@ -39,7 +39,7 @@ pub struct ComplianceMutation;
 impl ComplianceMutation {
     /// Keeps the counters as they are now.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn compliance_snapshot_take(&self, ctx: &Context<'_>, input: ComplianceSnapshotTakeInput) -> Result<ComplianceSnapshotTakePayload> {
+    async fn compliance_snapshot_take(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: ComplianceSnapshotTakeInput) -> Result<ComplianceSnapshotTakePayload> {
         answer(take(ctx, input).await)
     }
 }

@@ -60,13 +60,13 @@ pub struct DelegationMutation;
 impl DelegationMutation {
     /// A partner asks a customer to be let in.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn delegation_create(&self, ctx: &Context<'_>, input: DelegationCreateInput) -> Result<DelegationCreatePayload> {
+    async fn delegation_create(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: DelegationCreateInput) -> Result<DelegationCreatePayload> {
         answer(create(ctx, input).await)
     }
 
     /// The customer approves a delegation, or ends it.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn delegation_decide(&self, ctx: &Context<'_>, input: DelegationDecideInput) -> Result<DelegationDecidePayload> {
+    async fn delegation_decide(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: DelegationDecideInput) -> Result<DelegationDecidePayload> {
         answer(decide(ctx, input).await)
     }
 }

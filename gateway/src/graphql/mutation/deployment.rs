@@ -91,34 +91,34 @@ pub struct DeploymentMutation;
 impl DeploymentMutation {
     /// Plans and, unless it is a dry run, creates a deployment of approved patches.
     #[graphql(complexity = "50 + child_complexity")]
-    async fn deployment_create(&self, ctx: &Context<'_>, input: DeploymentCreateInput) -> Result<DeploymentCreatePayload> {
+    async fn deployment_create(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: DeploymentCreateInput) -> Result<DeploymentCreatePayload> {
         answer(create(ctx, input).await)
     }
 
     /// No new run starts until resumed.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn deployment_pause(&self, ctx: &Context<'_>, input: DeploymentChangeInput) -> Result<DeploymentPausePayload> {
+    async fn deployment_pause(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: DeploymentChangeInput) -> Result<DeploymentPausePayload> {
         let changed = change(ctx, "deploymentPause", input, Change::Pause).await;
         answer(changed.map(|deployment| DeploymentPausePayload { deployment: Some(deployment), ..Default::default() }))
     }
 
     /// Goes on after a pause; after a halt only with a new approval.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn deployment_resume(&self, ctx: &Context<'_>, input: DeploymentChangeInput) -> Result<DeploymentResumePayload> {
+    async fn deployment_resume(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: DeploymentChangeInput) -> Result<DeploymentResumePayload> {
         let changed = change(ctx, "deploymentResume", input, Change::Resume).await;
         answer(changed.map(|deployment| DeploymentResumePayload { deployment: Some(deployment), ..Default::default() }))
     }
 
     /// The kill switch: no install starts after the halt arrives.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn deployment_halt(&self, ctx: &Context<'_>, input: DeploymentChangeInput) -> Result<DeploymentHaltPayload> {
+    async fn deployment_halt(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: DeploymentChangeInput) -> Result<DeploymentHaltPayload> {
         let changed = change(ctx, "deploymentHalt", input, Change::Halt).await;
         answer(changed.map(|deployment| DeploymentHaltPayload { deployment: Some(deployment), ..Default::default() }))
     }
 
     /// Ends it for good.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn deployment_cancel(&self, ctx: &Context<'_>, input: DeploymentChangeInput) -> Result<DeploymentCancelPayload> {
+    async fn deployment_cancel(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: DeploymentChangeInput) -> Result<DeploymentCancelPayload> {
         let changed = change(ctx, "deploymentCancel", input, Change::Cancel).await;
         answer(changed.map(|deployment| DeploymentCancelPayload { deployment: Some(deployment), ..Default::default() }))
     }

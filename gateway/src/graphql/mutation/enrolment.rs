@@ -66,13 +66,13 @@ pub struct EnrolmentMutation;
 impl EnrolmentMutation {
     /// Makes a token to enrol hosts, or one relay.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn enrolment_token_create(&self, ctx: &Context<'_>, input: EnrolmentTokenCreateInput) -> Result<EnrolmentTokenCreatePayload> {
+    async fn enrolment_token_create(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: EnrolmentTokenCreateInput) -> Result<EnrolmentTokenCreatePayload> {
         answer(create(ctx, input).await)
     }
 
     /// Ends a token.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn enrolment_token_revoke(&self, ctx: &Context<'_>, input: EnrolmentTokenRevokeInput) -> Result<EnrolmentTokenRevokePayload> {
+    async fn enrolment_token_revoke(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: EnrolmentTokenRevokeInput) -> Result<EnrolmentTokenRevokePayload> {
         answer(revoke(ctx, input).await)
     }
 }

@@ -39,7 +39,7 @@ pub struct GroupMutation;
 impl GroupMutation {
     /// Makes a group.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn group_create(&self, ctx: &Context<'_>, input: GroupCreateInput) -> Result<GroupCreatePayload> {
+    async fn group_create(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: GroupCreateInput) -> Result<GroupCreatePayload> {
         answer(create(ctx, input).await)
     }
 }

@@ -63,13 +63,13 @@ pub struct HostMutation;
 impl HostMutation {
     /// Changes labels or site of a host, or ends its quarantine.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn host_update(&self, ctx: &Context<'_>, input: HostUpdateInput) -> Result<HostUpdatePayload> {
+    async fn host_update(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: HostUpdateInput) -> Result<HostUpdatePayload> {
         answer(update(ctx, input).await)
     }
 
     /// Asks connected hosts to scan now.
     #[graphql(complexity = "50 + child_complexity")]
-    async fn host_scan(&self, ctx: &Context<'_>, input: HostScanInput) -> Result<HostScanPayload> {
+    async fn host_scan(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: HostScanInput) -> Result<HostScanPayload> {
         answer(scan(ctx, input).await)
     }
 }

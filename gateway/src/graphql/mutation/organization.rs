@@ -37,7 +37,7 @@ pub struct OrganizationMutation;
 impl OrganizationMutation {
     /// Makes an organization.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn organization_create(&self, ctx: &Context<'_>, input: OrganizationCreateInput) -> Result<OrganizationCreatePayload> {
+    async fn organization_create(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: OrganizationCreateInput) -> Result<OrganizationCreatePayload> {
         answer(create(ctx, input).await)
     }
 }

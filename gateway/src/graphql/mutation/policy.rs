@@ -76,25 +76,25 @@ pub struct PolicyMutation;
 impl PolicyMutation {
     /// Makes a policy.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn policy_create(&self, ctx: &Context<'_>, input: PolicyCreateInput) -> Result<PolicyCreatePayload> {
+    async fn policy_create(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: PolicyCreateInput) -> Result<PolicyCreatePayload> {
         answer(create(ctx, input).await)
     }
 
     /// Changes a policy.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn policy_update(&self, ctx: &Context<'_>, input: PolicyUpdateInput) -> Result<PolicyUpdatePayload> {
+    async fn policy_update(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: PolicyUpdateInput) -> Result<PolicyUpdatePayload> {
         answer(update(ctx, input).await)
     }
 
     /// Decides anew for everything that hosts offer now.
     #[graphql(complexity = "50 + 5 * child_complexity")]
-    async fn policy_evaluate(&self, ctx: &Context<'_>, input: PolicyEvaluateInput) -> Result<PolicyEvaluatePayload> {
+    async fn policy_evaluate(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: PolicyEvaluateInput) -> Result<PolicyEvaluatePayload> {
         answer(evaluate(ctx, input).await)
     }
 
     /// Never installs a package, or again.
     #[graphql(complexity = "10 + 5 * child_complexity")]
-    async fn block_list_set(&self, ctx: &Context<'_>, input: BlockListSetInput) -> Result<BlockListSetPayload> {
+    async fn block_list_set(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: BlockListSetInput) -> Result<BlockListSetPayload> {
         answer(block(ctx, input).await)
     }
 }

@@ -45,7 +45,7 @@ pub struct RelayMutation;
 impl RelayMutation {
     /// Takes a relay into an organization.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn relay_claim(&self, ctx: &Context<'_>, input: RelayClaimInput) -> Result<RelayClaimPayload> {
+    async fn relay_claim(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: RelayClaimInput) -> Result<RelayClaimPayload> {
         answer(claim(ctx, input).await)
     }
 }

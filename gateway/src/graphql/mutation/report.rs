@@ -41,7 +41,7 @@ pub struct ReportMutation;
 impl ReportMutation {
     /// Makes a report or an evidence pack.
     #[graphql(complexity = "50 + child_complexity")]
-    async fn report_create(&self, ctx: &Context<'_>, input: ReportCreateInput) -> Result<ReportCreatePayload> {
+    async fn report_create(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: ReportCreateInput) -> Result<ReportCreatePayload> {
         answer(create(ctx, input).await)
     }
 }

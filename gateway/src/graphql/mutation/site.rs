@@ -42,7 +42,7 @@ pub struct SiteMutation;
 impl SiteMutation {
     /// Makes a site.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn site_create(&self, ctx: &Context<'_>, input: SiteCreateInput) -> Result<SiteCreatePayload> {
+    async fn site_create(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: SiteCreateInput) -> Result<SiteCreatePayload> {
         answer(create(ctx, input).await)
     }
 }

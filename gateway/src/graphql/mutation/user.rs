@@ -42,7 +42,7 @@ pub struct UserMutation;
 impl UserMutation {
     /// Makes a user with a random password.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn user_create(&self, ctx: &Context<'_>, input: UserCreateInput) -> Result<UserCreatePayload> {
+    async fn user_create(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: UserCreateInput) -> Result<UserCreatePayload> {
         answer(create(ctx, input).await)
     }
 }

@@ -72,19 +72,19 @@ pub struct WebhookMutation;
 impl WebhookMutation {
     /// Makes an endpoint.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn webhook_create(&self, ctx: &Context<'_>, input: WebhookCreateInput) -> Result<WebhookCreatePayload> {
+    async fn webhook_create(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: WebhookCreateInput) -> Result<WebhookCreatePayload> {
         answer(create(ctx, input).await)
     }
 
     /// Ends an endpoint.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn webhook_delete(&self, ctx: &Context<'_>, input: WebhookDeleteInput) -> Result<WebhookDeletePayload> {
+    async fn webhook_delete(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: WebhookDeleteInput) -> Result<WebhookDeletePayload> {
         answer(delete(ctx, input).await)
     }
 
     /// Sends a delivery again.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn webhook_replay(&self, ctx: &Context<'_>, input: WebhookReplayInput) -> Result<WebhookReplayPayload> {
+    async fn webhook_replay(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: WebhookReplayInput) -> Result<WebhookReplayPayload> {
         answer(replay(ctx, input).await)
     }
 }

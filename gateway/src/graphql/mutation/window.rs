@@ -84,13 +84,13 @@ pub struct WindowMutation;
 impl WindowMutation {
     /// Makes a maintenance or blackout window.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn window_create(&self, ctx: &Context<'_>, input: WindowCreateInput) -> Result<WindowCreatePayload> {
+    async fn window_create(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: WindowCreateInput) -> Result<WindowCreatePayload> {
         answer(create(ctx, input).await)
     }
 
     /// Changes a window.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn window_update(&self, ctx: &Context<'_>, input: WindowUpdateInput) -> Result<WindowUpdatePayload> {
+    async fn window_update(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: WindowUpdateInput) -> Result<WindowUpdatePayload> {
         answer(update(ctx, input).await)
     }
 }

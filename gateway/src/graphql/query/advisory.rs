@@ -14,7 +14,7 @@ pub struct AdvisoryQuery;
 #[Object]
 impl AdvisoryQuery {
     /// One advisory by exactly one of its names.
-    async fn advisory(&self, ctx: &Context<'_>, by: AdvisoryBy) -> Result<Option<Advisory>> {
+    async fn advisory(&self, ctx: &Context<'_>, #[graphql(desc = "By what.")] by: AdvisoryBy) -> Result<Option<Advisory>> {
         let session = session(ctx)?;
         session.principal()?;
         let get = match by {

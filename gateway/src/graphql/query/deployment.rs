@@ -15,9 +15,9 @@ impl DeploymentQuery {
     async fn deployments(
         &self,
         ctx: &Context<'_>,
-        first: i32,
-        after: Option<String>,
-        filter: Option<DeploymentFilter>,
+        #[graphql(desc = "How many, 1 to 100.")] first: i32,
+        #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>,
+        #[graphql(desc = "Which ones.")] filter: Option<DeploymentFilter>,
     ) -> Result<Option<Connection<Deployment>>> {
         let session = session(ctx)?;
         session.principal()?;

@@ -15,7 +15,7 @@ pub struct FindingQuery;
 impl FindingQuery {
     /// Findings of every organization in reach, worst first.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn findings(&self, ctx: &Context<'_>, first: i32, after: Option<String>, filter: Option<FindingFilter>) -> Result<Option<Connection<Finding>>> {
+    async fn findings(&self, ctx: &Context<'_>, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>, #[graphql(desc = "Which ones.")] filter: Option<FindingFilter>) -> Result<Option<Connection<Finding>>> {
         let session = session(ctx)?;
         session.principal()?;
         crate::graphql::model::finding::list(session, first, after, filter.unwrap_or_default()).await
@@ -23,7 +23,7 @@ impl FindingQuery {
 
     /// What to do first: one item a patch and organization, highest risk first.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn queue(&self, ctx: &Context<'_>, first: i32, after: Option<String>, filter: Option<QueueFilter>) -> Result<Option<Connection<QueueItem>>> {
+    async fn queue(&self, ctx: &Context<'_>, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>, #[graphql(desc = "Which ones.")] filter: Option<QueueFilter>) -> Result<Option<Connection<QueueItem>>> {
         let session = session(ctx)?;
         session.principal()?;
         let filter = filter.unwrap_or_default();

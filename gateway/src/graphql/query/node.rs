@@ -28,13 +28,13 @@ impl NodeQuery {
     }
 
     /// Whatever has this id; null when absent or not for you.
-    async fn node(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Node>> {
+    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "Which.")] id: ID) -> Result<Option<Node>> {
         crate::graphql::model::node::find(session(ctx)?, &id).await
     }
 
     /// Whatever has these ids, in their order; at most 100.
     #[graphql(complexity = "2 + ids.len() * child_complexity")]
-    async fn nodes(&self, ctx: &Context<'_>, ids: Vec<ID>) -> Result<Vec<Option<Node>>> {
+    async fn nodes(&self, ctx: &Context<'_>, #[graphql(desc = "Which, in this order.")] ids: Vec<ID>) -> Result<Vec<Option<Node>>> {
         if ids.len() > 100 {
             return Err(ServiceError::invalid("ids", "at most 100 nodes can be asked for"));
         }

@@ -18,10 +18,10 @@ impl PatchQuery {
     async fn patches(
         &self,
         ctx: &Context<'_>,
-        organization_id: ID,
-        first: i32,
-        after: Option<String>,
-        filter: Option<PatchFilter>,
+        #[graphql(desc = "Which organization.")] organization_id: ID,
+        #[graphql(desc = "How many, 1 to 100.")] first: i32,
+        #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>,
+        #[graphql(desc = "Which ones.")] filter: Option<PatchFilter>,
     ) -> Result<Option<Connection<Patch>>> {
         let session = session(ctx)?;
         session.principal()?;

@@ -15,7 +15,7 @@ pub struct PolicyQuery;
 impl PolicyQuery {
     /// Policies of an organization by name.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn policies(&self, ctx: &Context<'_>, organization_id: ID, first: i32, after: Option<String>) -> Result<Option<Connection<Policy>>> {
+    async fn policies(&self, ctx: &Context<'_>, #[graphql(desc = "Which organization.")] organization_id: ID, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>) -> Result<Option<Connection<Policy>>> {
         let session = session(ctx)?;
         session.principal()?;
         let Some(of) = absent(self::organization_id(&organization_id))? else { return Ok(None) };

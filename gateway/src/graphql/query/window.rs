@@ -15,7 +15,7 @@ pub struct WindowQuery;
 impl WindowQuery {
     /// Windows of an organization by name.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn windows(&self, ctx: &Context<'_>, organization_id: ID, first: i32, after: Option<String>) -> Result<Option<Connection<MaintenanceWindow>>> {
+    async fn windows(&self, ctx: &Context<'_>, #[graphql(desc = "Which organization.")] organization_id: ID, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>) -> Result<Option<Connection<MaintenanceWindow>>> {
         let session = session(ctx)?;
         session.principal()?;
         let Some(of) = absent(self::organization_id(&organization_id))? else { return Ok(None) };
@@ -28,7 +28,7 @@ impl WindowQuery {
 
     /// The next occurrences of a rule that need not be stored.
     #[graphql(complexity = "2 + 5 * child_complexity")]
-    async fn window_preview(&self, ctx: &Context<'_>, input: WindowPreviewInput) -> Result<Option<Vec<Occurrence>>> {
+    async fn window_preview(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: WindowPreviewInput) -> Result<Option<Vec<Occurrence>>> {
         let session = session(ctx)?;
         let request = session.everywhere()?;
         let preview = policy::WindowPreview {
