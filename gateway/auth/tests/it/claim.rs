@@ -1,0 +1,160 @@
+//! Claiming a relay by code.
+
+use crate::world::{World, code, key_and_request};
+use netpatch_auth::{Claim, ClaimStart, ClaimState};
+use netpatch_types::{ErrorCode, OrganizationId};
+use uuid::Uuid;
+
+async fn start(world: &World) -> (Claim, Vec<u8>) {
+    let (key, csr_der) = key_and_request();
+    let claim = world
+        .auth
+        .claim_start(ClaimStart {
+            csr_der,
+            model: "box".into(),
+            serial: "SN1".into(),
+            version: "1.2.3".into(),
+        })
+        .await
+        .unwrap();
+    (claim, key)
+}
+
+async fn customer(world: &World) -> (OrganizationId, netpatch_types::SiteId) {
+    let organization = world.customer().await;
+    let site = world.site(organization, "Harbour").await.id;
+    (organization, site)
+}
+
+#[tokio::test]
+async fn a_person_types_the_code_and_the_relay_gets_its_certificate() {
+    let world = World::new().await;
+    let (organization, site) = customer(&world).await;
+    let (claim, key) = start(&world).await;
+    let poll = async || world.auth.claim_poll(&claim.device_code).await;
+    assert_eq!(poll().await.unwrap(), ClaimState::Pending);
+    // As people type: in small letters, with a blank.
+    let typed = claim.claim_code.to_lowercase().replace('-', " ");
+    let ctx = world.person(organization);
+    let taken = world
+        .auth
+        .claim_take(&ctx, site, &typed, "Office relay")
+        .await
+        .unwrap();
+    assert_eq!(
+        taken.key_fingerprint,
+        netpatch_tunnel::identity::key_fingerprint(&key).unwrap()
+    );
+    let ClaimState::Taken {
+        organization: owner,
+        relay,
+        site: at,
+        certificate_der,
+        ca_der,
+    } = poll().await.unwrap()
+    else {
+        panic!("the relay still waits");
+    };
+    assert_eq!((owner, relay, at), (organization, taken.relay.id, site));
+    let now = world.now().timestamp().cast_unsigned();
+    let name = netpatch_tunnel::verify_identity(&certificate_der, &ca_der, now).unwrap();
+    assert_eq!((name.organization, name.id), (organization, relay.0));
+    // Once only.
+    assert_eq!(
+        code(
+            world
+                .auth
+                .claim_take(&ctx, site, &claim.claim_code, "again")
+                .await
+        ),
+        ErrorCode::BadUserInput
+    );
+    assert_eq!(
+        code(world.auth.claim_poll("npd_unknown").await),
+        ErrorCode::NotFound
+    );
+}
+
+#[tokio::test]
+async fn of_two_people_at_once_one_gets_the_relay() {
+    let world = World::new().await;
+    let (organization, site) = customer(&world).await;
+    let (other, elsewhere) = customer(&world).await;
+    let (claim, _) = start(&world).await;
+    let (one, two) = (world.person(organization), world.person(other));
+    let take = |ctx, site| world.auth.claim_take(ctx, site, &claim.claim_code, "relay");
+    let tries = [
+        take(&one, site),
+        take(&two, elsewhere),
+        take(&one, site),
+        take(&two, elsewhere),
+    ];
+    let answers = futures::future::join_all(tries).await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
+    // Who lost has no half a relay.
+    let relays = world.count(organization, "relays").await + world.count(other, "relays").await;
+    let certificates =
+        world.count(organization, "certificates").await + world.count(other, "certificates").await;
+    assert_eq!((relays, certificates), (1, 1));
+}
+
+#[tokio::test]
+async fn five_wrong_codes_lock_an_account_for_ten_minutes() {
+    let world = World::new().await;
+    let (organization, site) = customer(&world).await;
+    let (claim, _) = start(&world).await;
+    let ctx = world.person(organization);
+    let take = async |text: &str| world.auth.claim_take(&ctx, site, text, "relay").await;
+    let wrong = if claim.claim_code == "BBBB-BBBB" {
+        "CCCC-CCCC"
+    } else {
+        "BBBB-BBBB"
+    };
+    // At once, as a program would.
+    let answers = futures::future::join_all((0..8).map(|_| take(wrong))).await;
+    let codes: Vec<ErrorCode> = answers.into_iter().map(code).collect();
+    let guessed = |wanted| codes.iter().filter(|found| **found == wanted).count();
+    assert_eq!(
+        (
+            guessed(ErrorCode::BadUserInput),
+            guessed(ErrorCode::Throttled)
+        ),
+        (5, 3)
+    );
+    assert_eq!(code(take(&claim.claim_code).await), ErrorCode::Throttled);
+    // Others are free.
+    let mut other = ctx.clone();
+    other.actor.id = Uuid::from_u128(8);
+    let answer = world.auth.claim_take(&other, site, wrong, "relay").await;
+    assert_eq!(code(answer), ErrorCode::BadUserInput);
+    world.pass(601);
+    take(&claim.claim_code).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_claim_ends_after_fifteen_minutes() {
+    let world = World::new().await;
+    let (organization, site) = customer(&world).await;
+    let (claim, _) = start(&world).await;
+    world.pass(15 * 60);
+    let ctx = world.person(organization);
+    let answer = world
+        .auth
+        .claim_take(&ctx, site, &claim.claim_code, "relay")
+        .await;
+    assert_eq!(code(answer), ErrorCode::BadUserInput);
+    assert_eq!(
+        code(world.auth.claim_poll(&claim.device_code).await),
+        ErrorCode::NotFound
+    );
+    let garbage = ClaimStart {
+        csr_der: b"garbage".to_vec(),
+        model: String::new(),
+        serial: String::new(),
+        version: String::new(),
+    };
+    assert_eq!(
+        world.auth.claim_start(garbage).await.unwrap_err().path,
+        ["csr"]
+    );
+}
