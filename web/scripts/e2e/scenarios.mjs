@@ -1,0 +1,153 @@
+// What a person does. Each scenario throws with a sentence when the portal does not do its part.
+import { expect, signIn, until } from './steps.mjs';
+
+/** Keyboard only: sign in, go to approvals, approve. */
+async function keyboard({ page, url }) {
+  await page.goto(`${url}/o/acme/queue`);
+  await page.waitForSelector('input[name=email]');
+  for (const text of ['otto@acme.example', 'battery staple']) {
+    await page.keyboard.press('Tab');
+    await page.keyboard.type(text);
+  }
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('h1:has-text("Queue")');
+  expect(new URL(page.url()).pathname === '/o/acme/queue', 'sign-in leads back to the page that was wanted');
+  await page.keyboard.press('Tab');
+  expect((await page.evaluate(() => document.activeElement?.textContent))?.includes('Skip'), 'the first stop is the skip link');
+  await page.keyboard.press('g');
+  await page.keyboard.press('a');
+  await page.waitForSelector('h1:has-text("Approvals")');
+  await page.waitForSelector('tbody tr');
+  await tabTo(page, 'Look at “openssl');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('textarea');
+  await tabTo(page, 'Reason');
+  await page.keyboard.type('canaries went well');
+  await tabTo(page, 'Approve');
+  await page.keyboard.press('Enter');
+  await until(async () => (await page.locator('section[aria-labelledby=approval]').textContent())?.includes('canaries went well'), 'the decision is shown with its reason');
+}
+
+/** Presses Tab until the focus is on what has this accessible name. */
+async function tabTo(page, name) {
+  for (let at = 0; at < 120; at += 1) {
+    const found = await page.evaluate((wanted) => {
+      const active = document.activeElement;
+      const label = active?.getAttribute('aria-label') ?? (active?.id ? document.querySelector(`label[for="${CSS.escape(active.id)}"]`)?.textContent : null) ?? active?.textContent ?? '';
+      return label.startsWith(wanted);
+    }, name);
+    if (found) return;
+    await page.keyboard.press('Tab');
+  }
+  throw new Error(`“${name}” cannot be reached by Tab`);
+}
+
+/** Who asks cannot approve, and is told what to do. */
+async function selfApproval({ page, url }) {
+  await signIn(page, url, 'tess');
+  await page.goto(`${url}/o/acme/queue`);
+  await page.getByLabel('Select perl 5.36.0-7+deb12u3').check();
+  await page.getByRole('button', { name: 'Ask for approval' }).click();
+  await page.waitForSelector('[role=dialog]');
+  expect((await page.locator('[role=dialog]').textContent())?.includes('Acme Instruments'), 'the dialog names the organization');
+  await page.getByRole('button', { name: 'Ask for 1 approval' }).click();
+  await page.waitForSelector('[role=dialog]', { state: 'detached' });
+  await page.goto(`${url}/o/acme/approvals`);
+  await page.getByRole('button', { name: /Look at “perl/ }).click();
+  await page.getByRole('button', { name: 'Approve', exact: true }).click();
+  await page.waitForSelector('text=You asked for this yourself');
+}
+
+/** A dry run shows its counts before a deployment can be created. */
+async function dryRun({ page, url }) {
+  await page.goto(`${url}/o/acme/queue`);
+  await page.getByLabel('Select sudo 1.9.13p3-1+deb12u2').check();
+  await page.getByRole('button', { name: 'Plan a deployment' }).click();
+  await page.getByRole('button', { name: 'Dry run' }).click();
+  const commit = page.getByRole('button', { name: /^Create the deployment for \d+ hosts$/ });
+  await commit.waitFor();
+  const promised = Number(/\d+/.exec((await commit.textContent()) ?? '')?.[0]);
+  await commit.click();
+  await page.waitForSelector('section[aria-labelledby=waves]');
+  expect(promised > 0 && page.url().includes('/deployments/deployment_new'), 'the new deployment is shown');
+}
+
+/** Pause asks for a reason and names what it touches; live counters move without a click. */
+async function liveAndPause({ page, url }) {
+  await page.goto(`${url}/o/acme/deployments/deployment_0002`);
+  await page.waitForSelector('.np-mark:has-text("Live")');
+  const succeeded = async () => Number(/(\d+) succeeded/.exec((await page.locator('section[aria-labelledby=waves] li').nth(1).textContent()) ?? '')?.[1] ?? 0);
+  const before = await succeeded();
+  await until(async () => (await succeeded()) > before, 'live counters move');
+  await page.getByRole('button', { name: 'Pause' }).click();
+  const dialog = page.locator('[role=dialog]');
+  await dialog.waitFor();
+  expect(/Acme Instruments: \d+ hosts/.test((await dialog.textContent()) ?? ''), 'the dialog names organization and hosts');
+  await dialog.getByRole('button', { name: 'Pause' }).click();
+  await page.waitForSelector('text=Write a reason');
+  await dialog.getByLabel('Reason').fill('checking a report');
+  await dialog.getByRole('button', { name: 'Pause' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  await page.waitForSelector('.np-mark:has-text("paused")');
+}
+
+/** Filters are in the address; Back restores them; a number leads to exactly the rows that it counts. */
+async function address({ page, url }) {
+  await page.goto(`${url}/o/acme/posture`);
+  const cell = page.locator('table.np-heat tbody tr').first().locator('td a').nth(1);
+  await cell.waitFor();
+  const promised = Number(/\d+/.exec((await cell.textContent()) ?? '')?.[0]);
+  await cell.click();
+  await page.waitForSelector('h1:has-text("Findings")');
+  await page.waitForSelector('tbody tr');
+  const total = Number(/\d+/.exec((await page.locator('nav[aria-label="Pages of the list"]').textContent()) ?? '')?.[0]);
+  expect(total === promised, `the list has ${total} rows, the number said ${promised}`);
+  const filtered = page.url();
+  await page.getByLabel('Severity').selectOption('HIGH');
+  await until(() => page.url().includes('severity=HIGH'), 'the filter is in the address');
+  await page.goBack();
+  await until(() => page.url() === filtered, 'Back restores the address');
+  await until(async () => (await page.getByLabel('Severity').inputValue()) === 'CRITICAL', 'Back restores the filter');
+  await page.goto(`${url}/o/acme/hosts?name=web`);
+  await until(async () => (await page.getByLabel('Host name contains').inputValue()) === 'web', 'a link restores the filter');
+  await page.waitForSelector('tbody tr');
+  const names = await page.locator('tbody th').allTextContents();
+  expect(names.length > 0 && names.every((name) => name.includes('web')), 'the filter filters');
+}
+
+/** The ledger is checked by the browser. */
+async function ledger({ page, url }) {
+  await page.goto(`${url}/o/acme/ledger`);
+  await page.getByRole('button', { name: 'Verify in this browser' }).click();
+  await page.waitForSelector('text=/Verified locally at/');
+  await page.getByRole('button', { name: 'Check entry 3' }).click();
+  await page.waitForSelector('section[aria-labelledby=proof] >> text=/Verified locally at/');
+  const steps = await page.locator('section[aria-labelledby=proof] .np-steps li').allTextContents();
+  expect(steps.length === 4 && steps.every((step) => step.includes('ok')), `all four steps hold: ${steps.join('; ')}`);
+}
+
+/** Ctrl-K goes anywhere; `?` explains the keys; the scheme can be switched. */
+async function palette({ page, url }) {
+  await page.goto(`${url}/o/acme/posture`);
+  await page.waitForSelector('table.np-heat');
+  await page.keyboard.press('Control+k');
+  await page.waitForSelector('[role=dialog] input');
+  await page.keyboard.type('North Sea');
+  await page.waitForSelector('[role=dialog] >> text=North Sea MSP');
+  await page.keyboard.press('Enter');
+  await until(() => page.url().includes('/o/north-sea/'), 'the palette switches the organization');
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('[role=dialog]', { state: 'detached' });
+  await page.keyboard.press('?');
+  await page.waitForSelector('[role=dialog] >> text=Keyboard shortcuts');
+}
+
+export const scenarios = [
+  { name: 'keyboard only: sign in, approve', run: keyboard, fresh: true },
+  { name: 'self-approval is refused and explained', run: selfApproval, fresh: true },
+  { name: 'dry run before a deployment', run: dryRun },
+  { name: 'live counters and pause', run: liveAndPause },
+  { name: 'address, Back and counts', run: address },
+  { name: 'ledger checked in the browser', run: ledger },
+  { name: 'palette and keys', run: palette },
+];

@@ -1,0 +1,30 @@
+// The pages that are walked, and what shows that each is complete.
+const org = '/o/acme';
+
+export const pages = [
+  { name: 'sign-in', path: '/sign-in', ready: 'button:has-text("Sign in")', isPublic: true },
+  { name: 'posture-partner', path: '/o/north-sea/posture', ready: 'table.np-heat' },
+  { name: 'posture', path: `${org}/posture`, ready: 'table.np-heat tbody tr:nth-child(4)' },
+  { name: 'posture-trend-table', path: `${org}/posture?trend=table`, ready: '#trend ~ * table, section[aria-labelledby=trend] table' },
+  { name: 'queue', path: `${org}/queue`, ready: 'tbody tr' },
+  { name: 'findings', path: `${org}/findings?severity=CRITICAL`, ready: 'tbody tr' },
+  { name: 'hosts', path: `${org}/hosts`, ready: 'tbody tr' },
+  { name: 'hosts-empty', path: `${org}/hosts?name=nowhere`, ready: 'text=Nothing fits' },
+  { name: 'host', path: `${org}/hosts/host_0000`, ready: 'section[aria-labelledby=why]' },
+  { name: 'host-components', path: `${org}/hosts/host_0000?tab=components`, ready: 'tbody tr' },
+  { name: 'host-runs', path: `${org}/hosts/host_0000?tab=runs`, ready: '[role=tabpanel]:visible' },
+  { name: 'advisory', path: `${org}/advisories/advisory_DSA-6015-1`, ready: 'section[aria-labelledby=affected] tbody tr' },
+  { name: 'approvals', path: `${org}/approvals`, ready: 'tbody tr' },
+  { name: 'approval', path: `${org}/approvals?approval=approval_0002`, ready: 'textarea' },
+  { name: 'approvals-decided', path: `${org}/approvals?tab=decided&approval=approval_0003`, ready: 'section[aria-labelledby=approval]' },
+  { name: 'deployments', path: `${org}/deployments`, ready: 'tbody tr' },
+  { name: 'deployment', path: `${org}/deployments/deployment_0002?run=run_2_1_1`, ready: 'section[aria-labelledby=run] pre' },
+  { name: 'deployment-halted', path: `${org}/deployments/deployment_0001`, ready: 'section[aria-labelledby=runs] tbody tr' },
+  { name: 'policies', path: `${org}/policies`, ready: 'tbody tr' },
+  { name: 'windows', path: `${org}/windows`, ready: 'section.np-panel table' },
+  { name: 'sites', path: `${org}/sites`, ready: 'tbody tr' },
+  { name: 'ledger', path: `${org}/ledger`, ready: 'tbody tr' },
+  { name: 'reports', path: `${org}/reports`, ready: 'text=No report yet' },
+  { name: 'absent-organization', path: '/o/nobody/queue', ready: 'text=This organization is not here' },
+  { name: 'absent-page', path: '/nowhere', ready: 'text=There is no such page' },
+];

@@ -1,0 +1,42 @@
+/**
+ * Types without an id: the cache keeps them inside of the object that holds them.
+ * A test compares this list with the schema.
+ */
+export const embeddedTypes = [
+  'Actor',
+  'ApprovalDecision',
+  'BlockEntry',
+  'Checkpoint',
+  'ComplianceCell',
+  'ConsistencyProof',
+  'CountEstimate',
+  'DeploymentPlan',
+  'Evidence',
+  'Feed',
+  'InclusionProof',
+  'Label',
+  'MissingApproval',
+  'Occurrence',
+  'OrganizationEvent',
+  'PageInfo',
+  'PlannedWave',
+  'PolicyExplanation',
+  'PolicyRule',
+  'QueueItem',
+  'RateLimit',
+  'Risk',
+  'RiskTerm',
+  'Rollout',
+  'RunError',
+  'RunEvent',
+  'SelectorTerm',
+  'SeverityCount',
+  'SiteWindow',
+  'Viewer',
+  'WaveCounts',
+  'WaveProgressEvent',
+  'WaveSize',
+] as const;
+
+/** Families of types without an id, by the end of their name. */
+export const embeddedSuffixes = ['Connection', 'Edge', 'Payload', 'Error'] as const;

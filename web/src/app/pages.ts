@@ -1,0 +1,17 @@
+import { Activity, BadgeCheck, Calendar, FileText, Gauge, ListOrdered, MapPin, Rocket, ScrollText, Server, ShieldAlert, type LucideIcon } from 'lucide-react';
+import type { MessageId } from '../i18n/text.ts';
+
+/** Where a person can go inside of an organization, and the key that leads there after `g`. */
+export const pages = [
+  { to: '/o/$org/posture', label: 'nav.posture', icon: Gauge, key: 'p' },
+  { to: '/o/$org/queue', label: 'nav.queue', icon: ListOrdered, key: 'q' },
+  { to: '/o/$org/findings', label: 'nav.findings', icon: ShieldAlert, key: 'f' },
+  { to: '/o/$org/hosts', label: 'nav.hosts', icon: Server, key: 'h' },
+  { to: '/o/$org/approvals', label: 'nav.approvals', icon: BadgeCheck, key: 'a' },
+  { to: '/o/$org/deployments', label: 'nav.deployments', icon: Rocket, key: 'd' },
+  { to: '/o/$org/policies', label: 'nav.policies', icon: Activity, key: 'o' },
+  { to: '/o/$org/windows', label: 'nav.windows', icon: Calendar, key: 'w' },
+  { to: '/o/$org/sites', label: 'nav.sites', icon: MapPin, key: 's' },
+  { to: '/o/$org/ledger', label: 'nav.ledger', icon: ScrollText, key: 'l' },
+  { to: '/o/$org/reports', label: 'nav.reports', icon: FileText, key: 'r' },
+] as const satisfies readonly { to: string; label: MessageId; icon: LucideIcon; key: string }[];

@@ -1,0 +1,28 @@
+import * as v from 'valibot';
+import { severities } from '../ui/status.tsx';
+
+/**
+ * What the address of each page can say. Values that are not understood are dropped, so that an old or cut link
+ * still shows something.
+ */
+const word = v.fallback(v.optional(v.pipe(v.string(), v.maxLength(400))), undefined);
+const flag = v.fallback(v.optional(v.boolean()), undefined);
+const severity = v.fallback(v.optional(v.picklist(severities)), undefined);
+const oneOf = <const Options extends readonly string[]>(options: Options) => v.fallback(v.optional(v.picklist(options)), undefined);
+
+const page = { after: word };
+
+/** The values of deployment status. */
+export const deploymentStatuses = ['DRAFT', 'AWAITING_APPROVAL', 'SCHEDULED', 'RUNNING', 'PAUSED', 'HALTED', 'COMPLETED', 'CANCELLED'] as const;
+
+export const signInSearch = v.object({ next: word, expired: flag });
+export const postureSearch = v.object({ trend: oneOf(['table', 'chart']) });
+export const queueSearch = v.object({ ...page, severity, site: word });
+export const findingsSearch = v.object({ ...page, severity, site: word, host: word, patch: word, exploited: flag });
+export const hostsSearch = v.object({ ...page, severity, site: word, name: word, group: word, reboot: flag, stale: flag });
+export const hostSearch = v.object({ ...page, tab: oneOf(['findings', 'components', 'runs']), name: word, severity });
+export const approvalsSearch = v.object({ ...page, tab: oneOf(['waiting', 'decided']), approval: word, patch: word });
+export const deploymentsSearch = v.object({ ...page, status: oneOf(deploymentStatuses) });
+export const deploymentSearch = v.object({ ...page, runs: oneOf(['failed', 'all']), run: word });
+export const pageSearch = v.object(page);
+export const ledgerSearch = v.object({ ...page, action: word, subject: word, entry: word });

@@ -1,0 +1,21 @@
+import { deploymentTexts } from './en/deployments.ts';
+import { hostTexts } from './en/hosts.ts';
+import { ledgerTexts } from './en/ledger.ts';
+import { policyTexts } from './en/policies.ts';
+import { queueTexts } from './en/queue.ts';
+import { shell } from './en/shell.ts';
+import { words } from './en/words.ts';
+
+/** All messages in ICU syntax, by id. */
+export const messages = {
+  ...shell,
+  ...words,
+  ...queueTexts,
+  ...hostTexts,
+  ...deploymentTexts,
+  ...policyTexts,
+  ...ledgerTexts,
+};
+
+/** The id of a message. */
+export type MessageId = keyof typeof messages;

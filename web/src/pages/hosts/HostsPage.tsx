@@ -1,0 +1,71 @@
+import { Switch } from '@mantine/core';
+import { getRouteApi } from '@tanstack/react-router';
+import { useQuery } from 'urql';
+import { useOrganization } from '../../app/organization.ts';
+import { staleSince } from '../../app/stale.ts';
+import { useText } from '../../i18n/text.ts';
+import { DataTable } from '../../ui/DataTable.tsx';
+import { Empty } from '../../ui/Empty.tsx';
+import { Filters, TextFilter, WordChoice } from '../../ui/Filters.tsx';
+import { Loaded } from '../../ui/Loaded.tsx';
+import { Page } from '../../ui/Page.tsx';
+import { Pager } from '../../ui/Pager.tsx';
+import { SiteChoice } from '../../ui/SiteChoice.tsx';
+import { severities } from '../../ui/status.tsx';
+import { useHostColumns } from './columns.tsx';
+import { HostsQuery } from './queries.ts';
+
+const route = getRouteApi('/signed-in/o/$org/hosts');
+
+/** Which machines are there, and how do they stand? */
+export function HostsPage() {
+  const text = useText();
+  const { id, slug } = useOrganization();
+  const search = route.useSearch();
+  const navigate = route.useNavigate();
+  const columns = useHostColumns(slug);
+  const filter = {
+    organizationId: id,
+    ...(search.severity ? { severity: { eq: search.severity } } : {}),
+    ...(search.site ? { site: { eq: search.site } } : {}),
+    ...(search.name ? { hostname: { contains: search.name } } : {}),
+    ...(search.group ? { groupId: search.group } : {}),
+    ...(search.reboot ? { isRebootPending: true } : {}),
+    ...(search.stale ? { notSeenSince: staleSince() } : {}),
+  };
+  const [state, ask] = useQuery({ query: HostsQuery, variables: { after: search.after ?? null, filter } });
+  const change = (part: Partial<typeof search>) => void navigate({ search: (before) => ({ ...before, after: undefined, ...part }) });
+  const isFiltered = Object.keys(filter).length > 1;
+
+  return (
+    <Page title={text('hosts.title')} question={text('hosts.question')}>
+      <Filters onClear={isFiltered ? () => void navigate({ search: {} }) : undefined}>
+        <TextFilter label={text('filter.hostname')} value={search.name} onChange={(name) => change({ name })} />
+        <SiteChoice value={search.site} onChange={(site) => change({ site })} />
+        <WordChoice
+          label={text('hosts.open')}
+          family="severity"
+          values={severities}
+          value={search.severity}
+          onChange={(value) => change({ severity: severities.find((one) => one === value) })}
+        />
+        <Switch mb={8} label={text('hosts.reboot')} checked={search.reboot ?? false} onChange={(event) => change({ reboot: event.currentTarget.checked || undefined })} />
+        <Switch mb={8} label={text('hosts.stale')} checked={search.stale ?? false} onChange={(event) => change({ stale: event.currentTarget.checked || undefined })} />
+      </Filters>
+      <Loaded state={state} retry={() => ask({ requestPolicy: 'network-only' })}>
+        {({ hosts }) => {
+          const rows = hosts?.nodes ?? [];
+          if (rows.length === 0) {
+            return <Empty title={text(isFiltered ? 'empty.nomatch.title' : 'hosts.empty.title')} body={text(isFiltered ? 'empty.nomatch.body' : 'hosts.empty.body')} />;
+          }
+          return (
+            <>
+              <Pager shown={rows.length} count={hosts?.totalCount} after={search.after} next={hosts?.pageInfo.hasNextPage ? hosts.pageInfo.endCursor : null} onPage={(after) => change({ after })} />
+              <DataTable caption={text('hosts.title')} rows={rows} columns={columns} rowId={(row) => row.id} rowName={(row) => row.hostname} total={hosts?.totalCount?.value} />
+            </>
+          );
+        }}
+      </Loaded>
+    </Page>
+  );
+}

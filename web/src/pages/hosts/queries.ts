@@ -1,0 +1,104 @@
+import { graphql, type ResultOf } from '../../api/graphql.ts';
+import { FindingRow } from '../findings/queries.ts';
+import { RunRow } from '../runs/queries.ts';
+
+/** Machines in order of name. */
+export const HostsQuery = graphql(`
+  query Hosts($after: String, $filter: HostFilter) {
+    hosts(first: 50, after: $after, filter: $filter) {
+      totalCount { value display }
+      pageInfo { hasNextPage endCursor }
+      nodes {
+        id hostname state stateReason osName osRelease ring isRebootPending isQuarantined lastSeenAt lastScanAt
+        site { id name }
+        openFindings { severity count }
+      }
+    }
+  }
+`);
+
+/** One row of the list. */
+export type HostRow = NonNullable<ResultOf<typeof HostsQuery>['hosts']>['nodes'][number];
+
+/** A machine. */
+export const HostQuery = graphql(`
+  query Host($id: ID!) {
+    node(id: $id) {
+      __typename
+      id
+      ... on Host {
+        hostname state stateReason osName osRelease arch kernel timeZone ring registeredAt lastSeenAt lastScanAt scanProblem
+        isRebootPending isAuditOnly isQuarantined
+        labels { key value }
+        groups { id name }
+        site { id name timeZone }
+        relay { id name status }
+        openFindings { severity count }
+      }
+    }
+  }
+`);
+
+/** Its findings, worst first. */
+export const HostFindingsQuery = graphql(
+  `
+    query HostFindings($id: ID!, $after: String, $filter: FindingFilter) {
+      node(id: $id) {
+        __typename
+        id
+        ... on Host {
+          findings(first: 50, after: $after, filter: $filter) {
+            totalCount { value display }
+            pageInfo { hasNextPage endCursor }
+            nodes { ...FindingRow }
+          }
+        }
+      }
+    }
+  `,
+  [FindingRow],
+);
+
+/** What is installed. */
+export const HostComponentsQuery = graphql(`
+  query HostComponents($id: ID!, $after: String, $name: String) {
+    node(id: $id) {
+      __typename
+      id
+      ... on Host {
+        components(first: 100, after: $after, nameContains: $name) {
+          totalCount { value display }
+          pageInfo { hasNextPage endCursor }
+          nodes { id purl name version arch source sourceVersion }
+        }
+      }
+    }
+  }
+`);
+
+/** What was done to it, newest first. */
+export const HostRunsQuery = graphql(
+  `
+    query HostRuns($id: ID!, $after: String) {
+      node(id: $id) {
+        __typename
+        id
+        ... on Host {
+          runs(first: 50, after: $after) {
+            totalCount { value display }
+            pageInfo { hasNextPage endCursor }
+            nodes { ...RunRow }
+          }
+        }
+      }
+    }
+  `,
+  [RunRow],
+);
+
+/** Asks the agent for a scan now. */
+export const ScanHost = graphql(`
+  mutation ScanHost($input: HostScanInput!) {
+    hostScan(input: $input) { requested userErrors { code message } }
+  }
+`);

@@ -1,0 +1,24 @@
+import { graphql, type ResultOf } from '../../api/graphql.ts';
+
+/** An organization's policies, whole. */
+export const PoliciesQuery = graphql(`
+  query Policies($id: ID!, $after: String) {
+    policies(organizationId: $id, first: 25, after: $after) {
+      totalCount { value display }
+      pageInfo { hasNextPage endCursor }
+      nodes {
+        id name isEnabled isAutomatic sentence
+        group { id name }
+        rules { name classifications severities cvssAtLeast epssAtLeast isKnownExploited packages originLabels decision requiredApprovals deferSeconds }
+        rollout { waves { hosts percent } minSuccessPercent maxFailed soakSeconds requiresRollback rebootsInWindow }
+        windows { id name nextStart }
+      }
+    }
+  }
+`);
+
+/** One policy. */
+export type Policy = NonNullable<ResultOf<typeof PoliciesQuery>['policies']>['nodes'][number];
+
+/** One rule. */
+export type Rule = Policy['rules'][number];

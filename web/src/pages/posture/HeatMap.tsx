@@ -1,0 +1,87 @@
+import { Link } from '@tanstack/react-router';
+import type { ReactNode } from 'react';
+import { useIntl } from 'react-intl';
+import { useText } from '../../i18n/text.ts';
+import { SeverityMark, severities } from '../../ui/status.tsx';
+import { heatStep, share, type Cell } from './heat.ts';
+
+/** One line of the map. */
+export interface HeatRow {
+  id: string;
+  /** Whose pages the numbers lead to. */
+  slug: string;
+  /** Undefined: all sites. */
+  site: string | undefined;
+  name: ReactNode;
+  cells: readonly Cell[];
+}
+
+interface Props {
+  caption: string;
+  nameHeader: string;
+  rows: readonly HeatRow[];
+}
+
+/** Compliance as a table: numbers first, colour second. */
+export function HeatMap({ caption, nameHeader, rows }: Props) {
+  const text = useText();
+  return (
+    // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+    <div className="np-table-frame" role="region" aria-label={caption} tabIndex={0}>
+      <table className="np-table np-heat">
+        <caption className="np-hidden">{`${caption}. ${text('posture.map.legend')}`}</caption>
+        <thead>
+          <tr>
+            <th scope="col">{nameHeader}</th>
+            <th scope="col" className="np-num">
+              {text('posture.hosts')}
+            </th>
+            {severities.map((severity) => (
+              <th key={severity} scope="col">
+                <SeverityMark value={severity} />
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={row.id}>
+              <th scope="row">{row.name}</th>
+              <td className="np-num">
+                <Link to="/o/$org/hosts" params={{ org: row.slug }} search={{ site: row.site }}>
+                  {row.cells[0]?.hosts ?? 0}
+                </Link>
+              </td>
+              {row.cells.map((cell) => (
+                <HeatCell key={cell.severity} cell={cell} row={row} />
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function HeatCell({ cell, row }: { cell: Cell; row: HeatRow }) {
+  const text = useText();
+  const intl = useIntl();
+  const part = share(cell);
+  const severity = severities.find((one) => one === cell.severity);
+  return (
+    <td className={heatStep(part)}>
+      <span className="np-heat-percent">
+        {part === null ? text('posture.percent.none') : intl.formatNumber(part, { style: 'percent', maximumFractionDigits: 1 })}
+      </span>
+      <br />
+      {cell.findings > 0 ? (
+        <Link to="/o/$org/findings" params={{ org: row.slug }} search={{ severity, site: row.site }}>
+          {text('posture.findings', { count: cell.findings })}
+        </Link>
+      ) : (
+        text('posture.findings', { count: 0 })
+      )}
+      {cell.unknown > 0 ? <span className="np-heat-stale">{text('posture.stale', { count: cell.unknown })}</span> : null}
+    </td>
+  );
+}

@@ -1,0 +1,63 @@
+import { Button, Group, NumberInput, Stack, Text } from '@mantine/core';
+import { notifications } from '@mantine/notifications';
+import { useState } from 'react';
+import { useChange } from '../../api/change.ts';
+import { useOrganization } from '../../app/organization.ts';
+import { useText } from '../../i18n/text.ts';
+import { Dialog } from '../../ui/Dialog.tsx';
+import { Problem, Refusals } from '../../ui/Problem.tsx';
+import { RequestApproval, type QueueItem } from './queries.ts';
+
+/** Asks for approval of several patches at once, after saying how much they touch. */
+export function RequestDialog({ items, onClose, onDone }: { items: readonly QueueItem[]; onClose: () => void; onDone: () => void }) {
+  const text = useText();
+  const organization = useOrganization();
+  const [required, setRequired] = useState<number | string>(1);
+  const [done, setDone] = useState<readonly string[]>([]);
+  const { run, errors, error, isBusy } = useChange(RequestApproval, (data) => data.approvalRequest);
+  const left = items.filter((item) => !done.includes(item.patch.id));
+  const sum = (count: (item: QueueItem) => number) => items.reduce((total, item) => total + count(item), 0);
+
+  async function commit() {
+    const asked = [...done];
+    for (const item of left) {
+      const ok = await run({ organizationId: organization.id, patchId: item.patch.id, required: Number(required) || 1 });
+      if (!ok) {
+        setDone(asked);
+        return;
+      }
+      asked.push(item.patch.id);
+    }
+    notifications.show({ message: text('queue.request.done', { count: items.length }), autoClose: 8000 });
+    onClose();
+    onDone();
+  }
+
+  return (
+    <Dialog title={text('queue.request.title', { count: items.length })} onClose={onClose}>
+      <Stack>
+        <Text>
+          {text('queue.request.scope', { organization: organization.name, hosts: sum((one) => one.hostCount), findings: sum((one) => one.findingCount) })}
+        </Text>
+        <ul style={{ margin: 0 }}>
+          {left.map(({ patch, hostCount, findingCount }) => (
+            <li key={patch.id}>
+              {patch.name} {patch.fixedVersion}: {text('queue.counts', { findings: findingCount, hosts: hostCount })}
+            </li>
+          ))}
+        </ul>
+        <NumberInput label={text('queue.request.required')} description={text('queue.request.self')} min={1} max={5} value={required} onChange={setRequired} hideControls />
+        <Refusals errors={errors} />
+        {error ? <Problem error={error} title={text('problem.act')} /> : null}
+        <Group justify="flex-end">
+          <Button variant="default" onClick={onClose}>
+            {text('dialog.cancel')}
+          </Button>
+          <Button loading={isBusy} onClick={() => void commit()}>
+            {text('queue.request.commit', { count: left.length })}
+          </Button>
+        </Group>
+      </Stack>
+    </Dialog>
+  );
+}

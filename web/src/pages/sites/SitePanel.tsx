@@ -1,0 +1,42 @@
+import { Text } from '@mantine/core';
+import { Link } from '@tanstack/react-router';
+import { useOrganization } from '../../app/organization.ts';
+import { useText } from '../../i18n/text.ts';
+import { useNow } from '../../ui/now.ts';
+import { Mark } from '../../ui/Mark.tsx';
+import { Facts, Panel } from '../../ui/Page.tsx';
+import { Moment } from '../../ui/Time.tsx';
+import type { Site } from './queries.ts';
+import { RelaysTable } from './RelaysTable.tsx';
+
+/** A site and its relays. */
+export function SitePanel({ site }: { site: Site }) {
+  const text = useText();
+  const { slug } = useOrganization();
+  const now = useNow();
+  const relays = site.relays ?? [];
+  const hosts = (
+    <Link className="np-link" to="/o/$org/hosts" params={{ org: slug }} search={{ site: site.id }}>
+      {text('freshness.hosts', { count: site.hosts?.totalCount?.value ?? 0 })}
+    </Link>
+  );
+  return (
+    <Panel title={site.name} id={`site-${site.id}`}>
+      <Facts
+        rows={[
+          [text('sites.hosts'), hosts],
+          [text('sites.zone'), site.timeZone],
+          [text('sites.localtime'), <Moment key="now" at={new Date(now).toISOString()} zone={site.timeZone} />],
+          [text('sites.direct'), <Mark key="direct" tone="calm">{text(site.directAllowed ? 'sites.direct.yes' : 'sites.direct.no')}</Mark>],
+        ]}
+      />
+      <div style={{ marginTop: '0.8rem' }}>
+        {relays.length > 0 ? (
+          <RelaysTable relays={relays} site={site.name} />
+        ) : (
+          <Text className="np-muted">{text(site.directAllowed ? 'sites.relays.none' : 'sites.relays.none.strict')}</Text>
+        )}
+      </div>
+    </Panel>
+  );
+}
