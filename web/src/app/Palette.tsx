@@ -37,7 +37,8 @@ export function Palette({ onSheet }: { onSheet: () => void }) {
   return (
     <Spotlight
       store={store}
-      shortcut={['mod + K']}
+      // The shell listens for the keys, since it is there before this is loaded.
+      shortcut={null}
       nothingFound={text('palette.empty', { query: '' })}
       searchProps={{ 'aria-label': text('palette.open'), placeholder: text('palette.open') }}
       scrollable
