@@ -139,15 +139,7 @@ impl Auth {
         let now = self.clock.now();
         let ctx = RequestContext::system(subject.organization, "certificate", now);
         let tx = self.db.read(&ctx).await?;
-        let sql = "select count(*) from identity.certificates where tenant_id = $1 and subject_id = $2 and kind = $3 and revoked_at is null and not_after > $4";
-        let values = [
-            subject.organization.0.into(),
-            subject.id.into(),
-            subject.kind.as_str().into(),
-            now.into(),
-        ];
-        let live: Option<i64> = tx.value(sql, values).await?;
-        Ok(live.unwrap_or(0) > 0)
+        Ok(live_count(&tx, subject, now).await? > 0)
     }
 
     /// Revokes all certificates of a host or relay of the organization that the request writes to. Needs the right
@@ -301,8 +293,24 @@ pub(crate) fn read_request(csr_der: &[u8]) -> ServiceResult<CertificateSigningRe
     }
 }
 
+/// How many certificates of a subject are neither revoked nor at their end.
+pub(crate) async fn live_count(
+    tx: &TenantTx,
+    subject: Subject,
+    now: DateTime<Utc>,
+) -> ServiceResult<i64> {
+    let sql = "select count(*) from identity.certificates where tenant_id = $1 and subject_id = $2 and kind = $3 and revoked_at is null and not_after > $4";
+    let values = [
+        subject.organization.0.into(),
+        subject.id.into(),
+        subject.kind.as_str().into(),
+        now.into(),
+    ];
+    Ok(tx.value(sql, values).await?.unwrap_or(0))
+}
+
 /// One at a time for each subject until the transaction ends, so that a revocation and a renewal see each other.
-async fn alone(tx: &TenantTx, subject: Subject) -> ServiceResult<()> {
+pub(crate) async fn alone(tx: &TenantTx, subject: Subject) -> ServiceResult<()> {
     tx.execute(
         "select pg_advisory_xact_lock(hashtextextended($1, 0))",
         [subject.to_string().into()],

@@ -1,6 +1,7 @@
 //! Enrolment tokens: short-lived rights to enrol hosts (or one relay) at one site.
 
 use crate::access::{reaches, readable};
+use crate::certificate::{alone, live_count};
 use crate::{Auth, IdentityEventV1, IssuedCertificate, Subject, event, secret};
 use chrono::{DateTime, Utc};
 use netpatch_protocol::SubjectKind;
@@ -269,7 +270,8 @@ impl Auth {
         Ok(())
     }
 
-    /// The certificate of a newly registered host.
+    /// The certificate of a newly registered host. A host that has one that lives needs a person first, who revokes it: a
+    /// new key for a known machine may be a clone.
     pub async fn host_enrol(
         &self,
         organization: OrganizationId,
@@ -283,6 +285,13 @@ impl Auth {
             kind: SubjectKind::Host,
             id: host.0,
         };
+        alone(&tx, subject).await?;
+        if live_count(&tx, subject, self.clock.now()).await? > 0 {
+            return Err(ServiceError::new(
+                ErrorCode::ApprovalRequired,
+                "this machine is enrolled already: revoke its certificates first if it was installed anew",
+            ));
+        }
         let issued = self.issue(&tx, subject, csr_der).await?;
         event::append(
             &tx,

@@ -2,8 +2,8 @@
 
 use netpatch_storage::{Bus, Consumer, StorageResult, TenantTx, outbox};
 use netpatch_types::{
-    Actor, Clock, Cursor, DelegationId, EnrolmentTokenId, EventEnvelope, EventPage, HostId, OrganizationId,
-    RelayId, RequestContext, ServiceResult, SiteId, UserId,
+    Actor, Clock, Cursor, DelegationId, EnrolmentTokenId, EventEnvelope, EventPage, HostId,
+    OrganizationId, RelayId, RequestContext, ServiceResult, SiteId, UserId,
 };
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -123,12 +123,19 @@ impl crate::Auth {
     }
 
     /// Hands every event on, at least once and in commit order, until stopped. How far `consumer` got is kept.
-    pub async fn events_each<H, F>(&self, consumer: &str, bus: &dyn Bus, stop: CancellationToken, handle: H)
-    where
+    pub async fn events_each<H, F>(
+        &self,
+        consumer: &str,
+        bus: &dyn Bus,
+        stop: CancellationToken,
+        handle: H,
+    ) where
         H: Fn(EventEnvelope) -> F,
         F: Future<Output = ServiceResult<()>>,
     {
         let source = |after, limit| self.events(after, limit);
-        Consumer::new("identity", consumer, "identity.outbox").run(&self.db, bus, stop, source, handle).await;
+        Consumer::new("identity", consumer, "identity.outbox")
+            .run(&self.db, bus, stop, source, handle)
+            .await;
     }
 }

@@ -1,6 +1,7 @@
 //! Certificates of hosts and relays, and of the edge, as the other side checks them.
 
 use crate::world::{World, code, key_and_request};
+use base64::Engine as _;
 use netpatch_auth::{IssuedCertificate, RoleKeys, Subject};
 use netpatch_proof::{P256Signer, PublicKey, Signer as _};
 use netpatch_protocol::document::Root;
@@ -16,6 +17,10 @@ use std::sync::Arc;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 const DAY: u64 = 86_400;
+
+/// A request with a P-384 key, signed with SHA-256 (`openssl req -newkey ec:secp384r1 -sha256`): its signature names the same
+/// algorithm as one of a P-256 key.
+const P384_WITH_SHA256: &str = "MIIBBDCBiwIBADAMMQowCAYDVQQDDAF4MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEh6mor0F+54NC6QvbVHjnUup/OEc9AhERxgyZsAqEqZpaBaNYRlrY+xIO58sOhDGWV227YSz3FNTbD8vHqzDC7Me6rscVanmXMCVUwsTWDZmF3EpGuKuHFTe7gPMUI9q+oAAwCgYIKoZIzj0EAwIDaAAwZQIxAI8j7iAau2z1GHyvZRG+UrY8Hz08JGJbUSCd2tDk4NoqAdF5bm/yeXe2VtuXD/m6UQIwMLEiDDCVlZRVynexB0+47R4WhSNHkKJw4m9hQNY02oGFzIH/h8M779UVMnjaohzv";
 
 /// A host's certificate with its key.
 async fn host(world: &World, organization: OrganizationId) -> (IssuedCertificate, Vec<u8>) {
@@ -95,6 +100,12 @@ async fn only_requests_with_a_p256_key_are_signed_and_nothing_of_them_but_the_ke
     trailing.push(0);
     let mut broken = good.clone();
     *broken.last_mut().unwrap() ^= 1;
+    let p384_with_sha256 = base64::engine::general_purpose::STANDARD
+        .decode(P384_WITH_SHA256)
+        .unwrap();
+    assert!(
+        rcgen::CertificateSigningRequestParams::from_der(&p384_with_sha256.clone().into()).is_ok()
+    );
     for bad in [
         b"garbage".to_vec(),
         vec![],
@@ -102,6 +113,7 @@ async fn only_requests_with_a_p256_key_are_signed_and_nothing_of_them_but_the_ke
         trailing,
         broken,
         request(&rcgen::PKCS_ECDSA_P384_SHA384, false),
+        p384_with_sha256,
         request(&rcgen::PKCS_ECDSA_P521_SHA256, false),
         request(&rcgen::PKCS_ED25519, false),
     ] {
@@ -168,6 +180,10 @@ async fn a_revoked_subject_is_refused_and_cannot_renew_itself() {
         serial(&again.certificate_der)
     );
 
+    // A new key for a known machine needs a person first.
+    let host = HostId(issued.subject.id);
+    let clone = world.auth.host_enrol(organization, host, &request).await;
+    assert_eq!(code(clone), ErrorCode::ApprovalRequired);
     let ctx = world.person(organization);
     let revoke = async |ctx, subject| world.auth.certificates_revoke(ctx, subject).await;
     assert_eq!(revoke(&ctx, issued.subject).await.unwrap(), 3);
@@ -179,8 +195,7 @@ async fn a_revoked_subject_is_refused_and_cannot_renew_itself() {
     // Its session may still be open.
     let renewal = world.auth.certificate_renew(issued.subject, &request).await;
     assert_eq!(code(renewal), ErrorCode::Unauthenticated);
-    // A person gave it a new token: that is a new start.
-    let host = HostId(issued.subject.id);
+    // That person gave it a new token: a new start.
     let anew = world.auth.host_enrol(organization, host, &request).await;
     live(&anew.unwrap()).await.unwrap();
     let mut reader = ctx.clone();

@@ -82,10 +82,15 @@ async fn create(ctx: &Context<'_>, input: DelegationCreateInput) -> Result<Deleg
     let made = once(session, &request, "delegationCreate", &input.idempotency_key, &input, work, |made| vec![made.id.0]).await?;
     let delegation = match made {
         Once::Done(delegation) => delegation,
-        Once::Before(ids) => {
-            // The row is the customer's, which the partner may not read yet; it made this one itself.
-            find(auth, &RequestContext { read: vec![customer], ..request }, first(&ids)?).await?
-        }
+        // As it was asked: whether there is a row, and what became of it, only the customer may know.
+        Once::Before(ids) => netpatch_auth::Delegation {
+            id: first(&ids)?,
+            partner,
+            customer,
+            roles,
+            expires_at: input.expires_at.0,
+            status: netpatch_auth::DelegationStatus::Pending,
+        },
     };
     Ok(DelegationCreatePayload { delegation: Some(Delegation(delegation)), ..Default::default() })
 }
