@@ -131,8 +131,8 @@ impl Agent {
         let key = || P256Signer::from_pkcs8_der(&enrolled.key).ok_or(AgentFault::Key);
         let mut documents = Documents::load(&state, enrolled.trust())?;
         let runs = Runs::new(&state);
-        for journal in runs.all(clock.now().timestamp_millis()) {
-            let order = &journal.run().order;
+        for recorded in runs.recorded() {
+            let order = &recorded.run.order;
             if documents.highest_sequence(order.deployment) < Some(order.sequence) {
                 documents.took(order.deployment, order.sequence)?;
             }
@@ -219,7 +219,7 @@ impl Agent {
                     if finished {
                         self.next_scan = Instant::now();
                         self.replaced_check = true;
-                        self.runs.tidy(self.now_ms());
+                        self.runs.tidy();
                     }
                 }
                 Some(scan) = scans.recv() => {
@@ -270,10 +270,6 @@ impl Agent {
 
     fn now(&self) -> DateTime<Utc> {
         self.clock.now()
-    }
-
-    fn now_ms(&self) -> i64 {
-        self.now().timestamp_millis()
     }
 
     fn documents(&self) -> MutexGuard<'_, Documents> {

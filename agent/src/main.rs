@@ -244,7 +244,11 @@ fn table(status: &Status) -> String {
         ),
         format!(
             "ring        {}",
-            status.ring.as_deref().unwrap_or("none yet")
+            status
+                .ring
+                .as_deref()
+                .filter(|ring| !ring.is_empty())
+                .unwrap_or("none")
         ),
         format!(
             "mode        {}",

@@ -15,7 +15,7 @@ pub mod journal;
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// The state folder.
@@ -36,6 +36,8 @@ impl StateFolder {
                 .mode(0o700)
                 .create(folder)?;
         }
+        // It may have been made by somebody else, a package for instance.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
         Ok(Self {
             path: path.to_owned(),
         })

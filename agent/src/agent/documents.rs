@@ -4,6 +4,7 @@ use super::link::Link;
 use super::{Agent, lock};
 use crate::run::report;
 use crate::state::documents::DocumentFault;
+use crate::state::journal::Recorded;
 use netpatch_agent_core::order::{Standing, accept, open_root};
 use netpatch_agent_core::{RunState, lease};
 use netpatch_protocol::document::{Envelope, Freshness, Halt, Membership, Order, Root, Time};
@@ -85,9 +86,9 @@ impl Agent {
         let digest = envelope.digest();
         let known = self
             .runs
-            .all(self.now_ms())
+            .recorded()
             .iter()
-            .any(|journal| journal.run().order.order == digest);
+            .any(|recorded| recorded.run.order.order == digest);
         let answer = if known {
             Ok(())
         } else {
@@ -214,12 +215,11 @@ impl Agent {
         if !self.driver.has_work() || link.carrier.is_none() {
             return;
         }
-        for journal in self.runs.all(self.now_ms()) {
-            let run = journal.run();
+        for Recorded { run, .. } in self.runs.recorded() {
             if !run.state.is_before_install() || run.state == RunState::Offered {
                 continue;
             }
-            let Some(order) = self.driver.order_of(&journal) else {
+            let Some(order) = self.driver.order_of(&run) else {
                 continue;
             };
             let word: lease::DeploymentWord = self.documents().about(order.deployment.0);
@@ -247,11 +247,11 @@ impl Agent {
 
     /// Sends the steps of all runs that the edge has not stored and this process has not sent.
     pub(super) async fn report_runs(&mut self, link: &Link) {
-        for journal in self.runs.all(self.now_ms()) {
-            let folder = journal.folder().to_owned();
+        for recorded in self.runs.recorded() {
+            let folder = recorded.folder.clone();
             let stored = report::acknowledged(&folder);
             let after = self.sent.get(&folder).copied().unwrap_or(0).max(stored);
-            match report::events(&journal, after, self.provider.as_ref(), &self.signer).await {
+            match report::events(&recorded, after, self.provider.as_ref(), &self.signer).await {
                 Ok(events) if events.is_empty() => {}
                 Ok(events) => {
                     let last = events.last().map_or(after, |event| event.step);

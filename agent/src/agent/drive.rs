@@ -6,6 +6,7 @@ use crate::run::{Runs, engine};
 use crate::state::journal::Journal;
 use chrono::{DateTime, Utc};
 use netpatch_agent_core::RunState;
+use netpatch_agent_core::journal::Run;
 use netpatch_agent_core::order::Order;
 use netpatch_types::Clock as _;
 use std::sync::Arc;
@@ -67,8 +68,8 @@ impl Driver {
     }
 
     /// The order of a run.
-    pub(super) fn order_of(&self, journal: &Journal) -> Option<Order> {
-        engine::order_of(journal).ok()
+    pub(super) fn order_of(&self, run: &Run) -> Option<Order> {
+        engine::order_of(run).ok()
     }
 
     /// Drives until dropped; says `false` after each step and `true` when a run is over.

@@ -1,7 +1,6 @@
 //! The session with the edge, and when the next check-in is due.
 
 use super::{Agent, lock};
-use netpatch_agent_core::journal::Run;
 use netpatch_protocol::PROTOCOL_VERSION;
 use netpatch_protocol::session::{Hello, agent_message};
 use netpatch_tunnel::session::SessionHandle;
@@ -96,11 +95,11 @@ impl Link {
 
     /// What the next hello will say.
     pub(super) fn refresh_hello(&self, agent: &Agent) {
-        let active = agent.runs.all(agent.now_ms());
-        let orders = active
+        let runs = agent.runs.recorded();
+        let orders = runs
             .iter()
-            .map(super::super::state::journal::Journal::run)
-            .filter(|run| !Run::is_final(run));
+            .map(|recorded| &recorded.run)
+            .filter(|run| !run.is_final());
         *lock(&self.hello) = HelloFacts {
             root_version: agent.enrolled.root.version,
             membership_version: agent

@@ -5,6 +5,7 @@ use super::link::Link;
 use crate::scan::Scan;
 use crate::state::StateFolder;
 use crate::state::identity::Enrolled;
+use crate::state::journal::Recorded;
 use chrono::{DateTime, Utc};
 use netpatch_protocol::session::installable_update;
 use netpatch_tunnel::CarrierKind;
@@ -164,12 +165,11 @@ impl Agent {
             netpatch_tunnel::identity::validity(&self.enrolled.certificate)
                 .ok()
                 .and_then(|(_, not_after)| DateTime::from_timestamp(not_after, 0));
-        let mut journals = self.runs.all(now.timestamp_millis());
-        journals.reverse();
-        self.status.runs = journals
+        let mut runs = self.runs.recorded();
+        runs.reverse();
+        self.status.runs = runs
             .iter()
-            .map(|journal| {
-                let run = journal.run();
+            .map(|Recorded { run, .. }| {
                 let last = run.steps.last();
                 RunStatus {
                     deployment: run.order.deployment.to_string(),

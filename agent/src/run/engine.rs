@@ -7,7 +7,7 @@ use crate::state::documents::Documents;
 use crate::state::journal::{Journal, JournalFault};
 use chrono::{DateTime, Utc};
 use netpatch_agent_core::decide::{Facts, Next, Transaction, WindowNow, decide_next};
-use netpatch_agent_core::journal::{ProcessRecord, Purpose, Record};
+use netpatch_agent_core::journal::{ProcessRecord, Purpose, Record, Run};
 use netpatch_agent_core::order::{Order, host_zone, reread};
 use netpatch_agent_core::{Input, RunState};
 use netpatch_protocol::document::Envelope;
@@ -84,7 +84,7 @@ impl Engine {
         if journal.run().is_final() {
             return Ok(Advance::Finished);
         }
-        let order = order_of(journal)?;
+        let order = order_of(journal.run())?;
         if let Some(process) = self.unrecorded_rollback(journal).await {
             self.write(journal, Record::Process(process))?;
             return Ok(Advance::Moved);
@@ -227,9 +227,9 @@ impl Engine {
 }
 
 /// The order that a journal began with.
-pub(crate) fn order_of(journal: &Journal) -> Result<Order, EngineFault> {
-    let bytes = hex::decode(&journal.run().order.envelope)
-        .map_err(|error| EngineFault::Order(error.to_string()))?;
+pub(crate) fn order_of(run: &Run) -> Result<Order, EngineFault> {
+    let bytes =
+        hex::decode(&run.order.envelope).map_err(|error| EngineFault::Order(error.to_string()))?;
     let envelope = Envelope::decode(bytes.as_slice())
         .map_err(|error| EngineFault::Order(error.to_string()))?;
     reread(&envelope).map_err(|error| EngineFault::Order(error.to_string()))

@@ -1,7 +1,7 @@
 //! What the edge is told about a run: the states of its journal in order, the last one with a signed result.
 
 use crate::provider::{Inventory, Provider};
-use crate::state::journal::Journal;
+use crate::state::journal::Recorded;
 use crate::state::write_durably;
 use netpatch_agent_core::RunState;
 use netpatch_agent_core::journal::Run;
@@ -42,18 +42,18 @@ pub enum ReportFault {
 
 /// The steps of a run that come after `after`.
 pub async fn events(
-    journal: &Journal,
+    recorded: &Recorded,
     after: u64,
     provider: &dyn Provider,
     signer: &ResultSigner,
 ) -> Result<Vec<RunEvent>, ReportFault> {
-    let run = journal.run();
+    let run = &recorded.run;
     let last = run.steps.len() as u64;
     let mut events = Vec::new();
     for step in run.steps.iter().filter(|step| step.step > after) {
         let is_last = step.step == last && run.is_final();
         let result = if is_last {
-            Some(result(journal, provider, signer).await?)
+            Some(result(recorded, provider, signer).await?)
         } else {
             None
         };
@@ -87,18 +87,18 @@ fn cause(state: RunState, run: &Run) -> String {
 
 /// The signed result, made once and kept.
 async fn result(
-    journal: &Journal,
+    recorded: &Recorded,
     provider: &dyn Provider,
     signer: &ResultSigner,
 ) -> Result<Envelope, ReportFault> {
-    let path = journal.folder().join("result.envelope");
+    let path = recorded.folder.join("result.envelope");
     if let Ok(bytes) = fs::read(&path)
         && let Ok(envelope) = Envelope::decode(bytes.as_slice())
     {
         return Ok(envelope);
     }
     let inventory = provider.inventory().await?;
-    let run = journal.run();
+    let run = &recorded.run;
     let document = RunResult {
         organization_id: signer.organization_id.clone(),
         host_id: signer.host_id.clone(),

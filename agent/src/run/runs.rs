@@ -1,7 +1,7 @@
 //! The folders of all runs.
 
 use crate::state::StateFolder;
-use crate::state::journal::{Journal, JournalFault};
+use crate::state::journal::{self, Journal, JournalFault, Recorded};
 use netpatch_agent_core::journal::{OrderRecord, Record};
 use netpatch_agent_core::order::Order;
 use netpatch_agent_core::{Input, RunState};
@@ -9,15 +9,17 @@ use netpatch_protocol::document::Envelope;
 use prost::Message as _;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
 /// Finished runs that are kept for a person to read.
 const KEPT: usize = 20;
 
-/// The folders of all runs.
+/// The folders of all runs. A journal is begun by one task and written on by another; never by both at once.
 #[derive(Clone, Debug)]
 pub struct Runs {
     state: StateFolder,
+    beginning: Arc<Mutex<()>>,
 }
 
 impl Runs {
@@ -26,6 +28,7 @@ impl Runs {
     pub fn new(state: &StateFolder) -> Self {
         Self {
             state: state.clone(),
+            beginning: Arc::default(),
         }
     }
 
@@ -44,6 +47,10 @@ impl Runs {
         envelope: &Envelope,
         at_ms: i64,
     ) -> Result<Journal, JournalFault> {
+        let _alone = self
+            .beginning
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let folder = self.folder(order.deployment.0, order.sequence);
         let record = Record::Order(OrderRecord {
             deployment: order.deployment.0,
@@ -58,10 +65,28 @@ impl Runs {
         Ok(journal)
     }
 
-    /// Every readable journal, oldest order first. A run whose order was written but not yet accepted is accepted now:
+    /// Every run that can be read, oldest order first.
+    #[must_use]
+    pub fn recorded(&self) -> Vec<Recorded> {
+        let entries = fs::read_dir(self.state.file("runs"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let mut runs: Vec<Recorded> = entries
+            .filter_map(|entry| journal::read(&entry.path()).ok())
+            .collect();
+        runs.sort_by_key(|recorded| (recorded.run.offered_at_ms, recorded.run.order.sequence));
+        runs
+    }
+
+    /// Every journal, for the one task that writes them, oldest order first. A run whose order was written but not yet accepted is accepted now:
     /// only accepted orders are ever written.
     #[must_use]
     pub fn all(&self, at_ms: i64) -> Vec<Journal> {
+        let _alone = self
+            .beginning
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut journals = Vec::new();
         for entry in fs::read_dir(self.state.file("runs"))
             .into_iter()
@@ -90,21 +115,17 @@ impl Runs {
     }
 
     /// Removes payloads of finished runs, and whole folders of old ones that the edge has stored.
-    pub fn tidy(&self, at_ms: i64) {
-        let finished: Vec<Journal> = self
-            .all(at_ms)
-            .into_iter()
-            .filter(|journal| journal.run().is_final())
-            .collect();
+    pub fn tidy(&self) {
+        let mut finished = self.recorded();
+        finished.retain(|recorded| recorded.run.is_final());
         let surplus = finished.len().saturating_sub(KEPT);
-        for (index, journal) in finished.iter().enumerate() {
+        for (index, Recorded { folder, run }) in finished.iter().enumerate() {
             for name in ["staged", "kept"] {
-                let _ = fs::remove_dir_all(journal.folder().join(name));
+                let _ = fs::remove_dir_all(folder.join(name));
             }
-            let stored =
-                super::report::acknowledged(journal.folder()) >= journal.run().steps.len() as u64;
+            let stored = super::report::acknowledged(folder) >= run.steps.len() as u64;
             if index < surplus && stored {
-                let _ = fs::remove_dir_all(journal.folder());
+                let _ = fs::remove_dir_all(folder);
             }
         }
     }

@@ -33,7 +33,45 @@ pub enum JournalFault {
     },
 }
 
-/// An open journal with the run that it describes.
+/// A run as its journal says it, for those who only read.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// The run's folder.
+    pub folder: PathBuf,
+    /// The run as far as it is written.
+    pub run: Run,
+}
+
+/// Reads a journal that another task may be writing: a line that is not whole yet is left alone.
+pub fn read(folder: &Path) -> Result<Recorded, JournalFault> {
+    let path = folder.join("journal");
+    let (run, _, _) = fold(&path)?;
+    Ok(Recorded {
+        folder: folder.to_owned(),
+        run,
+    })
+}
+
+/// The run, how many bytes are whole lines, and what is torn behind them.
+fn fold(path: &Path) -> Result<(Run, journal::Decoded, usize), JournalFault> {
+    let path = path.to_owned();
+    let content = |source| JournalFault::Content {
+        path: path.clone(),
+        source,
+    };
+    let bytes = fs::read(&path).map_err(|source| JournalFault::Io {
+        path: path.clone(),
+        source,
+    })?;
+    let decoded = journal::decode(&bytes).map_err(content)?;
+    let run = Run::fold(&decoded.entries)
+        .map_err(content)?
+        .ok_or_else(|| JournalFault::Empty { path: path.clone() })?;
+    let torn_bytes = bytes.len() - decoded.whole_bytes;
+    Ok((run, decoded, torn_bytes))
+}
+
+/// An open journal with the run that it describes. One task writes a journal; others use [`read`].
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
@@ -90,25 +128,17 @@ impl Journal {
         })
     }
 
-    /// Opens a run's journal; a torn end is cut off.
+    /// Opens a run's journal for writing; a torn end is cut off.
     pub fn open(folder: &Path) -> Result<Self, JournalFault> {
         let path = folder.join("journal");
         let io = |source| JournalFault::Io {
             path: path.clone(),
             source,
         };
-        let content = |source| JournalFault::Content {
-            path: path.clone(),
-            source,
-        };
-        let bytes = fs::read(&path).map_err(io)?;
-        let decoded = journal::decode(&bytes).map_err(content)?;
-        let run = Run::fold(&decoded.entries)
-            .map_err(content)?
-            .ok_or_else(|| JournalFault::Empty { path: path.clone() })?;
+        let (run, decoded, torn_bytes) = fold(&path)?;
         let file = File::options().append(true).open(&path).map_err(io)?;
-        if decoded.whole_bytes < bytes.len() {
-            tracing::warn!(journal = %path.display(), "the last line was torn and is cut off");
+        if torn_bytes > 0 {
+            tracing::warn!(journal = %path.display(), torn_bytes, "the last line was torn and is cut off");
             file.set_len(decoded.whole_bytes as u64).map_err(io)?;
             file.sync_all().map_err(io)?;
         }
@@ -206,6 +236,11 @@ mod tests {
             .expect("file")
             .set_len(length - 9)
             .expect("tears");
+        let torn = fs::metadata(&path).expect("size").len();
+        let seen = read(folder.path()).expect("readable");
+        assert_eq!(seen.run.state, RunState::Accepted);
+        let length = fs::metadata(&path).expect("size").len();
+        assert_eq!(length, torn, "a reader repairs nothing");
         let mut again = Journal::open(folder.path()).expect("opens");
         assert_eq!(again.run().state, RunState::Accepted);
         again.append(4, step(Input::BeginStaging)).expect("appends");
