@@ -74,8 +74,8 @@ fn play(target: &Target, show: &mut Show, stays: bool) -> Result<()> {
     let site = platform::site(show, &people, &repository)?;
     let relay = relay::start(show, target, &platform, &people, &site, &lan, folder.path())?;
     let hosts = estate::hosts(show, target, &lan, &base, &repository)?;
-    let agents = estate::enrol(show, &hosts, &platform, &relay, &people, &site)?;
-    estate::scan(show, &people, &agents)?;
+    let _agents = estate::enrol(show, &hosts, &platform, &relay, &people, &site)?;
+    estate::scan(show, &people)?;
     queue::show_top(show, &people)?;
     let window = window::create(show, &people)?;
     let policy = policy::create(show, &people, &window)?;

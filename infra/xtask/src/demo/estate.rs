@@ -176,39 +176,57 @@ pub(crate) fn enrol(
     })
 }
 
-/// Asks for a scan and waits for reports and findings of all hosts.
-pub(crate) fn scan(show: &mut Show, people: &People, agents: &[Process]) -> Result<()> {
+/// Asks for a scan and waits until every host has reported what it has and what apt offers it.
+pub(crate) fn scan(show: &mut Show, people: &People) -> Result<()> {
     show.step("Scan, and match against the advisories", |line| {
         let input = json!({ "organizationId": people.organization });
         people
             .requester
             .api
             .mutate("hostScan", input, "requested")?;
-        let found = until("findings on every host", Duration::from_secs(180), || {
-            let hosts = hosts_of(people)?;
+        let limit = Duration::from_secs(180);
+        let found = until("findings on every host", limit, || {
             let mut found = Vec::new();
-            for host in &hosts {
-                let counts = list(host, "/openFindings")?;
+            for host in hosts_of(people)? {
+                let counts = list(&host, "/openFindings")?;
                 let sum: u64 = counts.iter().map(|count| number(&count["count"])).sum();
                 if !host["lastScanAt"].is_null() && sum > 0 {
-                    found.push(format!("{} {sum}", text(host, "/hostname")?));
+                    found.push(format!("{} {sum}", text(&host, "/hostname")?));
                 }
             }
             line.say(&format!(
-                "{} of {} hosts have reported",
+                "{} of {} hosts have findings",
                 found.len(),
-                agents.len()
+                HOSTS.len()
             ));
-            Ok((found.len() == agents.len()).then_some(found))
+            Ok((found.len() == HOSTS.len()).then_some(found))
         })?;
-        Ok((
-            (),
-            format!(
-                "Advisories are matched; open findings: {}",
-                found.join(", ")
-            ),
-        ))
+        let patches = until("what apt offers every host", limit, || offered(people))?;
+        let sentence = format!(
+            "{patches} patches are pending; open findings: {}",
+            found.join(", ")
+        );
+        Ok(((), sentence))
     })
+}
+
+/// The number of patches once all hosts have said what apt offers them: the update that fails is for one
+/// host, and the hosts are alike otherwise.
+fn offered(people: &People) -> Result<Option<usize>> {
+    let answer = people.requester.api.query(
+        "query($id: ID!) { patches(organizationId: $id, first: 100) { nodes { name hostCount } } }",
+        json!({ "id": people.organization }),
+    )?;
+    let patches = list(&answer, "/patches/nodes")?;
+    let is_complete = |patch: &Value| {
+        let everywhere = number(&patch["hostCount"]) == HOSTS.len() as u64;
+        everywhere
+            || patch["name"]
+                .as_str()
+                .is_some_and(|name| name.contains(FAILING))
+    };
+    let has_failing = patches.iter().any(|patch| number(&patch["hostCount"]) == 1);
+    Ok((has_failing && patches.iter().all(is_complete)).then_some(patches.len()))
 }
 
 /// All hosts of the organization.

@@ -18,6 +18,7 @@ pub(crate) struct Show {
 /// The display of one running step.
 pub(crate) struct Line {
     bar: Option<ProgressBar>,
+    began: Instant,
     last: String,
 }
 
@@ -63,10 +64,12 @@ impl Show {
 
 impl Line {
     fn new(is_terminal: bool, text: &str) -> Self {
+        let began = Instant::now();
         if !is_terminal {
             eprintln!("{text}");
             return Self {
                 bar: None,
+                began,
                 last: String::new(),
             };
         }
@@ -78,6 +81,7 @@ impl Line {
         bar.enable_steady_tick(Duration::from_millis(120));
         Self {
             bar: Some(bar),
+            began,
             last: String::new(),
         }
     }
@@ -90,7 +94,7 @@ impl Line {
         self.last = text.to_owned();
         match &self.bar {
             Some(bar) => bar.println(format!("      {text}")),
-            None => eprintln!("      {text}"),
+            None => eprintln!("      {text} ({})", seconds(self.began.elapsed())),
         }
     }
 
