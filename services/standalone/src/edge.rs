@@ -3,14 +3,37 @@
 use crate::roles::Roles;
 use axum::Router;
 use netpatch_chassis::{BoxError, Process};
+use netpatch_gateway::ingress::{Ingress, Options, PlatformServices};
 use netpatch_gateway::{Apis, GatewayState, Settings};
 use netpatch_storage::SharedBus;
+use netpatch_tunnel::ServerIdentity;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Opens the QUIC edge.
-pub(crate) async fn start(process: &mut Process, _roles: &Roles, _bus: &SharedBus) -> Result<SocketAddr, BoxError> {
-    Ok(process.configuration.quic.addr)
+pub(crate) fn quic(process: &mut Process, roles: &Roles, bus: &SharedBus) -> Result<SocketAddr, BoxError> {
+    let shown = roles.auth.edge_identity()?;
+    let identity = ServerIdentity {
+        chain: shown.chain.into_iter().map(Into::into).collect(),
+        key: shown.key.into(),
+    };
+    let services = Arc::new(PlatformServices {
+        auth: roles.auth.clone(),
+        inventory: roles.inventory.clone(),
+        policy: roles.policy.clone(),
+        scheduler: roles.scheduler.clone(),
+        reporting: roles.reporting.clone(),
+    });
+    let address = process.configuration.quic.addr;
+    let ingress = Ingress::bind(address, &identity, services, bus.clone(), process.clock(), Options::default())?;
+    let address = ingress.local_addr()?;
+    let stop = process.tasks.stop_token();
+    process.tasks.spawn("edge", async move {
+        ingress.run(stop).await;
+        Ok::<(), BoxError>(())
+    });
+    Ok(address)
 }
 
 /// The portal, the API, sign-in.
@@ -31,6 +54,11 @@ pub(crate) fn http(process: &mut Process, roles: &Roles, bus: &SharedBus, portal
         ..Settings::default()
     };
     let stop = process.tasks.stop_token();
+    let ledger = netpatch_gateway::ledger::run(apis.clone(), stop.clone());
+    process.tasks.spawn("identity events", async move {
+        ledger.await;
+        Ok::<(), BoxError>(())
+    });
     let state = GatewayState::new(apis, settings, stop.clone());
     let hub = state.hub().clone();
     process.tasks.spawn("event hub", async move {

@@ -108,7 +108,7 @@ impl App for Platform {
             }
         });
         spawn_jobs(process, &roles);
-        let quic = crate::edge::start(process, &roles, &bus).await?;
+        let quic = crate::edge::quic(process, &roles, &bus)?;
         let operations = process.serve_operations().await?;
         let server = Server::bind(configuration.http.addr, &configuration.limits)
             .await?
