@@ -184,6 +184,13 @@ impl<M: SessionMessage> Numbered<M> {
         }
     }
 
+    /// What was received but never became durable is new again when it comes again. For a side that gives up a message
+    /// together with the carrier; a side that is still at work on one must not call it.
+    pub fn expect_again(&mut self) {
+        self.seen = self.durable;
+        self.durable_beyond.clear();
+    }
+
     /// The peer has no memory of the session: what is unacknowledged is numbered from 1 again.
     pub fn restart(&mut self, resume_id: Vec<u8>) {
         self.resume_id = resume_id;
@@ -286,6 +293,18 @@ mod tests {
         assert_eq!(side.ack(), 3);
         side.durable(9);
         assert_eq!(side.ack(), 3);
+    }
+
+    #[test]
+    fn what_was_given_up_is_new_again() {
+        let mut side = Numbered::<EdgeMessage>::new(Vec::new(), 1);
+        for number in 1..=2 {
+            assert_eq!(side.receive(number, 0), Ok(Received::New));
+        }
+        side.durable(1);
+        side.expect_again();
+        assert_eq!(side.receive(1, 0), Ok(Received::Duplicate));
+        assert_eq!(side.receive(2, 0), Ok(Received::New));
     }
 
     #[test]

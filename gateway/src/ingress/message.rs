@@ -7,6 +7,7 @@ use super::convert::{self, error_word};
 use super::counter;
 use super::session::{End, Session};
 use netpatch_inventory_api::HostFactsReport;
+use netpatch_proof::PublicKey;
 use netpatch_protocol::document::{Envelope, RunResult};
 use netpatch_protocol::open_envelope;
 use netpatch_protocol::session::{
@@ -241,7 +242,8 @@ impl Session<'_> {
         let opened = open_envelope::<RunResult>(&envelope, &[self.admitted.key], 1);
         let result = opened.map_err(|error| ServiceError::invalid("result", error.to_string()))?;
         let is_own = result.host_id == self.host().to_string()
-            && result.organization_id == self.organization().to_string();
+            && result.organization_id == self.organization().to_string()
+            && PublicKey::p256_spki(&result.public_key) == Some(self.admitted.key);
         if is_own {
             Ok(envelope.encode_to_vec())
         } else {

@@ -90,41 +90,22 @@ impl PlatformServices {
         self.auth.root_document(organization, &keys).await
     }
 
-    async fn enrolled(&self, issued: IssuedCertificate, site: SiteId) -> ServiceResult<Enrolled> {
-        let organization = issued.subject.organization;
+    /// `root` is read before the certificate is issued: what fails after that cannot be tried again.
+    fn enrolled(
+        &self,
+        issued: IssuedCertificate,
+        site: SiteId,
+        root: Envelope,
+    ) -> ServiceResult<Enrolled> {
         Ok(Enrolled {
-            organization_id: organization.to_string(),
+            organization_id: issued.subject.organization.to_string(),
             subject_id: issued.subject.id.to_string(),
             site_id: site.to_string(),
             certificate_der: issued.certificate_der,
             ca_der: issued.ca_der,
-            root: Some(self.root(organization).await?),
+            root: Some(root),
             platform_root_der: self.auth.platform_root()?,
         })
-    }
-
-    /// The host of a machine: a new one, or the same again if its enrolment never came to a certificate.
-    async fn register(
-        &self,
-        organization: OrganizationId,
-        register: HostRegister,
-    ) -> ServiceResult<HostId> {
-        let registered = self
-            .inventory
-            .host_register(&self.edge(organization), register)
-            .await?;
-        let subject = IdentityName {
-            organization,
-            kind: SubjectKind::Host,
-            id: registered.id.0,
-        };
-        if registered.known && self.auth.has_live_certificate(subject).await? {
-            return Err(ServiceError::new(
-                ErrorCode::ApprovalRequired,
-                "this machine is enrolled already: revoke its certificates first if it was installed anew",
-            ));
-        }
-        Ok(registered.id)
     }
 }
 
@@ -172,12 +153,14 @@ impl Services for PlatformServices {
             labels: grant.labels.clone(),
         };
         let enrolling = async {
-            let host = self.register(grant.organization, register).await?;
+            let root = self.root(grant.organization).await?;
+            let edge = self.edge(grant.organization);
+            let host = self.inventory.host_register(&edge, register).await?.id;
             let issued = self
                 .auth
                 .host_enrol(grant.organization, host, &request.csr_der)
                 .await?;
-            self.enrolled(issued, grant.site).await
+            self.enrolled(issued, grant.site, root)
         };
         let enrolled = enrolling.await;
         if enrolled.is_err()
@@ -228,19 +211,21 @@ impl Services for PlatformServices {
     async fn enrol_relay(&self, request: RelayToken) -> ServiceResult<Enrolled> {
         let grant = self.auth.token_consume(&request.secret, true).await?;
         let (model, serial, version) = (&request.model, &request.serial, &request.version);
-        let joined = self
-            .auth
-            .relay_enrol(&grant, model, serial, version, &request.csr_der)
-            .await;
-        match joined {
-            Ok((_, issued)) => self.enrolled(issued, grant.site).await,
-            Err(error) => {
-                if let Err(error) = self.auth.token_release(&grant).await {
-                    tracing::warn!(%error, "a token's use cannot be given back");
-                }
-                Err(error)
-            }
+        let enrolling = async {
+            let root = self.root(grant.organization).await?;
+            let (_, issued) = self
+                .auth
+                .relay_enrol(&grant, model, serial, version, &request.csr_der)
+                .await?;
+            self.enrolled(issued, grant.site, root)
+        };
+        let enrolled = enrolling.await;
+        if enrolled.is_err()
+            && let Err(error) = self.auth.token_release(&grant).await
+        {
+            tracing::warn!(%error, "a token's use cannot be given back");
         }
+        enrolled
     }
 
     async fn renew_expired(&self, request: HostRenewal) -> ServiceResult<Enrolled> {
@@ -269,7 +254,8 @@ impl Services for PlatformServices {
             }
             SubjectKind::Relay => self.auth.relay_get(&ctx, RelayId(subject.id)).await?.site,
         };
-        self.enrolled(issued, site).await
+        let root = self.root(subject.organization).await?;
+        self.enrolled(issued, site, root)
     }
 
     async fn renew(&self, subject: IdentityName, csr_der: &[u8]) -> ServiceResult<Renewed> {

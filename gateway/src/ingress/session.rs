@@ -246,6 +246,8 @@ fn resume(memory: &mut Option<Memory>, hello: &Hello, ack: u64) -> bool {
         && known.numbered.resume_id() == hello.resume_id
         && known.numbered.receive(0, ack).is_ok()
     {
+        // A message that no service could take ended the last carrier.
+        known.numbered.expect_again();
         known.membership_version = hello.membership_version;
         return true;
     }

@@ -113,7 +113,7 @@ pub(crate) fn base_url(text: &str) -> Option<String> {
         .strip_prefix("http://")
         .or_else(|| text.strip_prefix("https://"))?;
     let fine = |byte: u8| byte.is_ascii_graphic() && !b"?#@\\\"<>".contains(&byte);
-    let escapes = rest.split('/').any(|segment| is_dots(segment));
+    let escapes = rest.split('/').any(is_dots);
     (!rest.is_empty()
         && !rest.starts_with('/')
         && text.len() <= MAX_PATH_BYTES

@@ -16,7 +16,11 @@ impl Upstreams {
     pub fn from_settings(settings: &SiteSettings) -> Self {
         let entry = |upstream: &netpatch_protocol::site::Upstream| {
             let repository = base_url(&upstream.repository)?;
-            let mut urls: Vec<String> = upstream.urls.iter().filter_map(|u| base_url(u)).collect();
+            let mut urls: Vec<String> = upstream
+                .urls
+                .iter()
+                .filter_map(|url| base_url(url))
+                .collect();
             if upstream.urls.is_empty() {
                 urls.push(repository.clone());
             }

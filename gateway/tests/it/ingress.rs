@@ -1,0 +1,7 @@
+//! The edge with services that the tests play: who is let in, what is acknowledged, what is delivered.
+
+mod delivery;
+mod enrolment;
+mod hostile;
+mod session;
+mod world;

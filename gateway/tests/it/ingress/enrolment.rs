@@ -1,0 +1,124 @@
+use super::world::*;
+use netpatch_gateway::throttle::Rate;
+use netpatch_protocol::SubjectKind;
+use netpatch_protocol::enrol::{
+    EnrolRequest, HostEnrolment, RelayClaimPoll, RelayClaimStart, enrol_answer, enrol_request,
+};
+use netpatch_protocol::site::{RelayReport, SiteRequest, SiteSettings, stream_open};
+use netpatch_tunnel::RelayUplink;
+use netpatch_tunnel::enrol::{EnrolTarget, enrol};
+use prost::Message as _;
+
+async fn ask(
+    world: &World,
+    protocol: u32,
+    body: Option<enrol_request::Body>,
+) -> enrol_answer::Body {
+    let target = EnrolTarget::Edge(world.address.to_string());
+    let request = EnrolRequest { protocol, body };
+    let answer = enrol(&target, &world.trust(), &request, &clock(), &limits()).await;
+    answer.expect("answered").body.expect("a body")
+}
+
+fn host(secret: &str) -> Option<enrol_request::Body> {
+    Some(enrol_request::Body::Host(HostEnrolment {
+        secret: secret.into(),
+        ..HostEnrolment::default()
+    }))
+}
+
+fn code(body: enrol_answer::Body) -> String {
+    match body {
+        enrol_answer::Body::Error(error) => error.code,
+        other => panic!("no error: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn requests_find_their_way_and_wrong_ones_an_error() {
+    let world = World::start().await;
+    let enrol_answer::Body::Enrolled(enrolled) = ask(&world, 1, host("a-good-token")).await else {
+        panic!("not enrolled");
+    };
+    assert_eq!(enrolled.site_id, "a-site");
+    assert_eq!(
+        code(ask(&world, 1, host("a-wrong-token")).await),
+        "UNAUTHENTICATED"
+    );
+    assert_eq!(
+        code(ask(&world, 9, host("a-good-token")).await),
+        "BAD_USER_INPUT"
+    );
+    assert_eq!(code(ask(&world, 1, None).await), "BAD_USER_INPUT");
+    let start = enrol_request::Body::RelayStart(RelayClaimStart::default());
+    assert!(matches!(
+        ask(&world, 1, Some(start)).await,
+        enrol_answer::Body::Claim(_)
+    ));
+    let poll = |device_code: &str| {
+        Some(enrol_request::Body::RelayPoll(RelayClaimPoll {
+            device_code: device_code.into(),
+        }))
+    };
+    assert!(matches!(
+        ask(&world, 1, poll("waiting")).await,
+        enrol_answer::Body::Pending(_)
+    ));
+    assert!(matches!(
+        ask(&world, 1, poll("taken")).await,
+        enrol_answer::Body::Enrolled(_)
+    ));
+}
+
+#[tokio::test]
+async fn guessing_is_slow() {
+    let rate = Rate {
+        maximum: 3,
+        restore_rate: 0,
+    };
+    let world = World::start_with(|options| options.enrolments = rate).await;
+    for _ in 0..3 {
+        assert_eq!(
+            code(ask(&world, 1, host("a-guess")).await),
+            "UNAUTHENTICATED"
+        );
+    }
+    assert_eq!(
+        code(ask(&world, 1, host("a-good-token")).await),
+        "THROTTLED"
+    );
+}
+
+#[tokio::test]
+async fn a_relay_reports_and_hears_and_a_stranger_or_host_does_not() {
+    let world = World::start().await;
+    let connect = async |holder: &Holder| {
+        let to = world.address.to_string();
+        RelayUplink::connect(&to, world.trust(), &holder.tls, &clock(), limits()).await
+    };
+    let relay = world.organization.holder(SubjectKind::Relay);
+    let link = connect(&relay).await.expect("connected");
+    let report = RelayReport {
+        hits: 7,
+        ..RelayReport::default()
+    };
+    link.open(stream_open::Kind::Report(report))
+        .await
+        .expect("taken");
+    let (answer, _) = link
+        .open(stream_open::Kind::Site(SiteRequest {}))
+        .await
+        .expect("answered");
+    let settings = SiteSettings::decode(answer.body.as_slice()).unwrap();
+    assert_eq!(settings.site_id, relay.name.id.to_string());
+    assert_eq!(world.played.script.lock().unwrap().reports[0].hits, 7);
+
+    for stranger in [Authority::new().holder(SubjectKind::Relay), world.host()] {
+        let refused = async {
+            let link = connect(&stranger).await?;
+            link.open(stream_open::Kind::Site(SiteRequest {})).await
+        };
+        assert!(refused.await.is_err());
+    }
+    assert_eq!(world.played.script.lock().unwrap().reports.len(), 1);
+}
