@@ -25,7 +25,7 @@ pub struct WaveProgressEvent {
     /// Grows with each event; `afterSequence` of the next subscription.
     pub sequence: Sequence,
     /// The deployment.
-    pub deployment: Option<Deployment>,
+    pub deployment: Deployment,
     /// Its waves in order.
     pub waves: Vec<Wave>,
 }
@@ -47,6 +47,7 @@ pub struct OrganizationEvent {
 #[derive(Default)]
 pub struct Subscription;
 
+/// What can be followed.
 #[GraphqlSubscription]
 impl Subscription {
     /// How a deployment stands: at once, then whenever it changes, at most twice a second. With `afterSequence` the first event
@@ -167,7 +168,7 @@ impl Following {
             }
             self.told = Some((deployment.clone(), waves.clone()));
             self.sequence = self.hub.newest().max(self.sequence + 1);
-            return Ok(Some(WaveProgressEvent { sequence: Sequence(self.sequence), deployment: Some(deployment), waves }));
+            return Ok(Some(WaveProgressEvent { sequence: Sequence(self.sequence), deployment, waves }));
         }
     }
 

@@ -259,6 +259,10 @@ async fn operate(
     });
     if !is_subscription {
         let answer = execute(state, document, &charge, caller).await;
+        if answer::is_request_error(&answer) {
+            let _ = out.send(Out::Message(json!({"id": id, "type": "error", "payload": answer.errors}))).await;
+            return;
+        }
         send_answer(out, id, &answer).await;
         let _ = out.send(Out::Message(json!({"id": id, "type": "complete"}))).await;
         return;

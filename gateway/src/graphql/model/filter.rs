@@ -96,8 +96,8 @@ pub struct FindingFilter {
     /// Only (not) known to be exploited.
     pub is_known_exploited: Option<bool>,
     /// Also those that are gone.
-    #[graphql(default = false)]
-    pub include_resolved: bool,
+    #[graphql(default_with = "Some(false)")]
+    pub include_resolved: Option<bool>,
 }
 
 /// Which items of the remediation queue.

@@ -80,8 +80,8 @@ impl Finding {
     }
 
     /// What.
-    async fn advisory(&self) -> Option<Advisory> {
-        Some(Advisory(self.0.advisory.clone()))
+    async fn advisory(&self) -> Advisory {
+        Advisory(self.0.advisory.clone())
     }
 
     /// In what.
@@ -219,6 +219,6 @@ fn read_filter(filter: FindingFilter, organization: Option<OrganizationId>) -> R
         patch: filter.patch_id.map(|id| catalog_id(&id, PatchId::PREFIX, "patch").unwrap_or(PatchId(Uuid::nil()))),
         source,
         kev: filter.is_known_exploited,
-        resolved: filter.include_resolved,
+        resolved: filter.include_resolved.unwrap_or(false),
     })
 }

@@ -61,8 +61,8 @@ pub struct SelectorTermInput {
     /// Any of these values.
     pub values: Vec<String>,
     /// Hosts that match are left out instead.
-    #[graphql(default = false)]
-    pub is_excluded: bool,
+    #[graphql(default_with = "Some(false)")]
+    pub is_excluded: Option<bool>,
 }
 
 /// A selector from input.
@@ -72,7 +72,7 @@ pub(crate) fn read_selector(terms: Vec<SelectorTermInput>) -> Result<Selector, S
         return Err(ServiceError::invalid("selector", "a selector has at most 50 terms, each with a key and 1 to 200 values"));
     }
     for term in terms {
-        let side = if term.is_excluded { &mut selector.none_of } else { &mut selector.any_of };
+        let side = if term.is_excluded.unwrap_or(false) { &mut selector.none_of } else { &mut selector.any_of };
         if side.insert(term.key.clone(), term.values.into_iter().collect()).is_some() {
             return Err(ServiceError::invalid("selector", format!("the key {:?} is given twice; put its values into one term", term.key)));
         }

@@ -77,8 +77,8 @@ impl MaintenanceWindow {
 
     /// Next starts, at most 50; in the hosts' own zones: for a host in UTC.
     #[graphql(complexity = 3)]
-    async fn next_starts(&self, ctx: &Context<'_>, #[graphql(default = 5)] count: i32) -> Result<Option<Vec<DateTime>>> {
-        let starts = self.starts(session(ctx)?, read_count(count)?).await?;
+    async fn next_starts(&self, ctx: &Context<'_>, #[graphql(default_with = "Some(5)")] count: Option<i32>) -> Result<Option<Vec<DateTime>>> {
+        let starts = self.starts(session(ctx)?, read_count(count.unwrap_or(5))?).await?;
         Ok(Some(starts.into_iter().map(DateTime).collect()))
     }
 }
@@ -102,13 +102,13 @@ pub struct WindowPreviewInput {
     /// How long it lasts.
     pub duration: Duration,
     /// Days added to each recurrence.
-    #[graphql(default = 0)]
-    pub offset_days: i32,
+    #[graphql(default_with = "Some(0)")]
+    pub offset_days: Option<i32>,
     /// Zone of the local times.
     pub time_zone: TimeZone,
     /// How many occurrences, 1 to 50.
-    #[graphql(default = 5)]
-    pub count: i32,
+    #[graphql(default_with = "Some(5)")]
+    pub count: Option<i32>,
 }
 
 /// 1–50.

@@ -21,8 +21,8 @@ pub struct ApprovalRequestInput {
     /// Which halted deployment, instead of a patch.
     deployment_id: Option<ID>,
     /// How many distinct people, 1 to 5.
-    #[graphql(default = 1)]
-    required: i32,
+    #[graphql(default_with = "Some(1)")]
+    required: Option<i32>,
     /// The same key and input again change nothing again.
     idempotency_key: ID,
 }
@@ -95,7 +95,7 @@ async fn request(ctx: &Context<'_>, input: ApprovalRequestInput) -> Result<Appro
     let session = session(ctx)?;
     let of = organization_id(&input.organization_id)?;
     let request = session.inside(of)?;
-    let ask = policy::ApprovalRequest { subject: subject(&input, of)?, required: u32::try_from(input.required).unwrap_or(0) };
+    let ask = policy::ApprovalRequest { subject: subject(&input, of)?, required: u32::try_from(input.required.unwrap_or(1)).unwrap_or(0) };
     let work = session.apis.policy.approval_request(&request, ask);
     let made = once(session, &request, "approvalRequest", &input.idempotency_key, &input, work, |made| vec![made.id.0]).await?;
     let approval = match made {

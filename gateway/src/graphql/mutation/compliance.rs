@@ -15,8 +15,8 @@ pub struct ComplianceSnapshotTakeInput {
     /// Whose.
     organization_id: ID,
     /// Why: `manual`, `before`, `after`.
-    #[graphql(default = "manual")]
-    label: String,
+    #[graphql(default_with = "Some(\"manual\".to_owned())")]
+    label: Option<String>,
     /// Around which deployment.
     deployment_id: Option<ID>,
     /// The same key and input again change nothing again.
@@ -49,7 +49,7 @@ async fn take(ctx: &Context<'_>, input: ComplianceSnapshotTakeInput) -> Result<C
     let of = organization_id(&input.organization_id)?;
     let request = session.inside(of)?;
     let deployment = |id: &ID| same_organization::<DeploymentId>(id, of, DeploymentId::PREFIX, "deploymentId", "deployment");
-    let take = reporting::SnapshotTake { label: input.label.clone(), deployment: input.deployment_id.as_ref().map(deployment).transpose()? };
+    let take = reporting::SnapshotTake { label: input.label.clone().unwrap_or_else(|| "manual".to_owned()), deployment: input.deployment_id.as_ref().map(deployment).transpose()? };
     let work = session.apis.reporting.compliance_snapshot(&request, take);
     let made = once(session, &request, "complianceSnapshotTake", &input.idempotency_key, &input, work, |made| vec![made.id.0]).await?;
     let snapshot = match made {

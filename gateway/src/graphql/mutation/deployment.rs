@@ -25,8 +25,8 @@ pub struct DeploymentCreateInput {
     /// No install starts after; absent: 14 days.
     not_after: Option<DateTime>,
     /// Only say what would happen.
-    #[graphql(default = false)]
-    dry_run: bool,
+    #[graphql(default_with = "Some(false)")]
+    dry_run: Option<bool>,
     /// The same key and input again change nothing again.
     idempotency_key: ID,
 }
@@ -37,8 +37,8 @@ pub struct DeploymentChangeInput {
     /// Which.
     id: ID,
     /// Why; 3 to 500 characters, may be empty for a pause.
-    #[graphql(default)]
-    reason: String,
+    #[graphql(default_with = "Some(\"\".to_owned())")]
+    reason: Option<String>,
     /// The etag that was read.
     if_match: Option<String>,
     /// The same key and input again change nothing again.
@@ -137,10 +137,10 @@ async fn create(ctx: &Context<'_>, input: DeploymentCreateInput) -> Result<Deplo
         patches: input.patch_ids.iter().map(patch).collect::<Result<_>>()?,
         not_before: input.not_before.map(|time| time.0),
         not_after: input.not_after.map(|time| time.0),
-        dry_run: input.dry_run,
+        dry_run: input.dry_run.unwrap_or(false),
     };
     let work = planned(session, &request, create);
-    let plan = if input.dry_run {
+    let plan = if input.dry_run.unwrap_or(false) {
         work.await?
     } else {
         let ids = |plan: &scheduler::DeploymentPlan| plan.deployment.iter().map(|deployment| deployment.id.0).collect();
@@ -153,7 +153,7 @@ async fn create(ctx: &Context<'_>, input: DeploymentCreateInput) -> Result<Deplo
             }
         }
     };
-    let refusals = missing(&plan, &request, input.dry_run);
+    let refusals = missing(&plan, &request, input.dry_run.unwrap_or(false));
     Ok(DeploymentCreatePayload {
         deployment: plan.deployment.clone().map(Deployment),
         plan: Some(DeploymentPlan { of, plan }),
@@ -190,7 +190,7 @@ async fn change(ctx: &Context<'_>, mutation: &str, input: DeploymentChangeInput,
     let (of, id) = tenant_id::<DeploymentId>(&input.id, DeploymentId::PREFIX, "deployment")?;
     let request = session.inside(of).map_err(|_| ServiceError::not_found("deployment"))?;
     let api = &session.apis.scheduler;
-    let wanted = scheduler::DeploymentChange { id, reason: input.reason.clone(), if_match: input.if_match.clone() };
+    let wanted = scheduler::DeploymentChange { id, reason: input.reason.clone().unwrap_or_default(), if_match: input.if_match.clone() };
     let work = async {
         match change {
             Change::Pause => api.deployment_pause(&request, wanted).await,

@@ -18,16 +18,16 @@ pub struct EnrolmentTokenCreateInput {
     /// Where hosts enrol.
     site_id: ID,
     /// How often it may be used.
-    #[graphql(default = 1)]
-    max_uses: i32,
+    #[graphql(default_with = "Some(1)")]
+    max_uses: Option<i32>,
     /// How long it lasts, 60 seconds to 30 days.
-    #[graphql(default = 86400)]
-    ttl_seconds: i32,
+    #[graphql(default_with = "Some(86400)")]
+    ttl_seconds: Option<i32>,
     /// Given to hosts.
     labels: Option<Vec<LabelInput>>,
     /// For a relay instead of hosts.
-    #[graphql(default = false)]
-    for_relay: bool,
+    #[graphql(default_with = "Some(false)")]
+    for_relay: Option<bool>,
     /// The same key and input again change nothing again.
     idempotency_key: ID,
 }
@@ -85,9 +85,9 @@ async fn create(ctx: &Context<'_>, input: EnrolmentTokenCreateInput) -> Result<E
     let create = EnrolmentTokenCreate {
         site: same_organization::<SiteId>(&input.site_id, of, SiteId::PREFIX, "siteId", "site")?,
         labels: read_labels(input.labels.clone().unwrap_or_default())?,
-        for_relay: input.for_relay,
-        max_uses: u32::try_from(input.max_uses).unwrap_or(0),
-        ttl_seconds: u32::try_from(input.ttl_seconds).unwrap_or(0),
+        for_relay: input.for_relay.unwrap_or(false),
+        max_uses: u32::try_from(input.max_uses.unwrap_or(1)).unwrap_or(0),
+        ttl_seconds: u32::try_from(input.ttl_seconds.unwrap_or(86_400)).unwrap_or(0),
     };
     let work = auth.enrolment_token_create(&request, create);
     let made = once(session, &request, "enrolmentTokenCreate", &input.idempotency_key, &input, work, |(made, _)| vec![made.id.0]).await?;

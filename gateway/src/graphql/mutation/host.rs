@@ -23,8 +23,8 @@ pub struct HostUpdateInput {
     /// New site.
     site_id: Option<ID>,
     /// Ends the quarantine.
-    #[graphql(default = false)]
-    release_quarantine: bool,
+    #[graphql(default_with = "Some(false)")]
+    release_quarantine: Option<bool>,
     /// The same key and input again change nothing again.
     idempotency_key: ID,
 }
@@ -87,7 +87,7 @@ async fn update(ctx: &Context<'_>, input: HostUpdateInput) -> Result<HostUpdateP
         if_match: input.if_match.clone(),
         labels: input.labels.clone().map(read_labels).transpose()?,
         site,
-        release_quarantine: input.release_quarantine,
+        release_quarantine: input.release_quarantine.unwrap_or(false),
     };
     let work = session.apis.inventory.host_update(&request, change);
     let made = once(session, &request, "hostUpdate", &input.idempotency_key, &input, work, |host| vec![host.id.0]).await?;

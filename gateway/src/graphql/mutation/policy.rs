@@ -18,8 +18,8 @@ pub struct PolicyEvaluateInput {
     /// Which policy.
     id: ID,
     /// Only say what would be decided.
-    #[graphql(default = false)]
-    dry_run: bool,
+    #[graphql(default_with = "Some(false)")]
+    dry_run: Option<bool>,
     /// The same key and input again change nothing again.
     idempotency_key: ID,
 }
@@ -131,8 +131,8 @@ async fn evaluate(ctx: &Context<'_>, input: PolicyEvaluateInput) -> Result<Polic
     let session = session(ctx)?;
     let (of, id) = tenant_id::<PolicyId>(&input.id, PolicyId::PREFIX, "policy")?;
     let request = session.inside(of).map_err(|_| ServiceError::not_found("policy"))?;
-    let work = session.apis.policy.policy_evaluate(&request, policy::PolicyEvaluate { id, dry_run: input.dry_run });
-    let approvals = if input.dry_run {
+    let work = session.apis.policy.policy_evaluate(&request, policy::PolicyEvaluate { id, dry_run: input.dry_run.unwrap_or(false) });
+    let approvals = if input.dry_run.unwrap_or(false) {
         work.await?
     } else {
         let ids = |made: &Vec<policy::Approval>| made.iter().map(|approval| approval.id.0).collect();

@@ -19,8 +19,8 @@ pub struct ReportCreateInput {
     /// Of which deployment; for `EVIDENCE_PACK` and `RUNS_CSV`.
     deployment_id: Option<ID>,
     /// Guard cells that a spreadsheet would run as a formula; changes data.
-    #[graphql(default = false)]
-    guard_formulas: bool,
+    #[graphql(default_with = "Some(false)")]
+    guard_formulas: Option<bool>,
     /// The same key and input again change nothing again.
     idempotency_key: ID,
 }
@@ -53,8 +53,8 @@ fn kind(input: &ReportCreateInput, of: OrganizationId) -> Result<reporting::Repo
     };
     Ok(match input.kind {
         ReportKind::EvidencePack => reporting::ReportKind::EvidencePack { deployment: deployment()? },
-        ReportKind::FindingsCsv => reporting::ReportKind::FindingsCsv { guard_formulas: input.guard_formulas },
-        ReportKind::RunsCsv => reporting::ReportKind::RunsCsv { deployment: deployment()?, guard_formulas: input.guard_formulas },
+        ReportKind::FindingsCsv => reporting::ReportKind::FindingsCsv { guard_formulas: input.guard_formulas.unwrap_or(false) },
+        ReportKind::RunsCsv => reporting::ReportKind::RunsCsv { deployment: deployment()?, guard_formulas: input.guard_formulas.unwrap_or(false) },
     })
 }
 

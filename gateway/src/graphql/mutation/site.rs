@@ -18,8 +18,8 @@ pub struct SiteCreateInput {
     /// Time zone of the site.
     time_zone: TimeZone,
     /// Whether hosts may go past the relay.
-    #[graphql(default = true)]
-    direct_allowed: bool,
+    #[graphql(default_with = "Some(true)")]
+    direct_allowed: Option<bool>,
     /// Base URLs of the repositories that the site's relay may serve.
     upstreams: Option<Vec<String>>,
     /// The same key and input again change nothing again.
@@ -54,7 +54,7 @@ async fn create(ctx: &Context<'_>, input: SiteCreateInput) -> Result<SiteCreateP
     let create = SiteCreate {
         name: input.name.clone(),
         time_zone: input.time_zone.0.name().to_owned(),
-        direct_allowed: input.direct_allowed,
+        direct_allowed: input.direct_allowed.unwrap_or(true),
         upstreams: input.upstreams.clone().unwrap_or_default(),
     };
     let work = auth.site_create(&request, create);

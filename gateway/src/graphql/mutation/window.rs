@@ -23,13 +23,13 @@ pub struct WindowCreateInput {
     /// How long it lasts.
     duration: Duration,
     /// Days added to each recurrence.
-    #[graphql(default = 0)]
-    offset_days: i32,
+    #[graphql(default_with = "Some(0)")]
+    offset_days: Option<i32>,
     /// Zone of the local times; absent: each host's own.
     time_zone: Option<TimeZone>,
     /// Forbidden instead of allowed.
-    #[graphql(default = false)]
-    is_blackout: bool,
+    #[graphql(default_with = "Some(false)")]
+    is_blackout: Option<bool>,
     /// The same key and input again change nothing again.
     idempotency_key: ID,
 }
@@ -50,13 +50,13 @@ pub struct WindowUpdateInput {
     /// How long it lasts.
     duration: Duration,
     /// Days added to each recurrence.
-    #[graphql(default = 0)]
-    offset_days: i32,
+    #[graphql(default_with = "Some(0)")]
+    offset_days: Option<i32>,
     /// Zone of the local times; absent: each host's own.
     time_zone: Option<TimeZone>,
     /// Forbidden instead of allowed.
-    #[graphql(default = false)]
-    is_blackout: bool,
+    #[graphql(default_with = "Some(false)")]
+    is_blackout: Option<bool>,
     /// The same key and input again change nothing again.
     idempotency_key: ID,
 }
@@ -104,10 +104,10 @@ async fn create(ctx: &Context<'_>, input: WindowCreateInput) -> Result<WindowCre
             rrule: input.rrule.clone(),
             starts_at: input.starts_at.0,
             duration_s: input.duration.0,
-            offset_days: input.offset_days,
+            offset_days: input.offset_days.unwrap_or(0),
             time_zone: input.time_zone.map(|zone| zone.0),
         },
-        blackout: input.is_blackout,
+        blackout: input.is_blackout.unwrap_or(false),
     };
     let work = session.apis.policy.window_create(&request, policy::WindowCreate { spec });
     let made = once(session, &request, "windowCreate", &input.idempotency_key, &input, work, |made| vec![made.id.0]).await?;
@@ -128,10 +128,10 @@ async fn update(ctx: &Context<'_>, input: WindowUpdateInput) -> Result<WindowUpd
             rrule: input.rrule.clone(),
             starts_at: input.starts_at.0,
             duration_s: input.duration.0,
-            offset_days: input.offset_days,
+            offset_days: input.offset_days.unwrap_or(0),
             time_zone: input.time_zone.map(|zone| zone.0),
         },
-        blackout: input.is_blackout,
+        blackout: input.is_blackout.unwrap_or(false),
     };
     let change = policy::WindowUpdate { id, if_match: input.if_match.clone(), spec };
     let work = session.apis.policy.window_update(&request, change);

@@ -36,12 +36,12 @@ impl WindowQuery {
                 rrule: input.rrule,
                 starts_at: input.starts_at.0,
                 duration_s: input.duration.0,
-                offset_days: input.offset_days,
+                offset_days: input.offset_days.unwrap_or(0),
                 time_zone: Some(input.time_zone.0),
             },
             time_zone: input.time_zone.0.name().to_owned(),
             from: None,
-            count: read_count(input.count)?,
+            count: read_count(input.count.unwrap_or(5))?,
         };
         let occurrences = session.apis.policy.window_preview(&request, preview).await?;
         let occurrence = |occurrence: policy::Occurrence| Occurrence { start: DateTime(occurrence.start), end: DateTime(occurrence.end) };

@@ -40,26 +40,26 @@ pub struct RolloutInput {
     /// In order; the last takes what is left.
     waves: Vec<WaveSizeInput>,
     /// A wave passes when at least this share of its hosts is confirmed, 0–100.
-    #[graphql(default = 100)]
-    min_success_percent: i32,
+    #[graphql(default_with = "Some(100)")]
+    min_success_percent: Option<i32>,
     /// The deployment halts when more runs than this failed in a wave.
-    #[graphql(default = 0)]
-    max_failed: i32,
+    #[graphql(default_with = "Some(0)")]
+    max_failed: Option<i32>,
     /// Wait so long after a wave before its gate is read.
-    #[graphql(default = 0)]
-    soak_seconds: i32,
+    #[graphql(default_with = "Some(0)")]
+    soak_seconds: Option<i32>,
     /// A host that is silent for so long counts as failed.
-    #[graphql(default = 3600)]
-    silent_after_seconds: i32,
+    #[graphql(default_with = "Some(3600)")]
+    silent_after_seconds: Option<i32>,
     /// How old a freshness statement may be when an install starts.
-    #[graphql(default = 900)]
-    lease_seconds: i32,
+    #[graphql(default_with = "Some(900)")]
+    lease_seconds: Option<i32>,
     /// Refuse hosts on which the transaction could not be rolled back.
-    #[graphql(default = false)]
-    requires_rollback: bool,
+    #[graphql(default_with = "Some(false)")]
+    requires_rollback: Option<bool>,
     /// Reboot in the window when the update needs it.
-    #[graphql(default = false)]
-    reboots_in_window: bool,
+    #[graphql(default_with = "Some(false)")]
+    reboots_in_window: Option<bool>,
 }
 
 /// A new policy.
@@ -70,11 +70,11 @@ pub struct PolicyCreateInput {
     /// Name, unique in the organization.
     name: String,
     /// Off: it decides nothing and deploys nothing.
-    #[graphql(default = true)]
-    is_enabled: bool,
+    #[graphql(default_with = "Some(true)")]
+    is_enabled: Option<bool>,
     /// Creates deployments by itself for what its rules approved.
-    #[graphql(default = false)]
-    is_automatic: bool,
+    #[graphql(default_with = "Some(false)")]
+    is_automatic: Option<bool>,
     /// Which hosts; absent: all of the organization.
     group_id: Option<ID>,
     /// In order; the first that matches decides.
@@ -97,11 +97,11 @@ pub struct PolicyUpdateInput {
     /// Name, unique in the organization.
     name: String,
     /// Off: it decides nothing and deploys nothing.
-    #[graphql(default = true)]
-    is_enabled: bool,
+    #[graphql(default_with = "Some(true)")]
+    is_enabled: Option<bool>,
     /// Creates deployments by itself for what its rules approved.
-    #[graphql(default = false)]
-    is_automatic: bool,
+    #[graphql(default_with = "Some(false)")]
+    is_automatic: Option<bool>,
     /// Which hosts; absent: all of the organization.
     group_id: Option<ID>,
     /// In order; the first that matches decides.
@@ -122,12 +122,12 @@ macro_rules! spec {
                 let window = |id: &ID| same_organization::<WindowId>(id, of, WindowId::PREFIX, "windowIds", "window");
                 Ok(policy::PolicySpec {
                     name: self.name,
-                    enabled: self.is_enabled,
+                    enabled: self.is_enabled.unwrap_or(true),
                     group: self.group_id.as_ref().map(group).transpose()?,
                     rules: self.rules.into_iter().map(rule).collect::<Result<_>>()?,
                     rollout: rollout(self.rollout)?,
                     windows: self.window_ids.iter().map(window).collect::<Result<_>>()?,
-                    automatic: self.is_automatic,
+                    automatic: self.is_automatic.unwrap_or(false),
                 })
             }
         }
@@ -174,12 +174,12 @@ fn rollout(input: RolloutInput) -> Result<policy::Rollout> {
     };
     Ok(policy::Rollout {
         waves: input.waves.into_iter().map(size).collect::<Result<_>>()?,
-        min_success_percent: count("minSuccessPercent", input.min_success_percent)?,
-        max_failed: count("maxFailed", input.max_failed)?,
-        soak_seconds: count("soakSeconds", input.soak_seconds)?,
-        silent_after_seconds: count("silentAfterSeconds", input.silent_after_seconds)?,
-        lease_seconds: count("leaseSeconds", input.lease_seconds)?,
-        require_rollback: input.requires_rollback,
-        reboot_in_window: input.reboots_in_window,
+        min_success_percent: count("minSuccessPercent", input.min_success_percent.unwrap_or(100))?,
+        max_failed: count("maxFailed", input.max_failed.unwrap_or(0))?,
+        soak_seconds: count("soakSeconds", input.soak_seconds.unwrap_or(0))?,
+        silent_after_seconds: count("silentAfterSeconds", input.silent_after_seconds.unwrap_or(3600))?,
+        lease_seconds: count("leaseSeconds", input.lease_seconds.unwrap_or(900))?,
+        require_rollback: input.requires_rollback.unwrap_or(false),
+        reboot_in_window: input.reboots_in_window.unwrap_or(false),
     })
 }
