@@ -63,6 +63,8 @@ interface Filter {
   isKnownExploited?: boolean;
   isRebootPending?: boolean;
   notSeenSince?: string;
+  isUnknown?: boolean;
+  isNeverScanned?: boolean;
   organizationId?: string;
   groupId?: string;
 }
@@ -250,6 +252,8 @@ export class World {
         (!filter.severity?.eq || host.missing.some((patch) => patch.severity === filter.severity?.eq)) &&
         (!filter.isRebootPending || host.rebootPending) &&
         (!filter.groupId || host.hostname.startsWith('web')) &&
+        (!filter.isUnknown || this.isUnknown(host)) &&
+        (!filter.isNeverScanned || !host.scannedAt) &&
         (!filter.notSeenSince || !host.seenAt || host.seenAt < filter.notSeenSince),
     );
   }

@@ -1,20 +1,17 @@
 import { Group } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
+import { useEffect, useRef, useState } from 'react';
 import { useIntl } from 'react-intl';
 import { useQuery } from 'urql';
 import { graphql } from '../api/graphql.ts';
 import { useText } from '../i18n/text.ts';
-import { useOrganization } from './organization.ts';
-import { staleSince } from './stale.ts';
+import { useOrganization, useScope } from './organization.ts';
 
 const FreshnessQuery = graphql(`
-  query Freshness($id: ID!, $since: DateTime!) {
-    organization(id: $id) {
-      id
-      compliance { id asOf cells { severity hosts unknown } }
-      all: hosts(first: 1) { totalCount { value display } }
-      stale: hosts(first: 1, filter: { notSeenSince: $since }) { totalCount { value display } }
-    }
+  query Freshness($all: HostFilter!, $unknown: HostFilter!, $never: HostFilter!) {
+    all: hosts(first: 1, filter: $all) { totalCount { value display } }
+    unknown: hosts(first: 1, filter: $unknown) { totalCount { value display } }
+    never: hosts(first: 1, filter: $never) { totalCount { value display } }
   }
 `);
 
@@ -22,24 +19,39 @@ const FreshnessQuery = graphql(`
 export function Freshness() {
   const text = useText();
   const intl = useIntl();
-  const { id, slug } = useOrganization();
-  const [{ data }] = useQuery({ query: FreshnessQuery, variables: { id, since: staleSince() } });
-  const found = data?.organization;
-  if (!found) return <div style={{ minHeight: 28 }} />;
-  const stale = found.stale?.totalCount?.value ?? 0;
-  const unknown = (found.compliance?.cells ?? []).filter((cell) => cell.severity === 'CRITICAL').reduce((sum, cell) => sum + cell.unknown, 0);
-  const asOf = found.compliance?.asOf;
+  const { slug } = useOrganization();
+  const scope = useScope();
+  const variables = { all: scope, unknown: { ...scope, isUnknown: true }, never: { ...scope, isNeverScanned: true } };
+  const [{ data, error }] = useQuery({ query: FreshnessQuery, variables });
+  const asOf = useChangedAt(data);
+  if (error && !data) return <div className="np-muted">{text('freshness.failed')}</div>;
+  if (!data) return <div style={{ minHeight: 28 }} />;
+  const unknown = data.unknown?.totalCount?.value ?? 0;
   const params = { org: slug };
   return (
     <Group gap="md" mb="sm" className="np-muted" style={{ fontSize: '0.9rem', minHeight: 28 }}>
-      {asOf ? <span>{text('freshness.asof', { when: intl.formatDate(asOf, { dateStyle: 'medium', timeStyle: 'medium' }) })}</span> : null}
+      <span>{text('freshness.asof', { when: intl.formatDate(asOf, { dateStyle: 'medium', timeStyle: 'medium' }) })}</span>
       <Link className="np-link" to="/o/$org/hosts" params={params}>
-        {text('freshness.hosts', { count: found.all?.totalCount?.value ?? 0 })}
+        {text('freshness.hosts', { count: data.all?.totalCount?.value ?? 0 })}
       </Link>
-      <Link className="np-link" to="/o/$org/hosts" params={params} search={{ stale: true }}>
-        {text('freshness.stale', { count: stale })}
+      <Link className="np-link" to="/o/$org/hosts" params={params} search={{ unknown: true }} style={{ fontWeight: unknown > 0 ? 700 : undefined }}>
+        {text('freshness.unknown', { count: unknown })}
       </Link>
-      <strong style={{ color: unknown > 0 ? 'var(--mantine-color-text)' : undefined }}>{text('freshness.unknown', { count: unknown })}</strong>
+      <Link className="np-link" to="/o/$org/hosts" params={params} search={{ never: true }}>
+        {text('freshness.never', { count: data.never?.totalCount?.value ?? 0 })}
+      </Link>
     </Group>
   );
+}
+
+/** When the shown data last came. */
+function useChangedAt(data: unknown): Date {
+  const [at, setAt] = useState(() => new Date());
+  const known = useRef(data);
+  useEffect(() => {
+    if (known.current === data) return;
+    known.current = data;
+    setAt(new Date());
+  }, [data]);
+  return at;
 }

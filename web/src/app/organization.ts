@@ -31,6 +31,15 @@ export function useOrganization(): Organization {
   return useOrganizations().organization;
 }
 
+/**
+ * What a list is limited to: a customer's pages show the customer, a partner's show everything that the viewer may
+ * see, of all customers.
+ */
+export function useScope(): { organizationId?: string } {
+  const { id, kind } = useOrganization();
+  return kind === 'PARTNER' ? {} : { organizationId: id };
+}
+
 /** The organization in the address and all that the viewer may see. */
 export function useOrganizations(): OrganizationState {
   const state = use(OrganizationContext);

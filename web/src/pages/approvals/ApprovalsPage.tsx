@@ -1,7 +1,7 @@
 import { Tabs } from '@mantine/core';
 import { getRouteApi } from '@tanstack/react-router';
 import { useQuery } from 'urql';
-import { useOrganization } from '../../app/organization.ts';
+import { useScope } from '../../app/organization.ts';
 import { useText } from '../../i18n/text.ts';
 import { DataTable } from '../../ui/DataTable.tsx';
 import { Empty } from '../../ui/Empty.tsx';
@@ -19,11 +19,11 @@ const decided = ['APPROVED', 'DECLINED', 'DEFERRED', 'BANNED', 'EXPIRED'] as con
 /** What waits for me? */
 export function ApprovalsPage() {
   const text = useText();
-  const { id } = useOrganization();
+  const scope = useScope();
   const { tab = 'waiting', after, approval, patch } = route.useSearch();
   const navigate = route.useNavigate();
   const filter = {
-    organizationId: id,
+    ...scope,
     status: tab === 'waiting' ? (['AWAITING'] as const) : decided,
     ...(patch ? { patchIds: [patch] } : {}),
   };

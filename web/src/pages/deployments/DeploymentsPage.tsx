@@ -2,7 +2,7 @@ import { getRouteApi, Link } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import { useQuery } from 'urql';
 import { deploymentStatuses } from '../../app/search.ts';
-import { useOrganization } from '../../app/organization.ts';
+import { useOrganization, useScope } from '../../app/organization.ts';
 import { useText } from '../../i18n/text.ts';
 import { DataTable, type Column } from '../../ui/DataTable.tsx';
 import { Empty } from '../../ui/Empty.tsx';
@@ -21,11 +21,12 @@ const route = getRouteApi('/signed-in/o/$org/deployments');
 /** Is the rollout safe? */
 export function DeploymentsPage() {
   const text = useText();
-  const { id, slug } = useOrganization();
+  const { slug } = useOrganization();
+  const scope = useScope();
   const { after, status } = route.useSearch();
   const navigate = route.useNavigate();
   const columns = useColumns(slug);
-  const filter = { organizationId: id, ...(status ? { status: [status] } : {}) };
+  const filter = { ...scope, ...(status ? { status: [status] } : {}) };
   const [state, ask] = useQuery({ query: DeploymentsQuery, variables: { after: after ?? null, filter } });
   return (
     <Page title={text('deployments.title')} question={text('deployments.question')}>

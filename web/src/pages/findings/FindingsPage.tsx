@@ -1,7 +1,7 @@
 import { Switch } from '@mantine/core';
 import { getRouteApi } from '@tanstack/react-router';
 import { useQuery } from 'urql';
-import { useOrganization } from '../../app/organization.ts';
+import { useOrganization, useScope } from '../../app/organization.ts';
 import { useText } from '../../i18n/text.ts';
 import { Empty } from '../../ui/Empty.tsx';
 import { Filters, WordChoice } from '../../ui/Filters.tsx';
@@ -19,11 +19,12 @@ const route = getRouteApi('/signed-in/o/$org/findings');
 /** What is open, on which host, and why do we say so? */
 export function FindingsPage() {
   const text = useText();
-  const { id, slug } = useOrganization();
+  const { slug } = useOrganization();
+  const scope = useScope();
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const filter = {
-    organizationId: id,
+    ...scope,
     ...(search.severity ? { severity: { eq: search.severity } } : {}),
     ...(search.site ? { site: { eq: search.site } } : {}),
     ...(search.patch ? { patchId: search.patch } : {}),
@@ -32,7 +33,7 @@ export function FindingsPage() {
   };
   const [state, ask] = useQuery({ query: FindingsQuery, variables: { after: search.after ?? null, filter } });
   const change = (part: Partial<typeof search>) => void navigate({ search: (before) => ({ ...before, after: undefined, ...part }) });
-  const isFiltered = Object.keys(filter).length > 1;
+  const isFiltered = Object.keys(filter).length > Object.keys(scope).length;
 
   return (
     <Page title={text('findings.title')} question={text('findings.question')}>

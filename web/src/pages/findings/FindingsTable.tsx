@@ -35,7 +35,7 @@ export function FindingsTable({ rows, org, total, withHost = true }: Props) {
     };
     return [...first(text, org), ...(withHost ? [host] : []), ...rest(text)];
   }, [org, text, withHost]);
-  return <DataTable caption={text('findings.title')} rows={rows} columns={columns} rowId={(row) => row.id} rowName={(row) => row.advisory.name} total={total} />;
+  return <DataTable caption={text('findings.title')} rows={rows} columns={columns} rowId={(row) => row.id} rowName={(row) => row.advisory?.name ?? row.evidence.record} total={total} />;
 }
 
 type Text = ReturnType<typeof useText>;
@@ -45,17 +45,20 @@ function first(text: Text, org: string): Column<Finding>[] {
     {
       id: 'advisory',
       header: text('findings.advisory'),
-      cell: ({ advisory }) => (
-        <>
-          <Link to="/o/$org/advisories/$advisory" params={{ org, advisory: advisory.id }}>
-            {advisory.name}
-          </Link>{' '}
-          {advisory.isKnownExploited ? <Mark tone="critical">{text('queue.kev')}</Mark> : null}
-        </>
-      ),
+      cell: ({ advisory, evidence }) =>
+        advisory ? (
+          <>
+            <Link to="/o/$org/advisories/$advisory" params={{ org, advisory: advisory.id }}>
+              {advisory.name}
+            </Link>{' '}
+            {advisory.isKnownExploited ? <Mark tone="critical">{text('queue.kev')}</Mark> : null}
+          </>
+        ) : (
+          evidence.record
+        ),
     },
     { id: 'risk', header: text('queue.risk'), cell: ({ risk }) => <Arithmetic risk={risk} /> },
-    { id: 'severity', header: text('filter.severity'), cell: ({ advisory }) => <SeverityMark value={advisory.severity} /> },
+    { id: 'severity', header: text('filter.severity'), cell: ({ advisory }) => (advisory ? <SeverityMark value={advisory.severity} /> : text('unknown.value')) },
   ];
 }
 

@@ -1,8 +1,7 @@
 import { Switch } from '@mantine/core';
 import { getRouteApi } from '@tanstack/react-router';
 import { useQuery } from 'urql';
-import { useOrganization } from '../../app/organization.ts';
-import { staleSince } from '../../app/stale.ts';
+import { useOrganization, useScope } from '../../app/organization.ts';
 import { useText } from '../../i18n/text.ts';
 import { DataTable } from '../../ui/DataTable.tsx';
 import { Empty } from '../../ui/Empty.tsx';
@@ -20,22 +19,24 @@ const route = getRouteApi('/signed-in/o/$org/hosts');
 /** Which machines are there, and how do they stand? */
 export function HostsPage() {
   const text = useText();
-  const { id, slug } = useOrganization();
+  const { kind, slug } = useOrganization();
+  const scope = useScope();
   const search = route.useSearch();
   const navigate = route.useNavigate();
-  const columns = useHostColumns(slug);
+  const columns = useHostColumns(slug, kind === 'PARTNER');
   const filter = {
-    organizationId: id,
+    ...scope,
     ...(search.severity ? { severity: { eq: search.severity } } : {}),
     ...(search.site ? { site: { eq: search.site } } : {}),
     ...(search.name ? { hostname: { contains: search.name } } : {}),
     ...(search.group ? { groupId: search.group } : {}),
     ...(search.reboot ? { isRebootPending: true } : {}),
-    ...(search.stale ? { notSeenSince: staleSince() } : {}),
+    ...(search.unknown ? { isUnknown: true } : {}),
+    ...(search.never ? { isNeverScanned: true } : {}),
   };
   const [state, ask] = useQuery({ query: HostsQuery, variables: { after: search.after ?? null, filter } });
   const change = (part: Partial<typeof search>) => void navigate({ search: (before) => ({ ...before, after: undefined, ...part }) });
-  const isFiltered = Object.keys(filter).length > 1;
+  const isFiltered = Object.keys(filter).length > Object.keys(scope).length;
 
   return (
     <Page title={text('hosts.title')} question={text('hosts.question')}>
@@ -50,7 +51,8 @@ export function HostsPage() {
           onChange={(value) => change({ severity: severities.find((one) => one === value) })}
         />
         <Switch mb={8} label={text('hosts.reboot')} checked={search.reboot ?? false} onChange={(event) => change({ reboot: event.currentTarget.checked || undefined })} />
-        <Switch mb={8} label={text('hosts.stale')} checked={search.stale ?? false} onChange={(event) => change({ stale: event.currentTarget.checked || undefined })} />
+        <Switch mb={8} label={text('hosts.unknown')} checked={search.unknown ?? false} onChange={(event) => change({ unknown: event.currentTarget.checked || undefined })} />
+        <Switch mb={8} label={text('hosts.never')} checked={search.never ?? false} onChange={(event) => change({ never: event.currentTarget.checked || undefined })} />
       </Filters>
       <Loaded state={state} retry={() => ask({ requestPolicy: 'network-only' })}>
         {({ hosts }) => {

@@ -8,7 +8,7 @@ import { OpenFindings } from './OpenFindings.tsx';
 import type { HostRow } from './queries.ts';
 
 /** The columns of the list of hosts. */
-export function useHostColumns(org: string): Column<HostRow>[] {
+export function useHostColumns(org: string, withOrganization: boolean): Column<HostRow>[] {
   const text = useText();
   return useMemo(
     () => [
@@ -24,12 +24,13 @@ export function useHostColumns(org: string): Column<HostRow>[] {
       { id: 'state', header: text('hosts.state'), cell: (host) => <Status of="host" value={host.state} /> },
       { id: 'why', header: text('hosts.why'), cell: (host) => host.stateReason },
       { id: 'open', header: text('hosts.open'), cell: (host) => <OpenFindings counts={host.openFindings} host={host.id} org={org} /> },
+      ...(withOrganization ? [{ id: 'organization', header: text('hosts.organization'), cell: (host: HostRow) => host.organization?.name ?? text('unknown.value') }] : []),
       { id: 'site', header: text('hosts.site'), cell: (host) => host.site?.name ?? text('unknown.value') },
       { id: 'ring', header: text('hosts.ring'), cell: (host) => host.ring },
       { id: 'os', header: text('hosts.os'), cell: (host) => `${host.osName} ${host.osRelease}` },
       { id: 'seen', header: text('hosts.seen'), cell: (host) => <Ago at={host.lastSeenAt} /> },
       { id: 'scanned', header: text('hosts.scanned'), cell: (host) => <Ago at={host.lastScanAt} /> },
     ],
-    [org, text],
+    [org, text, withOrganization],
   );
 }

@@ -10,6 +10,7 @@ export const HostsQuery = graphql(`
       pageInfo { hasNextPage endCursor }
       nodes {
         id hostname state stateReason osName osRelease ring isRebootPending isQuarantined lastSeenAt lastScanAt
+        organization { id name }
         site { id name }
         openFindings { severity count }
       }

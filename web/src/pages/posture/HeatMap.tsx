@@ -5,9 +5,8 @@ import { useText } from '../../i18n/text.ts';
 import { SeverityMark, severities } from '../../ui/status.tsx';
 import { heatStep, share, type Cell } from './heat.ts';
 
-/** One line of the map. */
+/** What a line says. */
 export interface HeatRow {
-  id: string;
   /** Whose pages the numbers lead to. */
   slug: string;
   /** Undefined: all sites. */
@@ -19,11 +18,12 @@ export interface HeatRow {
 interface Props {
   caption: string;
   nameHeader: string;
-  rows: readonly HeatRow[];
+  /** `HeatLine`s. */
+  children: ReactNode;
 }
 
 /** Compliance as a table: numbers first, colour second. */
-export function HeatMap({ caption, nameHeader, rows }: Props) {
+export function HeatMap({ caption, nameHeader, children }: Props) {
   const text = useText();
   return (
     // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
@@ -43,23 +43,26 @@ export function HeatMap({ caption, nameHeader, rows }: Props) {
             ))}
           </tr>
         </thead>
-        <tbody>
-          {rows.map((row) => (
-            <tr key={row.id}>
-              <th scope="row">{row.name}</th>
-              <td className="np-num">
-                <Link to="/o/$org/hosts" params={{ org: row.slug }} search={{ site: row.site }}>
-                  {row.cells[0]?.hosts ?? 0}
-                </Link>
-              </td>
-              {row.cells.map((cell) => (
-                <HeatCell key={cell.severity} cell={cell} row={row} />
-              ))}
-            </tr>
-          ))}
-        </tbody>
+        <tbody>{children}</tbody>
       </table>
     </div>
+  );
+}
+
+/** One line of the map. */
+export function HeatLine({ row }: { row: HeatRow }) {
+  return (
+    <tr>
+      <th scope="row">{row.name}</th>
+      <td className="np-num">
+        <Link to="/o/$org/hosts" params={{ org: row.slug }} search={{ site: row.site }}>
+          {row.cells[0]?.hosts ?? 0}
+        </Link>
+      </td>
+      {row.cells.map((cell) => (
+        <HeatCell key={cell.severity} cell={cell} row={row} />
+      ))}
+    </tr>
   );
 }
 
@@ -81,7 +84,13 @@ function HeatCell({ cell, row }: { cell: Cell; row: HeatRow }) {
       ) : (
         text('posture.findings', { count: 0 })
       )}
-      {cell.unknown > 0 ? <span className="np-heat-stale">{text('posture.stale', { count: cell.unknown })}</span> : null}
+      {cell.unknown > 0 ? (
+        <span className="np-heat-stale">
+          <Link to="/o/$org/hosts" params={{ org: row.slug }} search={{ site: row.site, unknown: true }}>
+            {text('posture.stale', { count: cell.unknown })}
+          </Link>
+        </span>
+      ) : null}
     </td>
   );
 }

@@ -2,20 +2,23 @@ import { SimpleGrid, Text } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { useIntl } from 'react-intl';
 import { useQuery } from 'urql';
-import { useOrganization } from '../../app/organization.ts';
+import { useOrganization, useScope } from '../../app/organization.ts';
 import { useText } from '../../i18n/text.ts';
 import { Loaded } from '../../ui/Loaded.tsx';
 import { Panel } from '../../ui/Page.tsx';
 import { SeverityMark, Status } from '../../ui/status.tsx';
 import { NextQuery } from './queries.ts';
 
+const open = ['RUNNING', 'PAUSED', 'HALTED', 'SCHEDULED', 'AWAITING_APPROVAL'] as const;
+
 /** What runs, and what comes first in the queue. */
 export function Next() {
   const text = useText();
   const intl = useIntl();
-  const { id, slug } = useOrganization();
+  const { slug } = useOrganization();
+  const scope = useScope();
   const params = { org: slug };
-  const [state, ask] = useQuery({ query: NextQuery, variables: { id } });
+  const [state, ask] = useQuery({ query: NextQuery, variables: { deployments: { ...scope, status: [...open] }, queue: scope } });
   return (
     <Loaded state={state} retry={() => ask({ requestPolicy: 'network-only' })}>
       {({ deployments, queue }) => (

@@ -13,7 +13,7 @@ export function PosturePage() {
   return (
     <Page title={text('posture.title')} question={text('posture.question')}>
       {kind === 'PARTNER' ? <CustomersMap /> : <SitesMap />}
-      {kind === 'PARTNER' ? null : <Next />}
+      <Next />
       {kind === 'PARTNER' ? null : <Trend />}
     </Page>
   );

@@ -6,7 +6,7 @@ import { useText } from '../../i18n/text.ts';
 import { Empty } from '../../ui/Empty.tsx';
 import { Loaded } from '../../ui/Loaded.tsx';
 import { sumBySeverity } from './heat.ts';
-import { HeatMap, type HeatRow } from './HeatMap.tsx';
+import { HeatLine, HeatMap, type HeatRow } from './HeatMap.tsx';
 import { PostureQuery } from './queries.ts';
 
 /** An organization's map: its sites. */
@@ -20,17 +20,21 @@ export function SitesMap() {
         const snapshot = data.organization?.compliance;
         if (!snapshot || snapshot.cells.length === 0) return <NoHosts slug={slug} />;
         const sites = new Map(snapshot.cells.flatMap((cell) => (cell.site ? [[cell.site.id, cell.site.name] as const] : [])));
-        const rows: HeatRow[] = [...sites].map(([site, name]) => ({
-          id: site,
+        const rows: (HeatRow & { site: string })[] = [...sites].map(([site, name]) => ({
           slug,
           site,
           name,
           cells: sumBySeverity(snapshot.cells.filter((cell) => cell.site?.id === site)),
         }));
-        const all: HeatRow = { id: 'all', slug, site: undefined, name: text('posture.all'), cells: sumBySeverity(snapshot.cells) };
+        const all: HeatRow = { slug, site: undefined, name: text('posture.all'), cells: sumBySeverity(snapshot.cells) };
         return (
           <>
-            <HeatMap caption={text('posture.map.sites')} nameHeader={text('posture.site')} rows={rows.length > 1 ? [...rows, all] : rows} />
+            <HeatMap caption={text('posture.map.sites')} nameHeader={text('posture.site')}>
+              {rows.map((row) => (
+                <HeatLine key={row.site} row={row} />
+              ))}
+              {rows.length > 1 ? <HeatLine row={all} /> : null}
+            </HeatMap>
             <Text size="sm" className="np-muted">
               {text('posture.map.legend')} {snapshot.isProvisional ? text('posture.provisional') : null}
             </Text>

@@ -15,22 +15,6 @@ export const PostureQuery = graphql(`
   }
 `);
 
-/** Compliance of everything that the viewer may see, by organization. */
-export const CustomersQuery = graphql(`
-  query Customers {
-    viewer {
-      organizations(first: 100) {
-        nodes {
-          id
-          name
-          slug
-          compliance { id asOf isProvisional cells { severity hosts compliant unknown findings } }
-        }
-      }
-    }
-  }
-`);
-
 /** How compliance went on. */
 export const HistoryQuery = graphql(`
   query ComplianceHistory($id: ID!) {
@@ -45,12 +29,12 @@ export const HistoryQuery = graphql(`
 
 /** What runs and what is next. */
 export const NextQuery = graphql(`
-  query Next($id: ID!) {
-    deployments(first: 5, filter: { organizationId: $id, status: [RUNNING, PAUSED, HALTED, SCHEDULED, AWAITING_APPROVAL] }) {
+  query Next($deployments: DeploymentFilter!, $queue: QueueFilter!) {
+    deployments(first: 5, filter: $deployments) {
       nodes { id name status reason }
     }
-    queue(first: 5, filter: { organizationId: $id }) {
-      nodes { hostCount patch { id name fixedVersion severity } risk { score } }
+    queue(first: 5, filter: $queue) {
+      nodes { hostCount organization { id name slug } patch { id name fixedVersion severity } risk { score } }
     }
   }
 `);

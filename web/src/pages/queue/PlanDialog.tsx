@@ -15,13 +15,15 @@ import { PlanDeployment, PolicyNamesQuery, type Plan, type QueueItem } from './q
 export function PlanDialog({ items, onClose }: { items: readonly QueueItem[]; onClose: () => void }) {
   const text = useText();
   const navigate = useNavigate();
-  const { id, name, slug } = useOrganization();
+  const here = useOrganization();
+  const { id, name, slug } = items[0]?.organization ?? here;
   const [state, ask] = useQuery({ query: PolicyNamesQuery, variables: { id } });
   const [chosen, setChosen] = useState('');
   const [title, setTitle] = useState('');
   const [plan, setPlan] = useState<Plan | null>(null);
   const change = useChange(PlanDeployment, (data) => data.deploymentCreate);
-  const policies = state.data?.policies?.nodes ?? [];
+  const isMixed = items.some((item) => item.organization && item.organization.id !== id);
+  const policies = isMixed ? [] : (state.data?.policies?.nodes ?? []);
   const policy = policies.find((one) => one.id === chosen) ?? policies[0];
 
   async function go(dryRun: boolean) {
@@ -72,7 +74,7 @@ export function PlanDialog({ items, onClose }: { items: readonly QueueItem[]; on
               </Group>
             </Stack>
           ) : (
-            <Text>{text('plan.policy.none')}</Text>
+            <Text>{text(isMixed ? 'plan.mixed' : 'plan.policy.none')}</Text>
           )
         }
       </Loaded>

@@ -1,6 +1,6 @@
 import { getRouteApi } from '@tanstack/react-router';
 import { useQuery } from 'urql';
-import { useOrganization } from '../../app/organization.ts';
+import { useOrganization, useScope } from '../../app/organization.ts';
 import { useText } from '../../i18n/text.ts';
 import { DataTable } from '../../ui/DataTable.tsx';
 import { Empty } from '../../ui/Empty.tsx';
@@ -13,20 +13,21 @@ import { useSelection } from '../../ui/Selection.tsx';
 import { severities } from '../../ui/status.tsx';
 import { BulkBar } from './BulkBar.tsx';
 import { useQueueColumns } from './columns.tsx';
-import { QueueQuery, type QueueItem } from './queries.ts';
+import { itemId, QueueQuery, type QueueItem } from './queries.ts';
 
 const route = getRouteApi('/signed-in/o/$org/queue');
 
 /** What should be done first? */
 export function QueuePage() {
   const text = useText();
-  const { id, slug } = useOrganization();
+  const { kind, slug } = useOrganization();
+  const scope = useScope();
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const selection = useSelection();
-  const columns = useQueueColumns(slug, search.site);
+  const columns = useQueueColumns(slug, search.site, kind === 'PARTNER');
   const filter = {
-    organizationId: id,
+    ...scope,
     ...(search.severity ? { severity: { eq: search.severity } } : {}),
     ...(search.site ? { site: { eq: search.site } } : {}),
   };
@@ -52,7 +53,7 @@ export function QueuePage() {
           if (rows.length === 0) {
             return <Empty title={text(isFiltered ? 'empty.nomatch.title' : 'queue.empty.title')} body={text(isFiltered ? 'empty.nomatch.body' : 'queue.empty.body')} />;
           }
-          const chosen = rows.filter((row) => selection.ids.has(row.patch.id));
+          const chosen = rows.filter((row) => selection.ids.has(itemId(row)));
           return (
             <>
               <Pager shown={rows.length} count={queue?.totalCount} after={search.after} next={queue?.pageInfo.hasNextPage ? queue.pageInfo.endCursor : null} onPage={(after) => change({ after })} />
@@ -60,7 +61,7 @@ export function QueuePage() {
                 caption={text('queue.title')}
                 rows={rows}
                 columns={columns}
-                rowId={(row) => row.patch.id}
+                rowId={itemId}
                 rowName={(row) => `${row.patch.name} ${row.patch.fixedVersion}`}
                 selection={selection}
                 total={queue?.totalCount?.value}

@@ -6,7 +6,7 @@ import { useOrganization } from '../../app/organization.ts';
 import { useText } from '../../i18n/text.ts';
 import { Dialog } from '../../ui/Dialog.tsx';
 import { Problem, Refusals } from '../../ui/Problem.tsx';
-import { RequestApproval, type QueueItem } from './queries.ts';
+import { itemId, RequestApproval, type QueueItem } from './queries.ts';
 
 /** Asks for approval of several patches at once, after saying how much they touch. */
 export function RequestDialog({ items, onClose, onDone }: { items: readonly QueueItem[]; onClose: () => void; onDone: () => void }) {
@@ -15,18 +15,18 @@ export function RequestDialog({ items, onClose, onDone }: { items: readonly Queu
   const [required, setRequired] = useState<number | string>(1);
   const [done, setDone] = useState<readonly string[]>([]);
   const { run, errors, error, isBusy } = useChange(RequestApproval, (data) => data.approvalRequest);
-  const left = items.filter((item) => !done.includes(item.patch.id));
+  const left = items.filter((item) => !done.includes(itemId(item)));
   const sum = (count: (item: QueueItem) => number) => items.reduce((total, item) => total + count(item), 0);
 
   async function commit() {
     const asked = [...done];
     for (const item of left) {
-      const ok = await run({ organizationId: organization.id, patchId: item.patch.id, required: Number(required) || 1 });
+      const ok = await run({ organizationId: item.organization?.id ?? organization.id, patchId: item.patch.id, required: Number(required) || 1 });
       if (!ok) {
         setDone(asked);
         return;
       }
-      asked.push(item.patch.id);
+      asked.push(itemId(item));
     }
     notifications.show({ message: text('queue.request.done', { count: items.length }), autoClose: 8000 });
     onClose();
@@ -40,8 +40,9 @@ export function RequestDialog({ items, onClose, onDone }: { items: readonly Queu
           {text('queue.request.scope', { organization: organization.name, hosts: sum((one) => one.hostCount), findings: sum((one) => one.findingCount) })}
         </Text>
         <ul style={{ margin: 0 }}>
-          {left.map(({ patch, hostCount, findingCount }) => (
-            <li key={patch.id}>
+          {left.map(({ patch, hostCount, findingCount, organization: owner }) => (
+            <li key={`${owner?.id} ${patch.id}`}>
+              {owner ? `${owner.name}: ` : ''}
               {patch.name} {patch.fixedVersion}: {text('queue.counts', { findings: findingCount, hosts: hostCount })}
             </li>
           ))}

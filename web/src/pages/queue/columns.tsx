@@ -9,7 +9,7 @@ import { Arithmetic } from './Arithmetic.tsx';
 import type { QueueItem } from './queries.ts';
 
 /** The columns of the queue. */
-export function useQueueColumns(org: string, site: string | undefined): Column<QueueItem>[] {
+export function useQueueColumns(org: string, site: string | undefined, withOrganization: boolean): Column<QueueItem>[] {
   const text = useText();
   return useMemo(
     () => [
@@ -40,19 +40,20 @@ export function useQueueColumns(org: string, site: string | undefined): Column<Q
       {
         id: 'affects',
         header: text('queue.affects'),
-        cell: ({ patch, findingCount, hostCount }) => (
-          <Link to="/o/$org/findings" params={{ org }} search={{ patch: patch.id, site }}>
+        cell: ({ patch, findingCount, hostCount, organization }) => (
+          <Link to="/o/$org/findings" params={{ org: organization?.slug ?? org }} search={{ patch: patch.id, site }}>
             {text('queue.counts', { findings: findingCount, hosts: hostCount })}
           </Link>
         ),
       },
+      ...(withOrganization ? [{ id: 'organization', header: text('hosts.organization'), cell: (item: QueueItem) => item.organization?.name ?? text('unknown.value') }] : []),
       { id: 'since', header: text('queue.since'), cell: ({ firstSeenAt }) => <Ago at={firstSeenAt} /> },
       {
         id: 'approval',
         header: text('queue.approval'),
-        cell: ({ approval }) =>
+        cell: ({ approval, organization }) =>
           approval ? (
-            <Link to="/o/$org/approvals" params={{ org }} search={{ approval: approval.id, tab: approval.status === 'AWAITING' ? 'waiting' : 'decided' }}>
+            <Link to="/o/$org/approvals" params={{ org: organization?.slug ?? org }} search={{ approval: approval.id, tab: approval.status === 'AWAITING' ? 'waiting' : 'decided' }}>
               <Status of="approval" value={approval.status} />
             </Link>
           ) : (
@@ -60,6 +61,6 @@ export function useQueueColumns(org: string, site: string | undefined): Column<Q
           ),
       },
     ],
-    [org, site, text],
+    [org, site, text, withOrganization],
   );
 }

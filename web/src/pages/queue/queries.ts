@@ -12,6 +12,7 @@ export const QueueQuery = graphql(`
         firstSeenAt
         patch { id name release fixedVersion severity classification isKnownExploited originLabel }
         risk { score missing terms { name input points } }
+        organization { id name slug }
         approval { id status required decisions { verdict } }
       }
     }
@@ -20,6 +21,9 @@ export const QueueQuery = graphql(`
 
 /** One line of the queue. */
 export type QueueItem = NonNullable<ResultOf<typeof QueueQuery>['queue']>['nodes'][number];
+
+/** A patch waits once for each organization. */
+export const itemId = (item: QueueItem) => `${item.organization?.id ?? ''} ${item.patch.id}`;
 
 /** Asks people for approval of one patch. */
 export const RequestApproval = graphql(`
