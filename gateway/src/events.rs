@@ -9,7 +9,9 @@ use futures::StreamExt as _;
 use netpatch_inventory_api as inventory;
 use netpatch_policy_api as policy;
 use netpatch_scheduler_api as scheduler;
-use netpatch_types::{Cursor, DeploymentId, EventEnvelope, EventPage, OrganizationId, RequestContext, ServiceResult};
+use netpatch_types::{
+    Cursor, DeploymentId, EventEnvelope, EventPage, OrganizationId, RequestContext, ServiceResult,
+};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -67,29 +69,60 @@ impl EventHub {
     /// Over the services; nothing is read until [`Self::run`].
     #[must_use]
     pub fn new(apis: Apis) -> Self {
-        Self { apis, kept: Arc::default(), sender: broadcast::channel(1024).0 }
+        Self {
+            apis,
+            kept: Arc::default(),
+            sender: broadcast::channel(1024).0,
+        }
     }
 
     /// The kept events behind a sequence, and everything from now on. Nothing falls between the two.
-    pub fn follow(&self, after: Option<u64>) -> (Vec<Arc<ThinEvent>>, broadcast::Receiver<Arc<ThinEvent>>) {
+    pub fn follow(
+        &self,
+        after: Option<u64>,
+    ) -> (Vec<Arc<ThinEvent>>, broadcast::Receiver<Arc<ThinEvent>>) {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let receiver = self.sender.subscribe();
-        let missed = after.map(|after| kept.iter().filter(|event| event.sequence > after).cloned().collect());
+        let missed = after.map(|after| {
+            kept.iter()
+                .filter(|event| event.sequence > after)
+                .cloned()
+                .collect()
+        });
         (missed.unwrap_or_default(), receiver)
     }
 
     /// The newest sequence.
     #[must_use]
     pub fn newest(&self) -> u64 {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).back().map_or(0, |event| event.sequence)
+        self.kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .back()
+            .map_or(0, |event| event.sequence)
     }
 
     /// Reads the services' events until stopped.
     pub async fn run(&self, stop: CancellationToken) {
         tokio::join!(
-            self.tail("inventory", &stop, |after, limit| self.inventory(after, limit), inventory_event),
-            self.tail("policy", &stop, |after, limit| self.policy(after, limit), policy_event),
-            self.tail("scheduler", &stop, |after, limit| self.scheduler(after, limit), scheduler_event),
+            self.tail(
+                "inventory",
+                &stop,
+                |after, limit| self.inventory(after, limit),
+                inventory_event
+            ),
+            self.tail(
+                "policy",
+                &stop,
+                |after, limit| self.policy(after, limit),
+                policy_event
+            ),
+            self.tail(
+                "scheduler",
+                &stop,
+                |after, limit| self.scheduler(after, limit),
+                scheduler_event
+            ),
         );
     }
 
@@ -114,7 +147,9 @@ impl EventHub {
                         continue;
                     }
                 }
-                Err(error) => tracing::debug!(service, %error, "events cannot be read; trying again"),
+                Err(error) => {
+                    tracing::debug!(service, %error, "events cannot be read; trying again")
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -128,7 +163,9 @@ impl EventHub {
     fn tell(&self, mut event: ThinEvent) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = kept.back().map_or(0, |event| event.sequence);
-        event.sequence = u64::try_from(event.at.timestamp_micros()).unwrap_or(0).max(newest + 1);
+        event.sequence = u64::try_from(event.at.timestamp_micros())
+            .unwrap_or(0)
+            .max(newest + 1);
         let event = Arc::new(event);
         kept.push_back(Arc::clone(&event));
         while kept.len() > KEPT {
@@ -144,30 +181,61 @@ impl EventHub {
     }
 
     async fn inventory(&self, after: Cursor, limit: u32) -> ServiceResult<EventPage> {
-        self.apis.inventory.events(&self.system(), inventory::EventsAfter { after, limit }).await
+        self.apis
+            .inventory
+            .events(&self.system(), inventory::EventsAfter { after, limit })
+            .await
     }
 
     async fn policy(&self, after: Cursor, limit: u32) -> ServiceResult<EventPage> {
-        self.apis.policy.events(&self.system(), policy::EventsAfter { after, limit }).await
+        self.apis
+            .policy
+            .events(&self.system(), policy::EventsAfter { after, limit })
+            .await
     }
 
     async fn scheduler(&self, after: Cursor, limit: u32) -> ServiceResult<EventPage> {
-        self.apis.scheduler.events(&self.system(), scheduler::EventsAfter { after, limit }).await
+        self.apis
+            .scheduler
+            .events(&self.system(), scheduler::EventsAfter { after, limit })
+            .await
     }
 }
 
-fn thin(envelope: &EventEnvelope, kind: &'static str, subject: String, deployment: Option<DeploymentId>) -> Option<ThinEvent> {
-    Some(ThinEvent { sequence: 0, organization: envelope.tenant, kind, subject, deployment, at: envelope.at })
+fn thin(
+    envelope: &EventEnvelope,
+    kind: &'static str,
+    subject: String,
+    deployment: Option<DeploymentId>,
+) -> Option<ThinEvent> {
+    Some(ThinEvent {
+        sequence: 0,
+        organization: envelope.tenant,
+        kind,
+        subject,
+        deployment,
+        at: envelope.at,
+    })
 }
 
 fn inventory_event(envelope: &EventEnvelope) -> Option<ThinEvent> {
     use inventory::{InventoryEvent, InventoryEventV1};
     let InventoryEvent::V1(event) = serde_json::from_value(envelope.payload.clone()).ok()?;
     match event {
-        InventoryEventV1::HostReported { host, .. } | InventoryEventV1::HostRegistered { host, .. } | InventoryEventV1::HostChanged { host } => {
-            thin(envelope, "host.reported", host.public(envelope.tenant), None)
-        }
-        InventoryEventV1::CriticalFinding { finding, .. } => thin(envelope, "finding.critical", finding.public(envelope.tenant), None),
+        InventoryEventV1::HostReported { host, .. }
+        | InventoryEventV1::HostRegistered { host, .. }
+        | InventoryEventV1::HostChanged { host } => thin(
+            envelope,
+            "host.reported",
+            host.public(envelope.tenant),
+            None,
+        ),
+        InventoryEventV1::CriticalFinding { finding, .. } => thin(
+            envelope,
+            "finding.critical",
+            finding.public(envelope.tenant),
+            None,
+        ),
         InventoryEventV1::PatchesAvailable { .. } => None,
     }
 }
@@ -176,8 +244,18 @@ fn policy_event(envelope: &EventEnvelope) -> Option<ThinEvent> {
     use policy::{PolicyEvent, PolicyEventV1};
     let PolicyEvent::V1(event) = serde_json::from_value(envelope.payload.clone()).ok()?;
     match event {
-        PolicyEventV1::ApprovalRequested { approval, .. } => thin(envelope, "approval.requested", approval.public(envelope.tenant), None),
-        PolicyEventV1::ApprovalDecided { approval, .. } => thin(envelope, "approval.decided", approval.public(envelope.tenant), None),
+        PolicyEventV1::ApprovalRequested { approval, .. } => thin(
+            envelope,
+            "approval.requested",
+            approval.public(envelope.tenant),
+            None,
+        ),
+        PolicyEventV1::ApprovalDecided { approval, .. } => thin(
+            envelope,
+            "approval.decided",
+            approval.public(envelope.tenant),
+            None,
+        ),
         _ => None,
     }
 }
@@ -187,13 +265,21 @@ fn scheduler_event(envelope: &EventEnvelope) -> Option<ThinEvent> {
     let SchedulerEvent::V1(event) = serde_json::from_value(envelope.payload.clone()).ok()?;
     let of = envelope.tenant;
     match event {
-        SchedulerEventV1::DeploymentChanged { deployment, .. } => {
-            thin(envelope, "deployment.changed", deployment.public(of), Some(deployment))
+        SchedulerEventV1::DeploymentChanged { deployment, .. } => thin(
+            envelope,
+            "deployment.changed",
+            deployment.public(of),
+            Some(deployment),
+        ),
+        SchedulerEventV1::WaveChanged {
+            deployment, wave, ..
+        } => thin(envelope, "wave.changed", wave.public(of), Some(deployment)),
+        SchedulerEventV1::RunChanged {
+            deployment, run, ..
         }
-        SchedulerEventV1::WaveChanged { deployment, wave, .. } => thin(envelope, "wave.changed", wave.public(of), Some(deployment)),
-        SchedulerEventV1::RunChanged { deployment, run, .. } | SchedulerEventV1::RunEnded { deployment, run, .. } => {
-            thin(envelope, "run.changed", run.public(of), Some(deployment))
-        }
+        | SchedulerEventV1::RunEnded {
+            deployment, run, ..
+        } => thin(envelope, "run.changed", run.public(of), Some(deployment)),
         _ => None,
     }
 }

@@ -29,7 +29,8 @@ use netpatch_types::ServiceError;
 pub type Result<T, E = ServiceError> = std::result::Result<T, E>;
 
 /// The executable schema.
-pub type Schema = async_graphql::Schema<query::Query, mutation::Mutation, subscription::Subscription>;
+pub type Schema =
+    async_graphql::Schema<query::Query, mutation::Mutation, subscription::Subscription>;
 
 /// Levels of nesting; the standard introspection query needs 15.
 pub const DEPTH: usize = 16;
@@ -41,20 +42,28 @@ pub const DIRECTIVES: usize = 20;
 /// Builds the schema. Everything that differs per request (who asks, batches, charge) is data of the request.
 #[must_use]
 pub fn schema() -> Schema {
-    async_graphql::Schema::build(query::Query::default(), mutation::Mutation::default(), subscription::Subscription::default())
-        .limit_depth(DEPTH)
-        .limit_complexity(COMPLEXITY)
-        .limit_recursive_depth(32)
-        .limit_directives(DIRECTIVES)
-        .disable_suggestions()
-        .extension(cost::Charging)
-        .finish()
+    async_graphql::Schema::build(
+        query::Query::default(),
+        mutation::Mutation::default(),
+        subscription::Subscription::default(),
+    )
+    .limit_depth(DEPTH)
+    .limit_complexity(COMPLEXITY)
+    .limit_recursive_depth(32)
+    .limit_directives(DIRECTIVES)
+    .disable_suggestions()
+    .extension(cost::Charging)
+    .finish()
 }
 
 /// The schema in the schema definition language, as in `gateway/schema.graphql`.
 #[must_use]
 pub fn sdl() -> String {
-    let options = async_graphql::SDLExportOptions::new().sorted_fields().sorted_arguments().sorted_enum_items().include_specified_by();
+    let options = async_graphql::SDLExportOptions::new()
+        .sorted_fields()
+        .sorted_arguments()
+        .sorted_enum_items()
+        .include_specified_by();
     let mut sdl = schema().sdl_with_options(options);
     sdl.truncate(sdl.trim_end().len());
     sdl.push('\n');

@@ -46,7 +46,10 @@ pub fn router(state: GatewayState) -> Router {
 
 /// One path, two protocols.
 async fn graphql_endpoint(State(state): State<GatewayState>, request: Request) -> Response {
-    let upgrade = request.headers().get(header::UPGRADE).and_then(|value| value.to_str().ok());
+    let upgrade = request
+        .headers()
+        .get(header::UPGRADE)
+        .and_then(|value| value.to_str().ok());
     if upgrade.is_some_and(|value| value.eq_ignore_ascii_case("websocket")) {
         return socket::accept(state, request).await;
     }
@@ -63,7 +66,9 @@ async fn security_headers(request: Request, next: Next) -> Response {
         ("cross-origin-opener-policy", "same-origin"),
         ("cross-origin-resource-policy", "same-origin"),
     ] {
-        headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
+        headers
+            .entry(HeaderName::from_static(name))
+            .or_insert(HeaderValue::from_static(value));
     }
     response
 }

@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 /// Runs until stopped.
 pub async fn run(apis: Apis, stop: CancellationToken) {
     let handle = |event: EventEnvelope| append(&apis, event);
-    apis.auth.events_each("ledger", &*apis.bus, stop, handle).await;
+    apis.auth
+        .events_each("ledger", &*apis.bus, stop, handle)
+        .await;
 }
 
 async fn append(apis: &Apis, envelope: EventEnvelope) -> ServiceResult<()> {
@@ -27,11 +29,26 @@ async fn append(apis: &Apis, envelope: EventEnvelope) -> ServiceResult<()> {
     };
     let (action, subject, mut details) = entry(&event);
     details.insert("actor_kind".to_owned(), word(by.kind).to_owned());
-    details.extend(by.delegation.map(|delegation| ("delegation".to_owned(), delegation.to_string())));
-    let request = LedgerAppend { event: id, at, action: action.to_owned(), subject, details };
+    details.extend(
+        by.delegation
+            .map(|delegation| ("delegation".to_owned(), delegation.to_string())),
+    );
+    let request = LedgerAppend {
+        event: id,
+        at,
+        action: action.to_owned(),
+        subject,
+        details,
+    };
     // Only the platform appends; it names who acted.
     let system = RequestContext::system(tenant, "identity", apis.auth.clock().now());
-    let ctx = RequestContext { actor: Actor { kind: ActorKind::System, ..by }, ..system };
+    let ctx = RequestContext {
+        actor: Actor {
+            kind: ActorKind::System,
+            ..by
+        },
+        ..system
+    };
     apis.reporting.ledger_append(&ctx, request).await?;
     Ok(())
 }
@@ -51,22 +68,43 @@ fn entry(event: &IdentityEventV1) -> (&'static str, String, BTreeMap<String, Str
     let mut details = BTreeMap::new();
     let mut with = |key: &str, value: String| details.insert(key.to_owned(), value);
     let (action, subject) = match event {
-        IdentityEventV1::OrganizationCreated { organization } => ("organization.created", format!("organization:{organization}")),
+        IdentityEventV1::OrganizationCreated { organization } => (
+            "organization.created",
+            format!("organization:{organization}"),
+        ),
         IdentityEventV1::SiteCreated { site } => ("site.created", format!("site:{site}")),
         IdentityEventV1::UserCreated { user } => ("user.created", format!("user:{user}")),
         IdentityEventV1::SignedIn { user } => ("user.signed_in", format!("user:{user}")),
-        IdentityEventV1::PasswordChanged { user } => ("user.password_changed", format!("user:{user}")),
-        IdentityEventV1::ApiClientCreated { client } => ("api_client.created", format!("api_client:{client}")),
-        IdentityEventV1::DelegationChanged { delegation, partner, status } => {
+        IdentityEventV1::PasswordChanged { user } => {
+            ("user.password_changed", format!("user:{user}"))
+        }
+        IdentityEventV1::ApiClientCreated { client } => {
+            ("api_client.created", format!("api_client:{client}"))
+        }
+        IdentityEventV1::DelegationChanged {
+            delegation,
+            partner,
+            status,
+        } => {
             with("partner", partner.to_string());
             with("status", status.clone());
             ("delegation.changed", format!("delegation:{delegation}"))
         }
-        IdentityEventV1::DelegationRequested { customer } => ("delegation.requested", format!("organization:{customer}")),
-        IdentityEventV1::TokenCreated { token } => ("enrolment_token.created", format!("enrolment_token:{token}")),
-        IdentityEventV1::TokenRevoked { token } => ("enrolment_token.revoked", format!("enrolment_token:{token}")),
+        IdentityEventV1::DelegationRequested { customer } => {
+            ("delegation.requested", format!("organization:{customer}"))
+        }
+        IdentityEventV1::TokenCreated { token } => (
+            "enrolment_token.created",
+            format!("enrolment_token:{token}"),
+        ),
+        IdentityEventV1::TokenRevoked { token } => (
+            "enrolment_token.revoked",
+            format!("enrolment_token:{token}"),
+        ),
         IdentityEventV1::HostEnrolled { host } => ("host.enrolled", format!("host:{host}")),
-        IdentityEventV1::CertificatesRevoked { subject } => ("certificates.revoked", subject.clone()),
+        IdentityEventV1::CertificatesRevoked { subject } => {
+            ("certificates.revoked", subject.clone())
+        }
         IdentityEventV1::RelayClaimed { relay } => ("relay.claimed", format!("relay:{relay}")),
     };
     (action, subject, details)

@@ -6,7 +6,7 @@
 //! let apis = Apis { inventory, policy, scheduler, reporting, auth, bus };      // services: the objects or their clients
 //! let state = GatewayState::new(apis, Settings { portal: Some(folder), ..Settings::default() }, stop.clone());
 //! tasks.spawn("event hub", { let hub = state.hub().clone(); async move { hub.run(stop).await } });
-//! tasks.spawn("ledger", ledger::run(db, state.apis().clone(), stop));         // identity events → ledger
+//! tasks.spawn("ledger", ledger::run(state.apis().clone(), stop));         // identity events → ledger
 //! process.serve("http", server, netpatch_gateway::router(state))
 //! ```
 //! The router wants `ConnectInfo<SocketAddr>`, as `netpatch_chassis::Server` gives it; without it all callers without a sign-in share
@@ -15,6 +15,8 @@
 pub mod events;
 pub mod graphql;
 pub mod http;
+pub mod ingress;
+pub mod ledger;
 pub mod state;
 pub mod throttle;
 

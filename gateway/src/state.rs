@@ -52,10 +52,22 @@ impl Default for Settings {
             portal: None,
             is_https: false,
             origins: Vec::new(),
-            client_rate: Rate { maximum: 4000, restore_rate: 200 },
-            portal_rate: Rate { maximum: 20_000, restore_rate: 1000 },
-            anonymous_rate: Rate { maximum: 1000, restore_rate: 50 },
-            sign_in_rate: Rate { maximum: 60, restore_rate: 1 },
+            client_rate: Rate {
+                maximum: 4000,
+                restore_rate: 200,
+            },
+            portal_rate: Rate {
+                maximum: 20_000,
+                restore_rate: 1000,
+            },
+            anonymous_rate: Rate {
+                maximum: 1000,
+                restore_rate: 50,
+            },
+            sign_in_rate: Rate {
+                maximum: 60,
+                restore_rate: 1,
+            },
             status_codes: StatusCodes::default(),
             documents: HashMap::new(),
             recheck: std::time::Duration::from_secs(30),
@@ -83,7 +95,9 @@ struct Inner {
 
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("GatewayState").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("GatewayState")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 
@@ -104,7 +118,9 @@ impl GatewayState {
             settings,
             stop,
         };
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// The services.
@@ -140,20 +156,34 @@ impl GatewayState {
     }
 
     pub(crate) fn session(&self, caller: Caller) -> Session {
-        Session { apis: self.inner.apis.clone(), caller }
+        Session {
+            apis: self.inner.apis.clone(),
+            caller,
+        }
     }
 
     /// The bucket that pays for a caller's requests: one per (principal, organization); per address for nobody.
     pub(crate) fn bucket(&self, caller: &Caller, address: Option<IpAddr>) -> Bucket {
         use crate::graphql::context::Channel;
         match (&caller.principal, caller.channel) {
-            (Some(principal), Channel::Cookie) => self.inner.portal.bucket(format!("{} {}", principal.id, principal.home)),
-            (Some(principal), _) => self.inner.client.bucket(format!("{} {}", principal.id, principal.home)),
-            (None, _) => self.inner.anonymous.bucket(address.map_or_else(String::new, |address| address.to_string())),
+            (Some(principal), Channel::Cookie) => self
+                .inner
+                .portal
+                .bucket(format!("{} {}", principal.id, principal.home)),
+            (Some(principal), _) => self
+                .inner
+                .client
+                .bucket(format!("{} {}", principal.id, principal.home)),
+            (None, _) => self
+                .inner
+                .anonymous
+                .bucket(address.map_or_else(String::new, |address| address.to_string())),
         }
     }
 
     pub(crate) fn sign_in_bucket(&self, address: Option<IpAddr>) -> Bucket {
-        self.inner.sign_in.bucket(address.map_or_else(String::new, |address| address.to_string()))
+        self.inner
+            .sign_in
+            .bucket(address.map_or_else(String::new, |address| address.to_string()))
     }
 }

@@ -45,7 +45,9 @@ pub struct Buckets {
 
 impl std::fmt::Debug for Buckets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Buckets").field("rate", &self.rate).finish_non_exhaustive()
+        f.debug_struct("Buckets")
+            .field("rate", &self.rate)
+            .finish_non_exhaustive()
     }
 }
 
@@ -53,13 +55,20 @@ impl Buckets {
     /// Full buckets.
     #[must_use]
     pub fn new(rate: Rate, clock: SharedClock) -> Self {
-        Self { levels: Arc::default(), clock, rate }
+        Self {
+            levels: Arc::default(),
+            clock,
+            rate,
+        }
     }
 
     /// The bucket of somebody.
     #[must_use]
     pub fn bucket(&self, owner: String) -> Bucket {
-        Bucket { buckets: self.clone(), owner }
+        Bucket {
+            buckets: self.clone(),
+            owner,
+        }
     }
 
     fn with<T>(&self, owner: &str, change: impl FnOnce(&mut u64) -> T) -> T {
@@ -69,15 +78,24 @@ impl Buckets {
         if levels.len() > SWEEP_AT {
             levels.retain(|_, level| refilled(*level, now, self.rate) < full);
         }
-        let level = levels.entry(owner.to_owned()).or_insert(Level { milli: full, at: now });
-        *level = Level { milli: refilled(*level, now, self.rate), at: now };
+        let level = levels.entry(owner.to_owned()).or_insert(Level {
+            milli: full,
+            at: now,
+        });
+        *level = Level {
+            milli: refilled(*level, now, self.rate),
+            at: now,
+        };
         change(&mut level.milli)
     }
 }
 
 fn refilled(level: Level, now: Duration, rate: Rate) -> u64 {
     let passed_ms = u64::try_from(now.saturating_sub(level.at).as_millis()).unwrap_or(u64::MAX);
-    level.milli.saturating_add(passed_ms.saturating_mul(u64::from(rate.restore_rate))).min(u64::from(rate.maximum) * 1000)
+    level
+        .milli
+        .saturating_add(passed_ms.saturating_mul(u64::from(rate.restore_rate)))
+        .min(u64::from(rate.maximum) * 1000)
 }
 
 /// Somebody's bucket.
@@ -92,19 +110,22 @@ impl Bucket {
     pub fn take(&self, points: u32) -> Result<(), u64> {
         let rate = self.buckets.rate;
         let wanted = u64::from(points.min(rate.maximum)) * 1000;
-        self.buckets.with(&self.owner, |milli| match milli.checked_sub(wanted) {
-            Some(left) => {
-                *milli = left;
-                Ok(())
-            }
-            None => Err((wanted - *milli).div_ceil(u64::from(rate.restore_rate.max(1)))),
-        })
+        self.buckets
+            .with(&self.owner, |milli| match milli.checked_sub(wanted) {
+                Some(left) => {
+                    *milli = left;
+                    Ok(())
+                }
+                None => Err((wanted - *milli).div_ceil(u64::from(rate.restore_rate.max(1)))),
+            })
     }
 
     /// Gives points back.
     pub fn give_back(&self, points: u32) {
         let full = u64::from(self.buckets.rate.maximum) * 1000;
-        self.buckets.with(&self.owner, |milli| *milli = milli.saturating_add(u64::from(points) * 1000).min(full));
+        self.buckets.with(&self.owner, |milli| {
+            *milli = milli.saturating_add(u64::from(points) * 1000).min(full)
+        });
     }
 
     /// How it stands.
@@ -112,6 +133,10 @@ impl Bucket {
     pub fn standing(&self) -> Standing {
         let rate = self.buckets.rate;
         let available = self.buckets.with(&self.owner, |milli| *milli / 1000);
-        Standing { maximum: rate.maximum, available: u32::try_from(available).unwrap_or(rate.maximum), restore_rate: rate.restore_rate }
+        Standing {
+            maximum: rate.maximum,
+            available: u32::try_from(available).unwrap_or(rate.maximum),
+            restore_rate: rate.restore_rate,
+        }
     }
 }

@@ -94,11 +94,19 @@ impl<T: OutputType + Clone> Connection<T> {
 fn count_estimate(total: u64) -> CountEstimate {
     let is_capped = total >= COUNTED;
     let value = total.min(COUNTED);
-    let digits = if value >= 1000 { format!("{},{:03}", value / 1000, value % 1000) } else { value.to_string() };
+    let digits = if value >= 1000 {
+        format!("{},{:03}", value / 1000, value % 1000)
+    } else {
+        value.to_string()
+    };
     CountEstimate {
         value: int(value),
         is_capped,
-        display: if is_capped { format!("{digits}+") } else { digits },
+        display: if is_capped {
+            format!("{digits}+")
+        } else {
+            digits
+        },
     }
 }
 
@@ -115,14 +123,22 @@ pub(crate) struct Asked {
 }
 
 /// Reads `first` and `after` of a list. `scope` is everything else that decides which rows the list has.
-pub(crate) fn asked(list: &str, scope: &impl Serialize, first: i32, after: Option<String>) -> Result<Asked> {
+pub(crate) fn asked(
+    list: &str,
+    scope: &impl Serialize,
+    first: i32,
+    after: Option<String>,
+) -> Result<Asked> {
     let first = u32::try_from(first)
         .ok()
         .filter(|first| (1..=100).contains(first))
         .ok_or_else(|| ServiceError::invalid("first", "a page has 1 to 100 nodes"))?;
     let key = key(list, scope)?;
     let after = after.map(|cursor| open_cursor(key, &cursor)).transpose()?;
-    Ok(Asked { page: PageRequest { first, after }, key })
+    Ok(Asked {
+        page: PageRequest { first, after },
+        key,
+    })
 }
 
 fn key(list: &str, scope: &impl Serialize) -> Result<[u8; 8]> {
@@ -136,7 +152,12 @@ fn key(list: &str, scope: &impl Serialize) -> Result<[u8; 8]> {
 }
 
 fn open_cursor(key: [u8; 8], cursor: &str) -> Result<String> {
-    let foreign = || ServiceError::invalid("after", "this cursor is not of this list with these filters; start again without it");
+    let foreign = || {
+        ServiceError::invalid(
+            "after",
+            "this cursor is not of this list with these filters; start again without it",
+        )
+    };
     if cursor.len() > 2048 {
         return Err(foreign());
     }
@@ -151,20 +172,38 @@ impl Asked {
     }
 
     /// The answer from a service's page.
-    pub(crate) fn connection<S, T: OutputType>(&self, page: Page<S>, node: impl Fn(S) -> T) -> Connection<T> {
-        let edges: Vec<Edge<T>> =
-            page.rows.into_iter().map(|row| Edge { cursor: self.seal(&row.cursor), node: node(row.node) }).collect();
+    pub(crate) fn connection<S, T: OutputType>(
+        &self,
+        page: Page<S>,
+        node: impl Fn(S) -> T,
+    ) -> Connection<T> {
+        let edges: Vec<Edge<T>> = page
+            .rows
+            .into_iter()
+            .map(|row| Edge {
+                cursor: self.seal(&row.cursor),
+                node: node(row.node),
+            })
+            .collect();
         let info = PageInfo {
             has_next_page: page.has_next,
             has_previous_page: self.page.after.is_some(),
             start_cursor: edges.first().map(|edge| edge.cursor.clone()),
             end_cursor: edges.last().map(|edge| edge.cursor.clone()),
         };
-        Connection { edges, info, total: page.total }
+        Connection {
+            edges,
+            info,
+            total: page.total,
+        }
     }
 
     /// The answer from a whole list, in the order of its keys.
-    pub(crate) fn slice<T: OutputType>(&self, list: Vec<T>, key: impl Fn(&T) -> String) -> Connection<T> {
+    pub(crate) fn slice<T: OutputType>(
+        &self,
+        list: Vec<T>,
+        key: impl Fn(&T) -> String,
+    ) -> Connection<T> {
         let mut rows: Vec<(String, T)> = list.into_iter().map(|node| (key(&node), node)).collect();
         rows.sort_by(|(a, _), (b, _)| a.cmp(b));
         let total = u64::try_from(rows.len()).ok();
@@ -187,12 +226,24 @@ mod tests {
         let cursor = list.seal("key of a row");
         let same = asked("hosts", &("a", 1), 50, Some(cursor.clone())).unwrap();
         assert_eq!(same.page.after.as_deref(), Some("key of a row"));
-        for foreign in [asked("hosts", &("b", 1), 10, Some(cursor.clone())), asked("findings", &("a", 1), 10, Some(cursor))] {
+        for foreign in [
+            asked("hosts", &("b", 1), 10, Some(cursor.clone())),
+            asked("findings", &("a", 1), 10, Some(cursor)),
+        ] {
             let error = foreign.err().unwrap();
-            assert_eq!((error.code, error.path), (netpatch_types::ErrorCode::BadUserInput, vec!["after".to_owned()]));
+            assert_eq!(
+                (error.code, error.path),
+                (
+                    netpatch_types::ErrorCode::BadUserInput,
+                    vec!["after".to_owned()]
+                )
+            );
         }
         for broken in ["", "äöü", "AAAA", "%%%", &"A".repeat(4000)] {
-            assert!(asked("hosts", &("a", 1), 10, Some(broken.to_owned())).is_err(), "{broken:?}");
+            assert!(
+                asked("hosts", &("a", 1), 10, Some(broken.to_owned())).is_err(),
+                "{broken:?}"
+            );
         }
         for first in [0, -1, 101, i32::MAX] {
             assert!(asked("hosts", &(), first, None).is_err(), "{first}");
@@ -202,6 +253,9 @@ mod tests {
     #[test]
     fn counts_say_when_they_are_capped() {
         let text = |total| count_estimate(total).display;
-        assert_eq!((text(7).as_str(), text(1234).as_str(), text(10_000).as_str()), ("7", "1,234", "10,000+"));
+        assert_eq!(
+            (text(7).as_str(), text(1234).as_str(), text(10_000).as_str()),
+            ("7", "1,234", "10,000+")
+        );
     }
 }

@@ -10,7 +10,9 @@ use netpatch_policy_api::PolicyApi;
 use netpatch_reporting_api::ReportingApi;
 use netpatch_scheduler_api::SchedulerApi;
 use netpatch_storage::SharedBus;
-use netpatch_types::{ErrorCode, OrganizationId, Permission, PublicId, RequestContext, ServiceError};
+use netpatch_types::{
+    ErrorCode, OrganizationId, Permission, PublicId, RequestContext, ServiceError,
+};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -81,7 +83,9 @@ impl Session {
 
     /// The context in one organization; `NOT_FOUND` without access.
     pub(crate) fn inside(&self, organization: OrganizationId) -> Result<RequestContext> {
-        let ctx = self.principal()?.context_for(organization, self.apis.auth.clock().now())?;
+        let ctx = self
+            .principal()?
+            .context_for(organization, self.apis.auth.clock().now())?;
         Ok(self.named(ctx))
     }
 
@@ -134,9 +138,17 @@ pub(crate) fn readable(ctx: RequestContext) -> Result<RequestContext> {
 }
 
 /// An id of a tenant's object: organization and object.
-pub(crate) fn tenant_id<T: From<Uuid>>(id: &ID, prefix: &str, noun: &str) -> Result<(OrganizationId, T)> {
+pub(crate) fn tenant_id<T: From<Uuid>>(
+    id: &ID,
+    prefix: &str,
+    noun: &str,
+) -> Result<(OrganizationId, T)> {
     match PublicId::parse(id) {
-        Some(PublicId::Tenant { prefix: found, organization, object }) if found == prefix => Ok((organization, T::from(object))),
+        Some(PublicId::Tenant {
+            prefix: found,
+            organization,
+            object,
+        }) if found == prefix => Ok((organization, T::from(object))),
         _ => Err(ServiceError::not_found(noun)),
     }
 }
@@ -144,7 +156,10 @@ pub(crate) fn tenant_id<T: From<Uuid>>(id: &ID, prefix: &str, noun: &str) -> Res
 /// An id of a catalog object.
 pub(crate) fn catalog_id<T: From<Uuid>>(id: &ID, prefix: &str, noun: &str) -> Result<T> {
     match PublicId::parse(id) {
-        Some(PublicId::Catalog { prefix: found, object }) if found == prefix => Ok(T::from(object)),
+        Some(PublicId::Catalog {
+            prefix: found,
+            object,
+        }) if found == prefix => Ok(T::from(object)),
         _ => Err(ServiceError::not_found(noun)),
     }
 }
@@ -152,7 +167,11 @@ pub(crate) fn catalog_id<T: From<Uuid>>(id: &ID, prefix: &str, noun: &str) -> Re
 /// An organization's id.
 pub(crate) fn organization_id(id: &ID) -> Result<OrganizationId> {
     let (outer, inner) = tenant_id::<OrganizationId>(id, OrganizationId::PREFIX, "organization")?;
-    if outer == inner { Ok(inner) } else { Err(ServiceError::not_found("organization")) }
+    if outer == inner {
+        Ok(inner)
+    } else {
+        Err(ServiceError::not_found("organization"))
+    }
 }
 
 /// Optional ids of one organization's objects: an object of another organization is absent.
@@ -165,6 +184,9 @@ pub(crate) fn same_organization<T: From<Uuid>>(
 ) -> Result<T> {
     match tenant_id(id, prefix, noun) {
         Ok((found, object)) if found == organization => Ok(object),
-        _ => Err(ServiceError { path: vec![field.to_owned()], ..ServiceError::not_found(noun) }),
+        _ => Err(ServiceError {
+            path: vec![field.to_owned()],
+            ..ServiceError::not_found(noun)
+        }),
     }
 }

@@ -23,7 +23,10 @@ impl Charge {
     /// Nothing taken yet.
     #[must_use]
     pub fn new(bucket: Bucket) -> Self {
-        Self { bucket, taken: Arc::default() }
+        Self {
+            bucket,
+            taken: Arc::default(),
+        }
     }
 
     /// How the bucket stands.
@@ -50,7 +53,10 @@ impl Charge {
         taken.refused_for_ms = outcome.err();
         match outcome {
             Ok(()) => Ok(()),
-            Err(_) => Err(ServiceError::new(ErrorCode::Throttled, "the bucket of points is empty; wait and ask for less")),
+            Err(_) => Err(ServiceError::new(
+                ErrorCode::Throttled,
+                "the bucket of points is empty; wait and ask for less",
+            )),
         }
     }
 
@@ -58,7 +64,11 @@ impl Charge {
     #[must_use]
     pub fn settle(&self, data: &Value) -> Value {
         let requested = self.taken().requested;
-        let actual = if self.taken().refused_for_ms.is_some() { 0 } else { fields(data).clamp(1, requested.max(1)) };
+        let actual = if self.taken().refused_for_ms.is_some() {
+            0
+        } else {
+            fields(data).clamp(1, requested.max(1))
+        };
         if self.taken().refused_for_ms.is_none() {
             self.bucket.give_back(requested.saturating_sub(actual));
         }
@@ -75,7 +85,10 @@ impl Charge {
 fn fields(value: &Value) -> u32 {
     match value {
         Value::List(items) => items.iter().map(fields).fold(0, u32::saturating_add),
-        Value::Object(object) => object.values().map(|value| fields(value).saturating_add(1)).fold(0, u32::saturating_add),
+        Value::Object(object) => object
+            .values()
+            .map(|value| fields(value).saturating_add(1))
+            .fold(0, u32::saturating_add),
         _ => 0,
     }
 }
@@ -91,10 +104,16 @@ impl ExtensionFactory for Charging {
 
 #[async_trait::async_trait]
 impl Extension for Charging {
-    async fn validation(&self, ctx: &ExtensionContext<'_>, next: NextValidation<'_>) -> Result<ValidationResult, Vec<ServerError>> {
+    async fn validation(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        next: NextValidation<'_>,
+    ) -> Result<ValidationResult, Vec<ServerError>> {
         let result = next.run(ctx).await?;
         if let Some(charge) = ctx.data_opt::<Charge>() {
-            charge.take(result.complexity).map_err(|error| vec![async_graphql::Error::from(error).into_server_error(Default::default())])?;
+            charge.take(result.complexity).map_err(|error| {
+                vec![async_graphql::Error::from(error).into_server_error(Default::default())]
+            })?;
         }
         Ok(result)
     }

@@ -6,7 +6,9 @@ use crate::graphql::Result;
 use async_graphql::dataloader::{DataLoader, Loader};
 use netpatch_inventory_api as inventory;
 use netpatch_policy_api as policy;
-use netpatch_types::{GroupId, HostId, OrganizationId, PageRequest, PatchId, RelayId, ServiceError, SiteId};
+use netpatch_types::{
+    GroupId, HostId, OrganizationId, PageRequest, PatchId, RelayId, ServiceError, SiteId,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
@@ -89,22 +91,44 @@ impl Loaders {
 
     /// In the given order; those that nobody knows are left out.
     pub(crate) async fn patches(&self, of: OrganizationId, ids: &[PatchId]) -> Result<Vec<Patch>> {
-        let mut found = self.0.load_many(ids.iter().map(|id| PatchKey(of, *id))).await?;
-        Ok(ids.iter().filter_map(|id| found.remove(&PatchKey(of, *id))).collect())
+        let mut found = self
+            .0
+            .load_many(ids.iter().map(|id| PatchKey(of, *id)))
+            .await?;
+        Ok(ids
+            .iter()
+            .filter_map(|id| found.remove(&PatchKey(of, *id)))
+            .collect())
     }
 
     /// The newest approval about a patch.
-    pub(crate) async fn approval_of(&self, of: OrganizationId, patch: PatchId) -> Result<Option<Approval>> {
+    pub(crate) async fn approval_of(
+        &self,
+        of: OrganizationId,
+        patch: PatchId,
+    ) -> Result<Option<Approval>> {
         self.0.load_one(ApprovalKey(of, patch)).await
     }
 
     pub(crate) async fn groups(&self, of: OrganizationId) -> Result<Vec<Group>> {
-        Ok(self.0.load_one(GroupsKey(of, ())).await?.unwrap_or_default())
+        Ok(self
+            .0
+            .load_one(GroupsKey(of, ()))
+            .await?
+            .unwrap_or_default())
     }
 
-    pub(crate) async fn group(&self, of: OrganizationId, id: Option<GroupId>) -> Result<Option<Group>> {
+    pub(crate) async fn group(
+        &self,
+        of: OrganizationId,
+        id: Option<GroupId>,
+    ) -> Result<Option<Group>> {
         let Some(id) = id else { return Ok(None) };
-        Ok(self.groups(of).await?.into_iter().find(|group| group.0.id == id))
+        Ok(self
+            .groups(of)
+            .await?
+            .into_iter()
+            .find(|group| group.0.id == id))
     }
 }
 
@@ -115,11 +139,32 @@ impl Loader<HostKey> for Batch {
     async fn load(&self, keys: &[HostKey]) -> Result<HashMap<HostKey, Host>> {
         let mut found = HashMap::new();
         for (organization, ids) in by_organization(keys) {
-            let Some(ctx) = absent(self.0.inside(organization))? else { continue };
+            let Some(ctx) = absent(self.0.inside(organization))? else {
+                continue;
+            };
             for ids in ids.chunks(100) {
-                let filter = inventory::HostFilter { tenant: Some(organization), ids: ids.to_vec(), ..Default::default() };
-                let page = self.0.apis.inventory.host_list(&ctx, inventory::HostList { page: PageRequest::largest(), filter }).await?;
-                found.extend(page.into_nodes().into_iter().map(|host| (HostKey::of(organization, host.id), Host(host))));
+                let filter = inventory::HostFilter {
+                    tenant: Some(organization),
+                    ids: ids.to_vec(),
+                    ..Default::default()
+                };
+                let page = self
+                    .0
+                    .apis
+                    .inventory
+                    .host_list(
+                        &ctx,
+                        inventory::HostList {
+                            page: PageRequest::largest(),
+                            filter,
+                        },
+                    )
+                    .await?;
+                found.extend(
+                    page.into_nodes()
+                        .into_iter()
+                        .map(|host| (HostKey::of(organization, host.id), Host(host))),
+                );
             }
         }
         Ok(found)
@@ -133,9 +178,15 @@ impl Loader<SiteKey> for Batch {
     async fn load(&self, keys: &[SiteKey]) -> Result<HashMap<SiteKey, Site>> {
         let mut found = HashMap::new();
         for (organization, _) in by_organization(keys) {
-            let Some(ctx) = absent(self.0.inside(organization).and_then(readable))? else { continue };
+            let Some(ctx) = absent(self.0.inside(organization).and_then(readable))? else {
+                continue;
+            };
             let sites = self.0.apis.auth.site_list(&ctx).await?;
-            found.extend(sites.into_iter().map(|site| (SiteKey::of(organization, site.id), Site(site))));
+            found.extend(
+                sites
+                    .into_iter()
+                    .map(|site| (SiteKey::of(organization, site.id), Site(site))),
+            );
         }
         Ok(found)
     }
@@ -148,9 +199,15 @@ impl Loader<RelayKey> for Batch {
     async fn load(&self, keys: &[RelayKey]) -> Result<HashMap<RelayKey, Relay>> {
         let mut found = HashMap::new();
         for (organization, _) in by_organization(keys) {
-            let Some(ctx) = absent(self.0.inside(organization).and_then(readable))? else { continue };
+            let Some(ctx) = absent(self.0.inside(organization).and_then(readable))? else {
+                continue;
+            };
             let relays = self.0.apis.auth.relay_list(&ctx).await?;
-            found.extend(relays.into_iter().map(|relay| (RelayKey::of(organization, relay.id), Relay(relay))));
+            found.extend(
+                relays
+                    .into_iter()
+                    .map(|relay| (RelayKey::of(organization, relay.id), Relay(relay))),
+            );
         }
         Ok(found)
     }
@@ -162,7 +219,10 @@ impl Loader<OrganizationKey> for Batch {
 
     async fn load(&self, _: &[OrganizationKey]) -> Result<HashMap<OrganizationKey, Organization>> {
         let all = super::model::organization::all(&self.0).await?;
-        Ok(all.into_iter().map(|organization| (OrganizationKey(organization.0.id, ()), organization)).collect())
+        Ok(all
+            .into_iter()
+            .map(|organization| (OrganizationKey(organization.0.id, ()), organization))
+            .collect())
     }
 }
 
@@ -173,9 +233,19 @@ impl Loader<GroupsKey> for Batch {
     async fn load(&self, keys: &[GroupsKey]) -> Result<HashMap<GroupsKey, Vec<Group>>> {
         let mut found = HashMap::new();
         for (organization, _) in by_organization(keys) {
-            let Some(ctx) = absent(self.0.inside(organization))? else { continue };
-            let groups = self.0.apis.inventory.group_list(&ctx, inventory::GroupList {}).await?;
-            found.insert(GroupsKey(organization, ()), groups.into_iter().map(Group).collect());
+            let Some(ctx) = absent(self.0.inside(organization))? else {
+                continue;
+            };
+            let groups = self
+                .0
+                .apis
+                .inventory
+                .group_list(&ctx, inventory::GroupList {})
+                .await?;
+            found.insert(
+                GroupsKey(organization, ()),
+                groups.into_iter().map(Group).collect(),
+            );
         }
         Ok(found)
     }
@@ -188,19 +258,45 @@ impl Loader<PatchKey> for Batch {
     async fn load(&self, keys: &[PatchKey]) -> Result<HashMap<PatchKey, Patch>> {
         let mut found = HashMap::new();
         for (organization, ids) in by_organization(keys) {
-            let Some(ctx) = absent(self.0.inside(organization))? else { continue };
+            let Some(ctx) = absent(self.0.inside(organization))? else {
+                continue;
+            };
             for chunk in ids.chunks(100) {
-                let list = inventory::PatchList { page: PageRequest::largest(), ids: chunk.to_vec(), ..Default::default() };
+                let list = inventory::PatchList {
+                    page: PageRequest::largest(),
+                    ids: chunk.to_vec(),
+                    ..Default::default()
+                };
                 let page = self.0.apis.inventory.patch_list(&ctx, list).await?;
-                found.extend(page.into_nodes().into_iter().map(|patch| (PatchKey(organization, patch.id), Patch { of: organization, patch })));
+                found.extend(page.into_nodes().into_iter().map(|patch| {
+                    (
+                        PatchKey(organization, patch.id),
+                        Patch {
+                            of: organization,
+                            patch,
+                        },
+                    )
+                }));
             }
             // A list has only what a host could install now; installed and superseded patches are read one by one.
             for id in ids {
                 let key = PatchKey(organization, id);
                 if !found.contains_key(&key)
-                    && let Some(patch) = absent(self.0.apis.inventory.patch_get(&ctx, inventory::PatchGet { id }).await)?
+                    && let Some(patch) = absent(
+                        self.0
+                            .apis
+                            .inventory
+                            .patch_get(&ctx, inventory::PatchGet { id })
+                            .await,
+                    )?
                 {
-                    found.insert(key, Patch { of: organization, patch });
+                    found.insert(
+                        key,
+                        Patch {
+                            of: organization,
+                            patch,
+                        },
+                    );
                 }
             }
         }
@@ -215,11 +311,29 @@ impl Loader<ApprovalKey> for Batch {
     async fn load(&self, keys: &[ApprovalKey]) -> Result<HashMap<ApprovalKey, Approval>> {
         let mut found: HashMap<ApprovalKey, Approval> = HashMap::new();
         for (organization, patches) in by_organization(keys) {
-            let Some(ctx) = absent(self.0.inside(organization))? else { continue };
-            let list = policy::ApprovalList { page: PageRequest::largest(), tenant: Some(organization), patches, ..Default::default() };
-            for approval in self.0.apis.policy.approval_list(&ctx, list).await?.into_nodes() {
-                let policy::Subject::Patch { patch, .. } = approval.subject else { continue };
-                let newest = found.entry(ApprovalKey(organization, patch)).or_insert_with(|| Approval(approval.clone()));
+            let Some(ctx) = absent(self.0.inside(organization))? else {
+                continue;
+            };
+            let list = policy::ApprovalList {
+                page: PageRequest::largest(),
+                tenant: Some(organization),
+                patches,
+                ..Default::default()
+            };
+            for approval in self
+                .0
+                .apis
+                .policy
+                .approval_list(&ctx, list)
+                .await?
+                .into_nodes()
+            {
+                let policy::Subject::Patch { patch, .. } = approval.subject else {
+                    continue;
+                };
+                let newest = found
+                    .entry(ApprovalKey(organization, patch))
+                    .or_insert_with(|| Approval(approval.clone()));
                 if newest.0.requested_at < approval.requested_at {
                     *newest = Approval(approval);
                 }

@@ -65,7 +65,10 @@ pub(crate) async fn once<T>(
         }
         Err(error) => {
             // After trouble of our own nobody knows whether it was done: the key stays taken for a minute.
-            if !matches!(error.code, ErrorCode::InternalServerError | ErrorCode::UpstreamUnavailable) {
+            if !matches!(
+                error.code,
+                ErrorCode::InternalServerError | ErrorCode::UpstreamUnavailable
+            ) {
                 auth.idempotency_finish(ctx, key, None).await?;
             }
             Err(error)

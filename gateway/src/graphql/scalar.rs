@@ -71,7 +71,9 @@ fn write_number<T: std::fmt::Display>(value: &T) -> String {
 }
 
 fn read_time(text: &str) -> Option<chrono::DateTime<Utc>> {
-    chrono::DateTime::parse_from_rfc3339(text).ok().map(|time| time.with_timezone(&Utc))
+    chrono::DateTime::parse_from_rfc3339(text)
+        .ok()
+        .map(|time| time.with_timezone(&Utc))
 }
 
 fn write_time(time: &chrono::DateTime<Utc>) -> String {
@@ -160,7 +162,19 @@ mod tests {
             assert_eq!(read_duration(text), Some(seconds), "{text}");
             assert_eq!(write_duration(&seconds), back, "{text}");
         }
-        for text in ["", "P", "PT", "8H", "PT8", "PT1M1H", "P-1D", "PT1.5H", "P1Y", "P99999999W", "PTH"] {
+        for text in [
+            "",
+            "P",
+            "PT",
+            "8H",
+            "PT8",
+            "PT1M1H",
+            "P-1D",
+            "PT1.5H",
+            "P1Y",
+            "P99999999W",
+            "PTH",
+        ] {
             assert_eq!(read_duration(text), None, "{text}");
         }
     }

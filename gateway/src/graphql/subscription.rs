@@ -61,9 +61,18 @@ impl Subscription {
     ) -> Result<impl Stream<Item = Result<WaveProgressEvent>> + use<>> {
         let session = session(ctx)?.clone();
         let hub = hub(ctx)?;
-        let (of, id) = tenant_id::<DeploymentId>(&deployment_id, DeploymentId::PREFIX, "deployment")?;
-        super::model::deployment::find(&session, of, id).await?.ok_or_else(|| ServiceError::not_found("deployment"))?;
-        Ok(progress(session, hub, of, id, after_sequence.map(|sequence| sequence.0)))
+        let (of, id) =
+            tenant_id::<DeploymentId>(&deployment_id, DeploymentId::PREFIX, "deployment")?;
+        super::model::deployment::find(&session, of, id)
+            .await?
+            .ok_or_else(|| ServiceError::not_found("deployment"))?;
+        Ok(progress(
+            session,
+            hub,
+            of,
+            id,
+            after_sequence.map(|sequence| sequence.0),
+        ))
     }
 
     /// What happens in an organization. `kinds` absent: everything.
@@ -78,13 +87,27 @@ impl Subscription {
         let session = session(ctx)?;
         session.principal()?;
         let of = self::organization_id(&organization_id)?;
-        session.inside(of)?.require(netpatch_types::Permission::Read)?;
+        session
+            .inside(of)?
+            .require(netpatch_types::Permission::Read)?;
         for kind in kinds.iter().flatten() {
             if !KINDS.contains(&kind.as_str()) {
-                return Err(ServiceError::invalid("kinds", format!("{:?} is no kind of event; there are {}", kind, KINDS.join(", "))));
+                return Err(ServiceError::invalid(
+                    "kinds",
+                    format!(
+                        "{:?} is no kind of event; there are {}",
+                        kind,
+                        KINDS.join(", ")
+                    ),
+                ));
             }
         }
-        Ok(events(hub(ctx)?, of, kinds, after_sequence.map(|sequence| sequence.0)))
+        Ok(events(
+            hub(ctx)?,
+            of,
+            kinds,
+            after_sequence.map(|sequence| sequence.0),
+        ))
     }
 }
 
@@ -95,7 +118,12 @@ fn hub(ctx: &Context<'_>) -> Result<EventHub> {
     })
 }
 
-fn events(hub: EventHub, of: OrganizationId, kinds: Option<Vec<String>>, after: Option<u64>) -> impl Stream<Item = OrganizationEvent> {
+fn events(
+    hub: EventHub,
+    of: OrganizationId,
+    kinds: Option<Vec<String>>,
+    after: Option<u64>,
+) -> impl Stream<Item = OrganizationEvent> {
     let (missed, receiver) = hub.follow(after);
     let live = futures::stream::unfold(receiver, |mut receiver| async move {
         loop {
@@ -109,14 +137,20 @@ fn events(hub: EventHub, of: OrganizationId, kinds: Option<Vec<String>>, after: 
     });
     use futures::StreamExt as _;
     let wanted = move |event: &Arc<ThinEvent>| {
-        event.organization == of && kinds.as_ref().is_none_or(|kinds| kinds.iter().any(|kind| kind == event.kind))
+        event.organization == of
+            && kinds
+                .as_ref()
+                .is_none_or(|kinds| kinds.iter().any(|kind| kind == event.kind))
     };
-    futures::stream::iter(missed).chain(live).filter(move |event| futures::future::ready(wanted(event))).map(|event| OrganizationEvent {
-        sequence: Sequence(event.sequence),
-        kind: event.kind.to_owned(),
-        subject: Some(event.subject.clone().into()),
-        at: DateTime(event.at),
-    })
+    futures::stream::iter(missed)
+        .chain(live)
+        .filter(move |event| futures::future::ready(wanted(event)))
+        .map(|event| OrganizationEvent {
+            sequence: Sequence(event.sequence),
+            kind: event.kind.to_owned(),
+            subject: Some(event.subject.clone().into()),
+            at: DateTime(event.at),
+        })
 }
 
 struct Following {
@@ -138,9 +172,19 @@ fn progress(
     after: Option<u64>,
 ) -> impl Stream<Item = Result<WaveProgressEvent>> {
     let (missed, receiver) = hub.follow(after);
-    let is_due = after.is_none_or(|after| after > hub.newest()) || missed.iter().any(|event| event.deployment == Some(id));
+    let is_due = after.is_none_or(|after| after > hub.newest())
+        || missed.iter().any(|event| event.deployment == Some(id));
     let sequence = after.unwrap_or(0);
-    let following = Following { session, hub, of, id, receiver, told: None, is_due, sequence };
+    let following = Following {
+        session,
+        hub,
+        of,
+        id,
+        receiver,
+        told: None,
+        is_due,
+        sequence,
+    };
     futures::stream::unfold(following, |mut following| async move {
         match following.next().await {
             Ok(Some(event)) => Some((Ok(event), following)),
@@ -158,17 +202,33 @@ impl Following {
             if !must_tell {
                 self.wait().await;
             }
-            let Some(deployment) = super::model::deployment::find(&self.session, self.of, self.id).await? else { return Ok(None) };
-            let Some(waves) = absent(super::model::wave::list(&self.session, self.of, self.id).await)? else { return Ok(None) };
+            let Some(deployment) =
+                super::model::deployment::find(&self.session, self.of, self.id).await?
+            else {
+                return Ok(None);
+            };
+            let Some(waves) =
+                absent(super::model::wave::list(&self.session, self.of, self.id).await)?
+            else {
+                return Ok(None);
+            };
             let is_same = self.told.as_ref().is_some_and(|(told, before)| {
-                told.0 == deployment.0 && before.iter().map(|wave| &wave.0).eq(waves.iter().map(|wave| &wave.0))
+                told.0 == deployment.0
+                    && before
+                        .iter()
+                        .map(|wave| &wave.0)
+                        .eq(waves.iter().map(|wave| &wave.0))
             });
             if is_same && !must_tell {
                 continue;
             }
             self.told = Some((deployment.clone(), waves.clone()));
             self.sequence = self.hub.newest().max(self.sequence + 1);
-            return Ok(Some(WaveProgressEvent { sequence: Sequence(self.sequence), deployment, waves }));
+            return Ok(Some(WaveProgressEvent {
+                sequence: Sequence(self.sequence),
+                deployment,
+                waves,
+            }));
         }
     }
 

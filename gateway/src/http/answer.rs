@@ -44,7 +44,10 @@ pub(crate) fn coded(errors: &mut [ServerError], request_id: Uuid) {
         let mut extensions = error.extensions.take().unwrap_or_default();
         extensions.set("code", code);
         extensions.set("requestId", request_id.to_string());
-        if let Some(path) = known.map(|known| known.path).filter(|path| !path.is_empty()) {
+        if let Some(path) = known
+            .map(|known| known.path)
+            .filter(|path| !path.is_empty())
+        {
             extensions.set("field", path.join("."));
         }
         error.extensions = Some(extensions);
@@ -53,7 +56,12 @@ pub(crate) fn coded(errors: &mut [ServerError], request_id: Uuid) {
 
 /// Errors that async-graphql makes itself: with a path they are about an argument, without one about the document.
 fn library_code(error: &ServerError) -> &'static str {
-    let too_much = ["too complex", "too deep", "recursion depth", "number of directives"];
+    let too_much = [
+        "too complex",
+        "too deep",
+        "recursion depth",
+        "number of directives",
+    ];
     if !error.path.is_empty() {
         "BAD_USER_INPUT"
     } else if too_much.iter().any(|words| error.message.contains(words)) {
@@ -64,7 +72,11 @@ fn library_code(error: &ServerError) -> &'static str {
 }
 
 fn code_of(error: &ServerError) -> &str {
-    match error.extensions.as_ref().and_then(|extensions| extensions.get("code")) {
+    match error
+        .extensions
+        .as_ref()
+        .and_then(|extensions| extensions.get("code"))
+    {
         Some(Value::String(code)) => code,
         _ => "INTERNAL_SERVER_ERROR",
     }
@@ -72,7 +84,9 @@ fn code_of(error: &ServerError) -> &str {
 
 /// Whether nothing was executed: then there is no `data`.
 pub(crate) fn is_request_error(answer: &Answer) -> bool {
-    answer.data == Value::Null && !answer.errors.is_empty() && answer.errors.iter().all(|error| error.path.is_empty())
+    answer.data == Value::Null
+        && !answer.errors.is_empty()
+        && answer.errors.iter().all(|error| error.path.is_empty())
 }
 
 /// The answer as JSON; `data` is absent on a request error.
@@ -95,7 +109,9 @@ pub(crate) fn executed(answer: &Answer, manner: Manner) -> Response {
     let status = status(answer, manner);
     let mut response = write(status, manner.media, &body(answer));
     if manner.media == Media::GraphqlResponse || status != StatusCode::OK {
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     response
 }
@@ -111,10 +127,18 @@ fn status(answer: &Answer, manner: Manner) -> StatusCode {
     }
     if is_request_error(answer) {
         let is_malformed = codes.first() == Some(&"GRAPHQL_PARSE_FAILED");
-        return if draft && !is_malformed { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::BAD_REQUEST };
+        return if draft && !is_malformed {
+            StatusCode::UNPROCESSABLE_ENTITY
+        } else {
+            StatusCode::BAD_REQUEST
+        };
     }
     if answer.data != Value::Null {
-        return if draft { StatusCode::from_u16(294).unwrap_or(StatusCode::OK) } else { StatusCode::OK };
+        return if draft {
+            StatusCode::from_u16(294).unwrap_or(StatusCode::OK)
+        } else {
+            StatusCode::OK
+        };
     }
     match codes.first() {
         Some(&"UNAUTHENTICATED") => StatusCode::UNAUTHORIZED,
@@ -137,20 +161,29 @@ pub(crate) fn refused(refusal: Refusal, request_id: Uuid) -> Answer {
 
 /// A request that is no GraphQL request: a status in every media type.
 pub(crate) fn malformed(status: StatusCode, code: &str, message: &str, manner: Manner) -> Response {
-    let error = json!({"message": message, "extensions": {"code": code, "requestId": manner.request_id}});
+    let error =
+        json!({"message": message, "extensions": {"code": code, "requestId": manner.request_id}});
     write(status, manner.media, &json!({"errors": [error]}))
 }
 
 /// A service's error outside GraphQL, or before it.
 pub(crate) fn failed(error: &ServiceError, manner: Manner) -> Response {
-    let status = StatusCode::from_u16(error.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let message = if error.code == ErrorCode::InternalServerError { "internal error" } else { &error.message };
+    let status =
+        StatusCode::from_u16(error.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let message = if error.code == ErrorCode::InternalServerError {
+        "internal error"
+    } else {
+        &error.message
+    };
     malformed(status, &word(error.code), message, manner)
 }
 
 fn write(status: StatusCode, media: Media, body: &serde_json::Value) -> Response {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media.content_type()));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(media.content_type()),
+    );
     response
 }

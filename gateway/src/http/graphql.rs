@@ -32,32 +32,52 @@ pub(crate) async fn answer(state: GatewayState, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let is_get = parts.method == Method::GET;
     let media = accepted(&parts.headers);
-    let manner =
-        Manner { media: media.unwrap_or(Media::Json), codes: state.settings().status_codes, request_id: caller::request_id(&state) };
+    let manner = Manner {
+        media: media.unwrap_or(Media::Json),
+        codes: state.settings().status_codes,
+        request_id: caller::request_id(&state),
+    };
     if !is_get && parts.method != Method::POST {
         return not_allowed("GET, POST", "GraphQL is spoken by GET and POST", manner);
     }
     if media.is_none() {
         let message = "answers are application/graphql-response+json or application/json";
-        return answer::malformed(StatusCode::NOT_ACCEPTABLE, "BAD_USER_INPUT", message, manner);
+        return answer::malformed(
+            StatusCode::NOT_ACCEPTABLE,
+            "BAD_USER_INPUT",
+            message,
+            manner,
+        );
     }
     let parameters = if is_get {
         from_url(parts.uri.query().unwrap_or_default())
     } else if !negotiate::is_json(&parts.headers) {
         let message = "a request is application/json in UTF-8";
-        return answer::malformed(StatusCode::UNSUPPORTED_MEDIA_TYPE, "BAD_USER_INPUT", message, manner);
+        return answer::malformed(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "BAD_USER_INPUT",
+            message,
+            manner,
+        );
     } else {
         match axum::body::to_bytes(body, document::BYTES).await {
             Ok(bytes) => from_json(&bytes),
             Err(_) => {
                 let message = "a request has at most 64 KiB";
-                return answer::malformed(StatusCode::PAYLOAD_TOO_LARGE, "COST_EXCEEDED", message, manner);
+                return answer::malformed(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "COST_EXCEEDED",
+                    message,
+                    manner,
+                );
             }
         }
     };
     let parameters = match parameters {
         Ok(parameters) => parameters,
-        Err(message) => return answer::malformed(StatusCode::BAD_REQUEST, "BAD_USER_INPUT", message, manner),
+        Err(message) => {
+            return answer::malformed(StatusCode::BAD_REQUEST, "BAD_USER_INPUT", message, manner);
+        }
     };
     let mut caller = match caller::identify(&state, &parts.headers, false).await {
         Ok(caller) => caller,
@@ -68,16 +88,25 @@ pub(crate) async fn answer(state: GatewayState, request: Request) -> Response {
     let document = match prepare(&state, &caller, charge.clone(), parameters, is_get) {
         Ok(document) => document,
         Err(Unprepared::Answer(answer)) => return answer::executed(&answer, manner),
-        Err(Unprepared::Malformed(error)) => return answer::malformed(StatusCode::BAD_REQUEST, "BAD_USER_INPUT", &error, manner),
-        Err(Unprepared::MutationByGet) => return not_allowed("POST", "a mutation is sent by POST", manner),
+        Err(Unprepared::Malformed(error)) => {
+            return answer::malformed(StatusCode::BAD_REQUEST, "BAD_USER_INPUT", &error, manner);
+        }
+        Err(Unprepared::MutationByGet) => {
+            return not_allowed("POST", "a mutation is sent by POST", manner);
+        }
     };
     let answer = execute(&state, document, &charge, &caller).await;
     let mut response = answer::executed(&answer, manner);
     if let Some(wait_ms) = charge.refused_for_ms() {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1000).max(1)));
+        response.headers_mut().insert(
+            header::RETRY_AFTER,
+            HeaderValue::from(wait_ms.div_ceil(1000).max(1)),
+        );
     }
     if !is_get {
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     response
 }
@@ -100,14 +129,24 @@ pub(crate) fn prepare(
     parameters: Parameters,
     is_get: bool,
 ) -> Result<Document, Unprepared> {
-    let refused = |refusal: Refusal| Unprepared::Answer(answer::refused(refusal, caller.request_id));
+    let refused =
+        |refusal: Refusal| Unprepared::Answer(answer::refused(refusal, caller.request_id));
     let text = match document::persisted(&parameters.extensions, &state.settings().documents) {
         Ok(Some(text)) => text.to_owned(),
         // A text beside an unknown hash is executed, but never registered.
         other => match (parameters.query, other) {
             (Some(text), _) => text,
-            (None, Err(error)) => return Err(refused(Refusal { code: "PERSISTED_QUERY_NOT_FOUND", message: error.message })),
-            (None, _) => return Err(Unprepared::Malformed("the parameter query is missing".to_owned())),
+            (None, Err(error)) => {
+                return Err(refused(Refusal {
+                    code: "PERSISTED_QUERY_NOT_FOUND",
+                    message: error.message,
+                }));
+            }
+            (None, _) => {
+                return Err(Unprepared::Malformed(
+                    "the parameter query is missing".to_owned(),
+                ));
+            }
         },
     };
     document::check_nesting(&text).map_err(refused)?;
@@ -116,7 +155,10 @@ pub(crate) fn prepare(
     document.operation_name = parameters.operation_name.filter(|name| !name.is_empty());
     let (name, variables) = (document.operation_name.clone(), document.variables.clone());
     let parsed = document.parsed_query().map_err(|error| {
-        refused(Refusal { code: "GRAPHQL_PARSE_FAILED", message: error.message })
+        refused(Refusal {
+            code: "GRAPHQL_PARSE_FAILED",
+            message: error.message,
+        })
     })?;
     let operation = document::operation(parsed, name.as_deref()).map_err(refused)?;
     if is_get && document::is_mutation(operation) {
@@ -126,35 +168,63 @@ pub(crate) fn prepare(
     document::check_variables(operation, &variables).map_err(refused)?;
     let may_introspect = caller.principal.is_some() && caller.channel == Channel::Bearer;
     if !may_introspect && document::asks_introspection(parsed, operation) {
-        let message = "introspection is for API clients; the schema is published with each release".to_owned();
-        return Err(refused(Refusal { code: "GRAPHQL_VALIDATION_FAILED", message }));
+        let message = "introspection is for API clients; the schema is published with each release"
+            .to_owned();
+        return Err(refused(Refusal {
+            code: "GRAPHQL_VALIDATION_FAILED",
+            message,
+        }));
     }
     if !may_introspect {
         document = document.disable_introspection();
     }
     let session: Session = state.session(caller.clone());
-    Ok(document.data(Loaders::new(session.clone())).data(session).data(charge).data(state.hub().clone()))
+    Ok(document
+        .data(Loaders::new(session.clone()))
+        .data(session)
+        .data(charge)
+        .data(state.hub().clone()))
 }
 
 /// Executes a query or mutation within the wall clock and settles its cost.
-pub(crate) async fn execute(state: &GatewayState, document: Document, charge: &Charge, caller: &Caller) -> Answer {
-    let mut answer = match tokio::time::timeout(WALL_CLOCK, state.schema().execute(document)).await {
+pub(crate) async fn execute(
+    state: &GatewayState,
+    document: Document,
+    charge: &Charge,
+    caller: &Caller,
+) -> Answer {
+    let mut answer = match tokio::time::timeout(WALL_CLOCK, state.schema().execute(document)).await
+    {
         Ok(answer) => answer,
         Err(_) => {
-            let error = ServiceError::new(ErrorCode::UpstreamUnavailable, "the request took longer than 10 s; ask for less at once");
-            Answer::from_errors(vec![async_graphql::Error::from(error).into_server_error(Default::default())])
+            let error = ServiceError::new(
+                ErrorCode::UpstreamUnavailable,
+                "the request took longer than 10 s; ask for less at once",
+            );
+            Answer::from_errors(vec![
+                async_graphql::Error::from(error).into_server_error(Default::default()),
+            ])
         }
     };
     answer::coded(&mut answer.errors, caller.request_id);
     if !answer::is_request_error(&answer) || charge.refused_for_ms().is_some() {
-        answer.extensions.insert("cost".to_owned(), charge.settle(&answer.data));
+        answer
+            .extensions
+            .insert("cost".to_owned(), charge.settle(&answer.data));
     }
     answer
 }
 
 fn not_allowed(allow: &'static str, message: &str, manner: Manner) -> Response {
-    let mut response = answer::malformed(StatusCode::METHOD_NOT_ALLOWED, "BAD_USER_INPUT", message, manner);
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+    let mut response = answer::malformed(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "BAD_USER_INPUT",
+        message,
+        manner,
+    );
+    response
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static(allow));
     response
 }
 
@@ -169,7 +239,9 @@ pub(crate) fn from_json(bytes: &[u8]) -> Result<Parameters, &'static str> {
 }
 
 /// The parameters in an object.
-pub(crate) fn from_object(mut body: serde_json::Map<String, Value>) -> Result<Parameters, &'static str> {
+pub(crate) fn from_object(
+    mut body: serde_json::Map<String, Value>,
+) -> Result<Parameters, &'static str> {
     let mut take = |name: &str| body.remove(name).unwrap_or(Value::Null);
     let text = |value: Value, message| match value {
         Value::String(text) => Ok(Some(text)),
@@ -182,9 +254,18 @@ pub(crate) fn from_object(mut body: serde_json::Map<String, Value>) -> Result<Pa
     };
     Ok(Parameters {
         query: text(take("query"), "the parameter query is not a string")?,
-        operation_name: text(take("operationName"), "the parameter operationName is not a string")?,
-        variables: object(take("variables"), "the parameter variables is not an object")?,
-        extensions: object(take("extensions"), "the parameter extensions is not an object")?,
+        operation_name: text(
+            take("operationName"),
+            "the parameter operationName is not a string",
+        )?,
+        variables: object(
+            take("variables"),
+            "the parameter variables is not an object",
+        )?,
+        extensions: object(
+            take("extensions"),
+            "the parameter extensions is not an object",
+        )?,
     })
 }
 
@@ -193,17 +274,23 @@ fn from_url(query: &str) -> Result<Parameters, &'static str> {
     if query.len() > document::BYTES {
         return Err("a request has at most 64 KiB");
     }
-    let uri: axum::http::Uri = format!("/?{query}").parse().map_err(|_| "the URL is not valid")?;
+    let uri: axum::http::Uri = format!("/?{query}")
+        .parse()
+        .map_err(|_| "the URL is not valid")?;
     let axum::extract::Query(pairs) =
-        axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).map_err(|_| "the URL's query is not form-encoded")?;
+        axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri)
+            .map_err(|_| "the URL's query is not form-encoded")?;
     let mut body = serde_json::Map::new();
     for (key, value) in pairs {
-        let value = match key.as_str() {
-            "variables" | "extensions" if value.is_empty() => Value::Null,
-            "variables" => serde_json::from_str(&value).map_err(|_| "the parameter variables is not JSON")?,
-            "extensions" => serde_json::from_str(&value).map_err(|_| "the parameter extensions is not JSON")?,
-            _ => Value::String(value),
-        };
+        let value =
+            match key.as_str() {
+                "variables" | "extensions" if value.is_empty() => Value::Null,
+                "variables" => serde_json::from_str(&value)
+                    .map_err(|_| "the parameter variables is not JSON")?,
+                "extensions" => serde_json::from_str(&value)
+                    .map_err(|_| "the parameter extensions is not JSON")?,
+                _ => Value::String(value),
+            };
         body.insert(key, value);
     }
     from_object(body)

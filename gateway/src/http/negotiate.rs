@@ -33,7 +33,9 @@ pub(crate) fn accepted(headers: &HeaderMap) -> Option<Media> {
                 continue;
             }
             seen = true;
-            let quality = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q="))).map_or(1.0, |q| q.parse().unwrap_or(0.0));
+            let quality = parts
+                .find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")))
+                .map_or(1.0, |q| q.parse().unwrap_or(0.0));
             let slot = match name.as_str() {
                 "application/graphql-response+json" => &mut graphql,
                 "application/json" => &mut json,
@@ -60,11 +62,19 @@ pub(crate) fn accepted(headers: &HeaderMap) -> Option<Media> {
 
 /// Whether the body is JSON in UTF-8. A wrong type is refused, which also stops forms of other sites.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
+    let Some(value) = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+    else {
+        return false;
+    };
     let mut parts = value.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default();
     let utf8 = |part: &str| match part.split_once('=') {
-        Some((key, charset)) if key.trim().eq_ignore_ascii_case("charset") => charset.trim().trim_matches('"').eq_ignore_ascii_case("utf-8"),
+        Some((key, charset)) if key.trim().eq_ignore_ascii_case("charset") => charset
+            .trim()
+            .trim_matches('"')
+            .eq_ignore_ascii_case("utf-8"),
         _ => true,
     };
     name.eq_ignore_ascii_case("application/json") && parts.all(utf8)
@@ -87,10 +97,22 @@ mod tests {
         assert_eq!(accept("application/*"), Some(Media::Json));
         assert_eq!(accept("application/json"), Some(Media::Json));
         assert_eq!(accept("application/json; charset=utf-8"), Some(Media::Json));
-        assert_eq!(accept("application/graphql-response+json"), Some(Media::GraphqlResponse));
-        assert_eq!(accept("application/json, application/graphql-response+json"), Some(Media::GraphqlResponse));
-        assert_eq!(accept("application/graphql-response+json;q=0.5, application/json"), Some(Media::Json));
-        assert_eq!(accept("application/graphql-response+json; charset=utf-8, application/json;q=0.9"), Some(Media::GraphqlResponse));
+        assert_eq!(
+            accept("application/graphql-response+json"),
+            Some(Media::GraphqlResponse)
+        );
+        assert_eq!(
+            accept("application/json, application/graphql-response+json"),
+            Some(Media::GraphqlResponse)
+        );
+        assert_eq!(
+            accept("application/graphql-response+json;q=0.5, application/json"),
+            Some(Media::Json)
+        );
+        assert_eq!(
+            accept("application/graphql-response+json; charset=utf-8, application/json;q=0.9"),
+            Some(Media::GraphqlResponse)
+        );
         assert_eq!(accept("text/html"), None);
         assert_eq!(accept("application/json;q=0"), None);
         assert_eq!(accept("text/html, */*;q=0.1"), Some(Media::Json));
@@ -103,8 +125,16 @@ mod tests {
             headers.insert(header::CONTENT_TYPE, value.parse().unwrap());
             is_json(&headers)
         };
-        assert!(json("application/json") && json("Application/JSON; charset=UTF-8") && json("application/json;charset=\"utf-8\""));
-        assert!(!json("text/plain") && !json("application/json; charset=iso-8859-1") && !json("application/x-www-form-urlencoded"));
+        assert!(
+            json("application/json")
+                && json("Application/JSON; charset=UTF-8")
+                && json("application/json;charset=\"utf-8\"")
+        );
+        assert!(
+            !json("text/plain")
+                && !json("application/json; charset=iso-8859-1")
+                && !json("application/x-www-form-urlencoded")
+        );
         assert!(!is_json(&HeaderMap::new()));
     }
 }

@@ -11,8 +11,16 @@ use base64::Engine as _;
 use netpatch_reporting_api::{ReportContent, ReportGet};
 use netpatch_types::{ReportId, ServiceError, ServiceResult};
 
-pub(crate) async fn report(State(state): State<GatewayState>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    let manner = Manner { media: Media::Json, codes: state.settings().status_codes, request_id: caller::request_id(&state) };
+pub(crate) async fn report(
+    State(state): State<GatewayState>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let manner = Manner {
+        media: Media::Json,
+        codes: state.settings().status_codes,
+        request_id: caller::request_id(&state),
+    };
     let (content, bytes) = match fetch(&state, &id, &headers).await {
         Ok(found) => found,
         Err(error) => return failed(&error, manner),
@@ -26,22 +34,43 @@ pub(crate) async fn report(State(state): State<GatewayState>, Path(id): Path<Str
     (headers, bytes).into_response()
 }
 
-async fn fetch(state: &GatewayState, id: &str, headers: &HeaderMap) -> ServiceResult<(ReportContent, Vec<u8>)> {
+async fn fetch(
+    state: &GatewayState,
+    id: &str,
+    headers: &HeaderMap,
+) -> ServiceResult<(ReportContent, Vec<u8>)> {
     let session = state.session(caller::identify(state, headers, true).await?);
     session.principal()?;
-    let (organization, id) = ReportId::parse_public(id).ok_or_else(|| ServiceError::not_found("report"))?;
-    let ctx = session.inside(organization).map_err(|_| ServiceError::not_found("report"))?;
-    let content = state.apis().reporting.report_content(&ctx, ReportGet { id }).await?;
-    let bytes = base64::engine::general_purpose::STANDARD.decode(&content.base64).map_err(|error| {
-        tracing::error!(%error, report = %id, "the content of a report is not base64");
-        ServiceError::internal()
-    })?;
+    let (organization, id) =
+        ReportId::parse_public(id).ok_or_else(|| ServiceError::not_found("report"))?;
+    let ctx = session
+        .inside(organization)
+        .map_err(|_| ServiceError::not_found("report"))?;
+    let content = state
+        .apis()
+        .reporting
+        .report_content(&ctx, ReportGet { id })
+        .await?;
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(&content.base64)
+        .map_err(|error| {
+            tracing::error!(%error, report = %id, "the content of a report is not base64");
+            ServiceError::internal()
+        })?;
     Ok((content, bytes))
 }
 
 /// A file name without anything that a header or a file system reads.
 fn plain(name: &str) -> String {
-    name.chars().map(|letter| if letter.is_ascii_alphanumeric() || "-_.".contains(letter) { letter } else { '_' }).collect()
+    name.chars()
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() || "-_.".contains(letter) {
+                letter
+            } else {
+                '_'
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]

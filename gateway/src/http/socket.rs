@@ -37,15 +37,26 @@ pub(crate) async fn accept(state: GatewayState, request: Request) -> Response {
     let address = caller::address(&parts.extensions);
     let cookie = caller::cookie_token(&state, &parts.headers);
     if !is_own_origin(&state, &parts.headers, cookie.is_some()) {
-        return (StatusCode::FORBIDDEN, "WebSockets are opened by the site itself\n").into_response();
+        return (
+            StatusCode::FORBIDDEN,
+            "WebSockets are opened by the site itself\n",
+        )
+            .into_response();
     }
     let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &state).await {
         Ok(upgrade) => upgrade,
         Err(refusal) => return refusal.into_response(),
     };
-    let upgrade = upgrade.protocols([PROTOCOL]).max_message_size(super::document::BYTES).max_frame_size(super::document::BYTES);
+    let upgrade = upgrade
+        .protocols([PROTOCOL])
+        .max_message_size(super::document::BYTES)
+        .max_frame_size(super::document::BYTES);
     if upgrade.selected_protocol().is_none() {
-        return (StatusCode::BAD_REQUEST, "the subprotocol is graphql-transport-ws\n").into_response();
+        return (
+            StatusCode::BAD_REQUEST,
+            "the subprotocol is graphql-transport-ws\n",
+        )
+            .into_response();
     }
     let caller = caller::anonymous(&state, &parts.headers);
     upgrade.on_upgrade(move |socket| async move {
@@ -60,12 +71,24 @@ pub(crate) async fn accept(state: GatewayState, request: Request) -> Response {
 
 /// A browser says where the page is from; with a cookie it must, and it must be here.
 fn is_own_origin(state: &GatewayState, headers: &HeaderMap, has_cookie: bool) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else { return !has_cookie };
-    let Ok(origin) = origin.to_str() else { return false };
-    if state.settings().origins.iter().any(|known| known.trim_end_matches('/').eq_ignore_ascii_case(origin)) {
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return !has_cookie;
+    };
+    let Ok(origin) = origin.to_str() else {
+        return false;
+    };
+    if state
+        .settings()
+        .origins
+        .iter()
+        .any(|known| known.trim_end_matches('/').eq_ignore_ascii_case(origin))
+    {
         return true;
     }
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
     let place = origin.split_once("://").map_or(origin, |(_, place)| place);
     !host.is_empty() && place.eq_ignore_ascii_case(host)
 }
@@ -89,23 +112,48 @@ enum Out {
 }
 
 impl Connection {
-    fn new(state: GatewayState, caller: Caller, cookie: Option<String>, address: Option<IpAddr>) -> Self {
+    fn new(
+        state: GatewayState,
+        caller: Caller,
+        cookie: Option<String>,
+        address: Option<IpAddr>,
+    ) -> Self {
         let (out, results) = mpsc::channel(64);
         let token = cookie.map(|token| (token, Channel::Cookie));
-        Self { state, caller, token, address, is_open: false, operations: HashMap::new(), out, results: Some(results) }
+        Self {
+            state,
+            caller,
+            token,
+            address,
+            is_open: false,
+            operations: HashMap::new(),
+            out,
+            results: Some(results),
+        }
     }
 
     async fn serve(&mut self, mut socket: WebSocket) {
-        let Some(mut results) = self.results.take() else { return };
+        let Some(mut results) = self.results.take() else {
+            return;
+        };
         let end = self.turn(&mut socket, &mut results).await;
         self.operations.clear();
         if let Some((code, reason)) = end {
-            let _ = socket.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await;
+            let _ = socket
+                .send(Message::Close(Some(CloseFrame {
+                    code,
+                    reason: reason.into(),
+                })))
+                .await;
         }
     }
 
     /// `None` when the client has gone.
-    async fn turn(&mut self, socket: &mut WebSocket, results: &mut mpsc::Receiver<Out>) -> Option<End> {
+    async fn turn(
+        &mut self,
+        socket: &mut WebSocket,
+        results: &mut mpsc::Receiver<Out>,
+    ) -> Option<End> {
         let begun = tokio::time::Instant::now();
         let mut ping = tokio::time::interval_at(begun + PING_EVERY, PING_EVERY);
         let recheck_every = self.state.settings().recheck;
@@ -144,7 +192,9 @@ impl Connection {
     }
 
     async fn read(&mut self, text: &str) -> Result<Option<Value>, End> {
-        let Ok(Value::Object(mut message)) = serde_json::from_str(text) else { return Err((4400, "a message is a JSON object")) };
+        let Ok(Value::Object(mut message)) = serde_json::from_str(text) else {
+            return Err((4400, "a message is a JSON object"));
+        };
         let payload = message.remove("payload");
         let id = message.get("id").and_then(Value::as_str).map(str::to_owned);
         match message.get("type").and_then(Value::as_str) {
@@ -153,7 +203,8 @@ impl Connection {
             Some("pong") => Ok(None),
             Some("subscribe") => self.subscribe(id, payload).map(|()| None),
             Some("complete") => {
-                self.operations.remove(&id.ok_or((4400, "complete names an id"))?);
+                self.operations
+                    .remove(&id.ok_or((4400, "complete names an id"))?);
                 Ok(None)
             }
             _ => Err((4400, "unknown message type")),
@@ -164,13 +215,19 @@ impl Connection {
         if self.is_open {
             return Err((4429, "too many initialisation requests"));
         }
-        let given = ["authorization", "Authorization"].iter().find_map(|key| payload.get(key)).and_then(Value::as_str);
+        let given = ["authorization", "Authorization"]
+            .iter()
+            .find_map(|key| payload.get(key))
+            .and_then(Value::as_str);
         if let Some(given) = given {
             let token = bearer(given).ok_or((4403, "forbidden"))?;
             self.token = Some((token.to_owned(), Channel::Bearer));
         }
         self.caller.principal = Some(self.principal().await.map_err(|_| (4403, "forbidden"))?);
-        self.caller.channel = self.token.as_ref().map_or(Channel::Anonymous, |(_, channel)| *channel);
+        self.caller.channel = self
+            .token
+            .as_ref()
+            .map_or(Channel::Anonymous, |(_, channel)| *channel);
         self.is_open = true;
         Ok(json!({"type": "connection_ack"}))
     }
@@ -178,10 +235,17 @@ impl Connection {
     async fn principal(&self) -> ServiceResult<netpatch_auth::Principal> {
         match &self.token {
             Some((token, Channel::Cookie)) => {
-                self.state.apis().auth.session_principal(token, netpatch_auth::SessionKind::Cookie).await
+                self.state
+                    .apis()
+                    .auth
+                    .session_principal(token, netpatch_auth::SessionKind::Cookie)
+                    .await
             }
             Some((token, _)) => bearer_principal(&self.state, token).await,
-            None => Err(ServiceError::new(ErrorCode::Unauthenticated, "sign in first")),
+            None => Err(ServiceError::new(
+                ErrorCode::Unauthenticated,
+                "sign in first",
+            )),
         }
     }
 
@@ -189,7 +253,12 @@ impl Connection {
     async fn recheck(&mut self) -> Result<(), End> {
         match self.principal().await {
             Ok(now) if self.caller.principal.as_ref() == Some(&now) => Ok(()),
-            Err(error) if error.code == ErrorCode::UpstreamUnavailable || error.code == ErrorCode::InternalServerError => Ok(()),
+            Err(error)
+                if error.code == ErrorCode::UpstreamUnavailable
+                    || error.code == ErrorCode::InternalServerError =>
+            {
+                Ok(())
+            }
             _ => Err((4403, "forbidden")),
         }
     }
@@ -198,23 +267,31 @@ impl Connection {
         if !self.is_open {
             return Err((4403, "forbidden"));
         }
-        let id = id.filter(|id| !id.is_empty()).ok_or((4400, "subscribe names an id"))?;
+        let id = id
+            .filter(|id| !id.is_empty())
+            .ok_or((4400, "subscribe names an id"))?;
         if self.operations.contains_key(&id) {
             return Err((4409, "subscriber for this id already exists"));
         }
-        let Some(Value::Object(payload)) = payload else { return Err((4400, "subscribe has a payload")) };
+        let Some(Value::Object(payload)) = payload else {
+            return Err((4400, "subscribe has a payload"));
+        };
         let parameters = from_object(payload).map_err(|_| (4400, "the payload cannot be read"))?;
         let mut caller = self.caller.clone();
         caller.request_id = caller::request_id(&self.state);
         let stop = CancellationToken::new();
         let is_full = self.operations.len() >= OPERATIONS;
-        self.operations.insert(id.clone(), stop.clone().drop_guard());
+        self.operations
+            .insert(id.clone(), stop.clone().drop_guard());
         let (state, out) = (self.state.clone(), self.out.clone());
         let charge = Charge::new(state.bucket(&caller, self.address));
         tokio::spawn(async move {
             let work = async {
                 if is_full {
-                    let error = ServiceError::new(ErrorCode::LimitExceeded, "a socket carries at most 50 operations at once");
+                    let error = ServiceError::new(
+                        ErrorCode::LimitExceeded,
+                        "a socket carries at most 50 operations at once",
+                    );
                     return send_error(&out, &id, &error, &caller).await;
                 }
                 operate(&state, &out, &id, parameters, charge, &caller).await;
@@ -231,7 +308,11 @@ impl Connection {
 
 async fn send_error(out: &mpsc::Sender<Out>, id: &str, error: &ServiceError, caller: &Caller) {
     let error = json!({"message": error.message, "extensions": {"code": answer::word(error.code), "requestId": caller.request_id}});
-    let _ = out.send(Out::Message(json!({"id": id, "type": "error", "payload": [error]}))).await;
+    let _ = out
+        .send(Out::Message(
+            json!({"id": id, "type": "error", "payload": [error]}),
+        ))
+        .await;
 }
 
 async fn operate(
@@ -246,25 +327,37 @@ async fn operate(
     let mut document = match prepare(state, caller, charge.clone(), parameters, false) {
         Ok(document) => document,
         Err(Unprepared::Answer(answer)) => {
-            let _ = out.send(Out::Message(json!({"id": id, "type": "error", "payload": answer.errors}))).await;
+            let _ = out
+                .send(Out::Message(
+                    json!({"id": id, "type": "error", "payload": answer.errors}),
+                ))
+                .await;
             return;
         }
         Err(Unprepared::Malformed(_) | Unprepared::MutationByGet) => {
-            let error = ServiceError::new(ErrorCode::BadUserInput, "the parameter query is missing");
+            let error =
+                ServiceError::new(ErrorCode::BadUserInput, "the parameter query is missing");
             return send_error(out, id, &error, caller).await;
         }
     };
     let is_subscription = document.parsed_query().ok().is_some_and(|parsed| {
-        super::document::operation(parsed, name.as_deref()).is_ok_and(|operation| operation.ty == OperationType::Subscription)
+        super::document::operation(parsed, name.as_deref())
+            .is_ok_and(|operation| operation.ty == OperationType::Subscription)
     });
     if !is_subscription {
         let answer = execute(state, document, &charge, caller).await;
         if answer::is_request_error(&answer) {
-            let _ = out.send(Out::Message(json!({"id": id, "type": "error", "payload": answer.errors}))).await;
+            let _ = out
+                .send(Out::Message(
+                    json!({"id": id, "type": "error", "payload": answer.errors}),
+                ))
+                .await;
             return;
         }
         send_answer(out, id, &answer).await;
-        let _ = out.send(Out::Message(json!({"id": id, "type": "complete"}))).await;
+        let _ = out
+            .send(Out::Message(json!({"id": id, "type": "complete"})))
+            .await;
         return;
     }
     let mut answers = state.schema().execute_stream(document);
@@ -272,7 +365,11 @@ async fn operate(
     while let Some(mut answer) = answers.next().await {
         answer::coded(&mut answer.errors, caller.request_id);
         if is_first && answer::is_request_error(&answer) {
-            let _ = out.send(Out::Message(json!({"id": id, "type": "error", "payload": answer.errors}))).await;
+            let _ = out
+                .send(Out::Message(
+                    json!({"id": id, "type": "error", "payload": answer.errors}),
+                ))
+                .await;
             return;
         }
         is_first = false;
@@ -280,9 +377,15 @@ async fn operate(
             return;
         }
     }
-    let _ = out.send(Out::Message(json!({"id": id, "type": "complete"}))).await;
+    let _ = out
+        .send(Out::Message(json!({"id": id, "type": "complete"})))
+        .await;
 }
 
 async fn send_answer(out: &mpsc::Sender<Out>, id: &str, answer: &async_graphql::Response) -> bool {
-    out.send(Out::Message(json!({"id": id, "type": "next", "payload": answer::body(answer)}))).await.is_ok()
+    out.send(Out::Message(
+        json!({"id": id, "type": "next", "payload": answer::body(answer)}),
+    ))
+    .await
+    .is_ok()
 }

@@ -1,6 +1,8 @@
 //! The schema itself: drift, descriptions, and a price on every list.
 
-use async_graphql::parser::types::{BaseType, ServiceDocument, Type, TypeDefinition, TypeKind, TypeSystemDefinition};
+use async_graphql::parser::types::{
+    BaseType, ServiceDocument, Type, TypeDefinition, TypeKind, TypeSystemDefinition,
+};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -9,10 +11,15 @@ fn document() -> ServiceDocument {
 }
 
 fn types(document: &ServiceDocument) -> BTreeMap<String, &TypeDefinition> {
-    let definitions = document.definitions.iter().filter_map(|definition| match definition {
-        TypeSystemDefinition::Type(definition) => Some((definition.node.name.node.to_string(), &definition.node)),
-        _ => None,
-    });
+    let definitions = document
+        .definitions
+        .iter()
+        .filter_map(|definition| match definition {
+            TypeSystemDefinition::Type(definition) => {
+                Some((definition.node.name.node.to_string(), &definition.node))
+            }
+            _ => None,
+        });
     definitions.collect()
 }
 
@@ -31,7 +38,10 @@ fn the_checked_in_schema_is_the_schema() {
         std::fs::write(&path, &now).unwrap();
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(kept == now, "gateway/schema.graphql differs from the code; run the tests of netpatch-gateway with UPDATE_SCHEMA=1 and look at the difference");
+    assert!(
+        kept == now,
+        "gateway/schema.graphql differs from the code; run the tests of netpatch-gateway with UPDATE_SCHEMA=1 and look at the difference"
+    );
 }
 
 #[test]
@@ -81,16 +91,42 @@ fn everything_has_a_description() {
 fn every_mutation_takes_one_input_with_a_key_and_answers_with_user_errors() {
     let document = document();
     let types = types(&document);
-    let TypeKind::Object(mutation) = &types["Mutation"].kind else { panic!("no mutations") };
+    let TypeKind::Object(mutation) = &types["Mutation"].kind else {
+        panic!("no mutations")
+    };
     assert!(mutation.fields.len() >= 30);
     for field in &mutation.fields {
-        let [input] = field.node.arguments.as_slice() else { panic!("{} has not one argument", field.node.name.node) };
-        let TypeKind::InputObject(input) = &types[named(&input.node.ty.node)].kind else { panic!("no input object") };
-        let key = input.fields.iter().find(|field| field.node.name.node == "idempotencyKey");
-        assert_eq!(key.map(|key| key.node.ty.node.to_string()).as_deref(), Some("ID!"), "{}", field.node.name.node);
-        let TypeKind::Object(payload) = &types[named(&field.node.ty.node)].kind else { panic!("no payload") };
-        let errors = payload.fields.iter().find(|field| field.node.name.node == "userErrors");
-        assert_eq!(errors.map(|errors| errors.node.ty.node.to_string()).as_deref(), Some("[UserError!]!"), "{}", field.node.name.node);
+        let [input] = field.node.arguments.as_slice() else {
+            panic!("{} has not one argument", field.node.name.node)
+        };
+        let TypeKind::InputObject(input) = &types[named(&input.node.ty.node)].kind else {
+            panic!("no input object")
+        };
+        let key = input
+            .fields
+            .iter()
+            .find(|field| field.node.name.node == "idempotencyKey");
+        assert_eq!(
+            key.map(|key| key.node.ty.node.to_string()).as_deref(),
+            Some("ID!"),
+            "{}",
+            field.node.name.node
+        );
+        let TypeKind::Object(payload) = &types[named(&field.node.ty.node)].kind else {
+            panic!("no payload")
+        };
+        let errors = payload
+            .fields
+            .iter()
+            .find(|field| field.node.name.node == "userErrors");
+        assert_eq!(
+            errors
+                .map(|errors| errors.node.ty.node.to_string())
+                .as_deref(),
+            Some("[UserError!]!"),
+            "{}",
+            field.node.name.node
+        );
     }
 }
 
@@ -99,13 +135,19 @@ pub fn connection_fields() -> Vec<(String, String, String)> {
     let document = document();
     let mut found = Vec::new();
     for (owner, definition) in types(&document) {
-        let TypeKind::Object(object) = &definition.kind else { continue };
+        let TypeKind::Object(object) = &definition.kind else {
+            continue;
+        };
         for field in &object.fields {
             if !named(&field.node.ty.node).ends_with("Connection") {
                 continue;
             }
-            let required = field.node.arguments.iter().filter(|argument| argument.node.name.node != "first" && !argument.node.ty.node.nullable);
-            let extra = required.map(|argument| format!(", {}: \"x\"", argument.node.name.node)).collect();
+            let required = field.node.arguments.iter().filter(|argument| {
+                argument.node.name.node != "first" && !argument.node.ty.node.nullable
+            });
+            let extra = required
+                .map(|argument| format!(", {}: \"x\"", argument.node.name.node))
+                .collect();
             found.push((owner.clone(), field.node.name.node.to_string(), extra));
         }
     }
@@ -115,6 +157,12 @@ pub fn connection_fields() -> Vec<(String, String, String)> {
 /// Names of the root fields of `Query`, `Mutation` or `Subscription`.
 pub fn root_fields(root: &str) -> Vec<String> {
     let document = document();
-    let TypeKind::Object(object) = &types(&document)[root].kind else { panic!("no {root}") };
-    object.fields.iter().map(|field| field.node.name.node.to_string()).collect()
+    let TypeKind::Object(object) = &types(&document)[root].kind else {
+        panic!("no {root}")
+    };
+    object
+        .fields
+        .iter()
+        .map(|field| field.node.name.node.to_string())
+        .collect()
 }

@@ -37,12 +37,24 @@ pub struct Script {
 impl Script {
     pub fn new(clock: SharedClock) -> Self {
         let keys = ContextKeys::random();
-        Self { verifier: keys.verifier(clock.clone()), keys: Arc::new(keys), clock, calls: Arc::default(), special: Arc::default() }
+        Self {
+            verifier: keys.verifier(clock.clone()),
+            keys: Arc::new(keys),
+            clock,
+            calls: Arc::default(),
+            special: Arc::default(),
+        }
     }
 
     pub fn api<Api: RpcService + ?Sized>(&self) -> Arc<Api> {
-        let router = Router::new().route("/rpc/{service}/{method}", post(call)).with_state(self.clone());
-        Api::client(RpcClient::new(Api::NAME, Transport::memory(router), self.keys.signer(self.clock.clone())))
+        let router = Router::new()
+            .route("/rpc/{service}/{method}", post(call))
+            .with_state(self.clone());
+        Api::client(RpcClient::new(
+            Api::NAME,
+            Transport::memory(router),
+            self.keys.signer(self.clock.clone()),
+        ))
     }
 
     pub fn calls(&self) -> Vec<Call> {
@@ -53,65 +65,108 @@ impl Script {
         self.calls.lock().unwrap().clear();
     }
 
-    pub fn answer_with(&self, special: impl Fn(&str, &Value) -> Option<Result<Value, ServiceError>> + Send + Sync + 'static) {
+    pub fn answer_with(
+        &self,
+        special: impl Fn(&str, &Value) -> Option<Result<Value, ServiceError>> + Send + Sync + 'static,
+    ) {
         *self.special.lock().unwrap() = Some(Arc::new(special));
     }
 }
 
-async fn call(State(script): State<Script>, Path((service, method)): Path<(String, String)>, headers: HeaderMap, body: Bytes) -> Response {
+async fn call(
+    State(script): State<Script>,
+    Path((service, method)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let token = headers.get(CONTEXT_HEADER).unwrap().to_str().unwrap();
     let ctx = script.verifier.verify(&service, token).unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap();
-    script.calls.lock().unwrap().push(Call { method: method.clone(), ctx: ctx.clone(), body: body.clone() });
+    script.calls.lock().unwrap().push(Call {
+        method: method.clone(),
+        ctx: ctx.clone(),
+        body: body.clone(),
+    });
     let special = script.special.lock().unwrap().clone();
-    let answer = special.and_then(|special| special(&method, &body)).unwrap_or_else(|| usual(&method, &ctx, &body, script.clock.now()));
+    let answer = special
+        .and_then(|special| special(&method, &body))
+        .unwrap_or_else(|| usual(&method, &ctx, &body, script.clock.now()));
     match answer {
         Ok(answer) => axum::Json(answer).into_response(),
-        Err(error) => (StatusCode::from_u16(error.code.http_status()).unwrap(), axum::Json(error)).into_response(),
+        Err(error) => (
+            StatusCode::from_u16(error.code.http_status()).unwrap(),
+            axum::Json(error),
+        )
+            .into_response(),
     }
 }
 
 /// The object's id as asked for, else one that is always the same.
 fn id(body: &Value) -> Value {
-    body.get("id").cloned().unwrap_or_else(|| json!(Uuid::from_u128(7)))
+    body.get("id")
+        .cloned()
+        .unwrap_or_else(|| json!(Uuid::from_u128(7)))
 }
 
 fn page(node: Value) -> Value {
     json!({"rows": [{"cursor": "7", "node": node}], "has_next": true, "total": 12_000})
 }
 
-fn usual(method: &str, ctx: &RequestContext, body: &Value, now: DateTime<Utc>) -> Result<Value, ServiceError> {
+fn usual(
+    method: &str,
+    ctx: &RequestContext,
+    body: &Value,
+    now: DateTime<Utc>,
+) -> Result<Value, ServiceError> {
     let tenant = ctx.write.or(ctx.read.first().copied()).unwrap();
     Ok(match method {
         "events" => json!({"events": [], "next": {"epoch": 1, "xid": 1, "id": 1}}),
         "host_get" | "host_update" => host(tenant, id(body), now),
-        "host_list" => page(host(tenant, body["filter"]["ids"].get(0).cloned().unwrap_or_else(|| id(body)), now)),
+        "host_list" => page(host(
+            tenant,
+            body["filter"]["ids"]
+                .get(0)
+                .cloned()
+                .unwrap_or_else(|| id(body)),
+            now,
+        )),
         "component_list" => page(json!({"id": Uuid::from_u128(8), "key": component()})),
         "group_list" => json!([group(tenant, json!(Uuid::from_u128(7)))]),
         "group_create" => group(tenant, id(body)),
         "finding_get" => finding(tenant, id(body), now),
         "finding_list" => page(finding(tenant, id(body), now)),
-        "queue_list" => page(json!({"patch": patch(id(body), now), "tenant": tenant, "hosts": 3, "findings": 4,
-            "risk": risk(), "first_seen_at": now})),
+        "queue_list" => page(
+            json!({"patch": patch(id(body), now), "tenant": tenant, "hosts": 3, "findings": 4,
+            "risk": risk(), "first_seen_at": now}),
+        ),
         "patch_get" => patch(id(body), now),
         "patch_list" => page(patch(id(body), now)),
         "advisory_get" => advisory(now),
-        "feed_list" => json!([{"name": "kev", "records": 3, "skipped": 0, "problem": null, "data_as_of": now, "imported_at": now,
-            "licence": "CC0", "limits": "none"}]),
+        "feed_list" => {
+            json!([{"name": "kev", "records": 3, "skipped": 0, "problem": null, "data_as_of": now, "imported_at": now,
+            "licence": "CC0", "limits": "none"}])
+        }
         "policy_get" | "policy_create" | "policy_update" => policy(tenant, id(body)),
         "policy_list" => page(policy(tenant, id(body))),
         "policy_evaluate" => json!([approval(tenant, id(body), now)]),
-        "policy_explain" => json!({"sentence": "A person must approve.", "policy": null, "rule": null, "decision": {"decision": "approve"}}),
+        "policy_explain" => {
+            json!({"sentence": "A person must approve.", "policy": null, "rule": null, "decision": {"decision": "approve"}})
+        }
         "window_get" | "window_create" | "window_update" => window(tenant, id(body)),
         "window_list" => page(window(tenant, id(body))),
         "window_preview" => json!([{"start": now, "end": now + chrono::Duration::hours(2)}]),
         "approval_get" | "approval_decide" | "approval_request" => approval(tenant, id(body), now),
         "approval_list" => page(approval(tenant, id(body), now)),
         "block_list" | "block_set" => json!([{"package": "linux-*", "reason": "frozen"}]),
-        "deployment_get" | "deployment_pause" | "deployment_resume" | "deployment_halt" | "deployment_cancel" => deployment(tenant, id(body), now),
+        "deployment_get" | "deployment_pause" | "deployment_resume" | "deployment_halt"
+        | "deployment_cancel" => deployment(tenant, id(body), now),
         "deployment_list" => page(deployment(tenant, id(body), now)),
         "deployment_create" => {
-            let made = if body["dry_run"] == json!(true) { Value::Null } else { deployment(tenant, id(body), now) };
+            let made = if body["dry_run"] == json!(true) {
+                Value::Null
+            } else {
+                deployment(tenant, id(body), now)
+            };
             json!({"deployment": made, "waves": [{"ordinal": 1, "hosts": 1, "hostnames": ["a"]}], "hosts": 1, "payload_bytes": 10,
                 "missing": [], "windows": []})
         }
@@ -122,14 +177,20 @@ fn usual(method: &str, ctx: &RequestContext, body: &Value, now: DateTime<Utc>) -
         "ledger_list" => page(ledger_entry(tenant, id(body), now)),
         "ledger_get" | "ledger_append" => ledger_entry(tenant, id(body), now),
         "compliance_get" | "compliance_snapshot" => snapshot(tenant, now),
-        "compliance_history" => json!({"rows": [{"cursor": "7", "node": snapshot(tenant, now)}], "has_next": false, "total": 1}),
+        "compliance_history" => {
+            json!({"rows": [{"cursor": "7", "node": snapshot(tenant, now)}], "has_next": false, "total": 1})
+        }
         "report_create" | "report_get" => report(tenant, id(body), now),
         "report_list" => page(report(tenant, id(body), now)),
-        "report_content" => json!({"media_type": "text/csv", "file_name": "findings.csv", "base64": "YSxiCg=="}),
+        "report_content" => {
+            json!({"media_type": "text/csv", "file_name": "findings.csv", "base64": "YSxiCg=="})
+        }
         "webhook_list" => json!([webhook(tenant, now)]),
         "webhook_create" => json!({"webhook": webhook(tenant, now), "secret": "whsec_once"}),
         "webhook_delete" => json!({}),
-        "webhook_deliveries" => json!({"rows": [{"cursor": "7", "node": delivery(json!(Uuid::from_u128(7)), now)}], "has_next": false, "total": 1}),
+        "webhook_deliveries" => {
+            json!({"rows": [{"cursor": "7", "node": delivery(json!(Uuid::from_u128(7)), now)}], "has_next": false, "total": 1})
+        }
         "webhook_replay" => delivery(id(body), now),
         other => return Err(ServiceError::not_found(other)),
     })

@@ -9,8 +9,16 @@ use uuid::Uuid;
 
 /// The public id of object 7 of an organization.
 pub fn public(prefix: &str, of: OrganizationId) -> String {
-    let prefix = netpatch_types::id::PREFIXES.iter().find(|known| **known == prefix).unwrap();
-    PublicId::Tenant { prefix, organization: of, object: Uuid::from_u128(7) }.to_string()
+    let prefix = netpatch_types::id::PREFIXES
+        .iter()
+        .find(|known| **known == prefix)
+        .unwrap();
+    PublicId::Tenant {
+        prefix,
+        organization: of,
+        object: Uuid::from_u128(7),
+    }
+    .to_string()
 }
 
 pub fn patch() -> String {
@@ -25,24 +33,72 @@ const QUERIES: [Case; 14] = [
     ("node", "id: $host", "{ id }"),
     ("nodes", "ids: [$host, $deploy]", "{ id }"),
     ("organization", "id: $org", "{ name }"),
-    ("hosts", "first: 1, filter: {organizationId: $org}", "{ nodes { hostname } }"),
-    ("findings", "first: 1, filter: {organizationId: $org}", "{ nodes { hostname } }"),
-    ("queue", "first: 1, filter: {organizationId: $org}", "{ nodes { hostCount } }"),
-    ("patches", "organizationId: $org, first: 1", "{ nodes { name } }"),
-    ("approvals", "first: 1, filter: {organizationId: $org}", "{ nodes { title } }"),
-    ("deployments", "first: 1, filter: {organizationId: $org}", "{ nodes { name } }"),
-    ("policies", "organizationId: $org, first: 1", "{ nodes { name } }"),
-    ("windows", "organizationId: $org, first: 1", "{ nodes { name } }"),
-    ("policyExplain", "hostId: $host, patchId: $patch", "{ sentence }"),
+    (
+        "hosts",
+        "first: 1, filter: {organizationId: $org}",
+        "{ nodes { hostname } }",
+    ),
+    (
+        "findings",
+        "first: 1, filter: {organizationId: $org}",
+        "{ nodes { hostname } }",
+    ),
+    (
+        "queue",
+        "first: 1, filter: {organizationId: $org}",
+        "{ nodes { hostCount } }",
+    ),
+    (
+        "patches",
+        "organizationId: $org, first: 1",
+        "{ nodes { name } }",
+    ),
+    (
+        "approvals",
+        "first: 1, filter: {organizationId: $org}",
+        "{ nodes { title } }",
+    ),
+    (
+        "deployments",
+        "first: 1, filter: {organizationId: $org}",
+        "{ nodes { name } }",
+    ),
+    (
+        "policies",
+        "organizationId: $org, first: 1",
+        "{ nodes { name } }",
+    ),
+    (
+        "windows",
+        "organizationId: $org, first: 1",
+        "{ nodes { name } }",
+    ),
+    (
+        "policyExplain",
+        "hostId: $host, patchId: $patch",
+        "{ sentence }",
+    ),
     ("organizations", "first: 100", "{ nodes { id } }"),
-    ("viewer", "", "{ organizations(first: 100) { nodes { id } } }"),
+    (
+        "viewer",
+        "",
+        "{ organizations(first: 100) { nodes { id } } }",
+    ),
 ];
 
 /// Root fields without an id of a tenant: they only may not ask for more than the caller's organizations.
 const SHARED: [Case; 4] = [
     ("rateLimit", "", "{ maximum }"),
-    ("advisory", "by: {cve: \"CVE-2026-1\"}", "{ name findings(first: 1) { nodes { hostname } } }"),
-    ("windowPreview", "input: {rrule: \"FREQ=DAILY\", startsAt: \"2026-01-01T02:00:00\", duration: \"PT2H\", timeZone: \"UTC\"}", "{ start }"),
+    (
+        "advisory",
+        "by: {cve: \"CVE-2026-1\"}",
+        "{ name findings(first: 1) { nodes { hostname } } }",
+    ),
+    (
+        "windowPreview",
+        "input: {rrule: \"FREQ=DAILY\", startsAt: \"2026-01-01T02:00:00\", duration: \"PT2H\", timeZone: \"UTC\"}",
+        "{ start }",
+    ),
     ("feeds", "", "{ name }"),
 ];
 
@@ -50,40 +106,93 @@ const ROLLOUT: &str = "rollout: {waves: [{hosts: 1}]}, rules: [], windowIds: []"
 
 /// Mutations and their input without the key.
 const MUTATIONS: [(&str, &str); 30] = [
-    ("organizationCreate", "name: \"New\", kind: CUSTOMER, partnerId: $org"),
-    ("siteCreate", "organizationId: $org, name: \"s\", timeZone: \"UTC\""),
-    ("delegationCreate", "partnerId: $org, customerId: $org, roles: [OWNER], expiresAt: \"2026-03-01T00:00:00Z\""),
-    ("delegationDecide", "id: $dlg, isApproved: true, reason: \"yes\""),
-    ("userCreate", "organizationId: $org, email: \"new@example.com\", name: \"n\", roles: [AUDITOR]"),
-    ("apiClientCreate", "organizationId: $org, name: \"c\", permissions: [READ]"),
-    ("enrolmentTokenCreate", "organizationId: $org, siteId: $site"),
+    (
+        "organizationCreate",
+        "name: \"New\", kind: CUSTOMER, partnerId: $org",
+    ),
+    (
+        "siteCreate",
+        "organizationId: $org, name: \"s\", timeZone: \"UTC\"",
+    ),
+    (
+        "delegationCreate",
+        "partnerId: $org, customerId: $org, roles: [OWNER], expiresAt: \"2026-03-01T00:00:00Z\"",
+    ),
+    (
+        "delegationDecide",
+        "id: $dlg, isApproved: true, reason: \"yes\"",
+    ),
+    (
+        "userCreate",
+        "organizationId: $org, email: \"new@example.com\", name: \"n\", roles: [AUDITOR]",
+    ),
+    (
+        "apiClientCreate",
+        "organizationId: $org, name: \"c\", permissions: [READ]",
+    ),
+    (
+        "enrolmentTokenCreate",
+        "organizationId: $org, siteId: $site",
+    ),
     ("enrolmentTokenRevoke", "id: $enrol"),
-    ("relayClaim", "organizationId: $org, siteId: $site, claimCode: \"BCDF-GHJK\", name: \"r\""),
-    ("hostUpdate", "id: $host, labels: [{key: \"tier\", value: \"server\"}]"),
+    (
+        "relayClaim",
+        "organizationId: $org, siteId: $site, claimCode: \"BCDF-GHJK\", name: \"r\"",
+    ),
+    (
+        "hostUpdate",
+        "id: $host, labels: [{key: \"tier\", value: \"server\"}]",
+    ),
     ("hostScan", "organizationId: $org, hostIds: [$host]"),
-    ("groupCreate", "organizationId: $org, name: \"g\", selector: [{key: \"tier\", values: [\"server\"]}]"),
-    ("windowCreate", "organizationId: $org, name: \"w\", rrule: \"FREQ=DAILY\", startsAt: \"2026-01-01T02:00:00\", duration: \"PT2H\""),
-    ("windowUpdate", "id: $window, name: \"w\", rrule: \"FREQ=DAILY\", startsAt: \"2026-01-01T02:00:00\", duration: \"PT2H\""),
+    (
+        "groupCreate",
+        "organizationId: $org, name: \"g\", selector: [{key: \"tier\", values: [\"server\"]}]",
+    ),
+    (
+        "windowCreate",
+        "organizationId: $org, name: \"w\", rrule: \"FREQ=DAILY\", startsAt: \"2026-01-01T02:00:00\", duration: \"PT2H\"",
+    ),
+    (
+        "windowUpdate",
+        "id: $window, name: \"w\", rrule: \"FREQ=DAILY\", startsAt: \"2026-01-01T02:00:00\", duration: \"PT2H\"",
+    ),
     ("policyCreate", "organizationId: $org, name: \"p\", ROLLOUT"),
     ("policyUpdate", "id: $policy, name: \"p\", ROLLOUT"),
     ("policyEvaluate", "id: $policy"),
-    ("blockListSet", "organizationId: $org, package: \"linux-*\", reason: \"frozen\", isBlocked: true"),
+    (
+        "blockListSet",
+        "organizationId: $org, package: \"linux-*\", reason: \"frozen\", isBlocked: true",
+    ),
     ("approvalRequest", "organizationId: $org, patchId: $patch"),
-    ("approvalDecide", "id: $approval, verdict: APPROVE, reason: \"fine\""),
-    ("deploymentCreate", "organizationId: $org, policyId: $policy, patchIds: [$patch]"),
+    (
+        "approvalDecide",
+        "id: $approval, verdict: APPROVE, reason: \"fine\"",
+    ),
+    (
+        "deploymentCreate",
+        "organizationId: $org, policyId: $policy, patchIds: [$patch]",
+    ),
     ("deploymentPause", "id: $deploy"),
     ("deploymentResume", "id: $deploy, reason: \"again\""),
     ("deploymentHalt", "id: $deploy, reason: \"stop\""),
     ("deploymentCancel", "id: $deploy, reason: \"stop\""),
     ("complianceSnapshotTake", "organizationId: $org"),
     ("reportCreate", "organizationId: $org, kind: FINDINGS_CSV"),
-    ("webhookCreate", "organizationId: $org, url: \"https://example.com\""),
+    (
+        "webhookCreate",
+        "organizationId: $org, url: \"https://example.com\"",
+    ),
     ("webhookDelete", "id: $webhook"),
     ("webhookReplay", "id: $delivery"),
 ];
 
 /// Mutations that the own organization may refuse for another reason than the id (no code is open, not a partner).
-const OTHERWISE_REFUSED: [&str; 4] = ["organizationCreate", "delegationCreate", "delegationDecide", "relayClaim"];
+const OTHERWISE_REFUSED: [&str; 4] = [
+    "organizationCreate",
+    "delegationCreate",
+    "delegationDecide",
+    "relayClaim",
+];
 
 /// Writes ids into a template.
 struct Ids {
@@ -96,36 +205,84 @@ struct Ids {
 impl Ids {
     async fn of(world: &World, of: OrganizationId) -> Self {
         let ctx = world.system(of);
-        let create = SiteCreate { name: "Main".into(), time_zone: "UTC".into(), direct_allowed: true, upstreams: Vec::new() };
+        let create = SiteCreate {
+            name: "Main".into(),
+            time_zone: "UTC".into(),
+            direct_allowed: true,
+            upstreams: Vec::new(),
+        };
         let site = world.auth.site_create(&ctx, create).await.unwrap();
-        let create = netpatch_auth::EnrolmentTokenCreate { site: site.id, labels: Default::default(), for_relay: false, max_uses: 1, ttl_seconds: 600 };
-        let (token, _) = world.auth.enrolment_token_create(&ctx, create).await.unwrap();
-        Self { of, site: site.id.public(of), token: token.id.public(of), delegation: public("dlg", of) }
+        let create = netpatch_auth::EnrolmentTokenCreate {
+            site: site.id,
+            labels: Default::default(),
+            for_relay: false,
+            max_uses: 1,
+            ttl_seconds: 600,
+        };
+        let (token, _) = world
+            .auth
+            .enrolment_token_create(&ctx, create)
+            .await
+            .unwrap();
+        Self {
+            of,
+            site: site.id.public(of),
+            token: token.id.public(of),
+            delegation: public("dlg", of),
+        }
     }
 
     fn fill(&self, template: &str) -> String {
         let mut text = template.replace("ROLLOUT", ROLLOUT);
-        let known = [("$org", self.of.public(self.of)), ("$site", self.site.clone()), ("$enrol", self.token.clone()), ("$dlg", self.delegation.clone()), ("$patch", patch())];
+        let known = [
+            ("$org", self.of.public(self.of)),
+            ("$site", self.site.clone()),
+            ("$enrol", self.token.clone()),
+            ("$dlg", self.delegation.clone()),
+            ("$patch", patch()),
+        ];
         for (name, id) in known {
             text = text.replace(name, &format!("\"{id}\""));
         }
-        for prefix in ["host", "deploy", "window", "policy", "approval", "webhook", "delivery"] {
-            text = text.replace(&format!("${prefix}"), &format!("\"{}\"", public(prefix, self.of)));
+        for prefix in [
+            "host", "deploy", "window", "policy", "approval", "webhook", "delivery",
+        ] {
+            text = text.replace(
+                &format!("${prefix}"),
+                &format!("\"{}\"", public(prefix, self.of)),
+            );
         }
         text
     }
 }
 
 fn document(kind: &str, (field, arguments, selection): Case, ids: &Ids) -> String {
-    let arguments = if arguments.is_empty() { String::new() } else { format!("({})", ids.fill(arguments)) };
+    let arguments = if arguments.is_empty() {
+        String::new()
+    } else {
+        format!("({})", ids.fill(arguments))
+    };
     format!("{kind} {{ {field}{arguments} {selection} }}")
 }
 
 /// No service was asked about, or as, anybody but the own organization.
 fn assert_own_only(world: &World, what: &str) {
     for call in world.script.calls() {
-        assert!(call.ctx.read.iter().chain(&call.ctx.write).all(|of| *of == world.own), "{what} asked {} as {:?}", call.method, call.ctx.read);
-        assert!(!call.body.to_string().contains(&world.foreign.to_string()), "{what} asked {} about a foreign organization", call.method);
+        assert!(
+            call.ctx
+                .read
+                .iter()
+                .chain(&call.ctx.write)
+                .all(|of| *of == world.own),
+            "{what} asked {} as {:?}",
+            call.method,
+            call.ctx.read
+        );
+        assert!(
+            !call.body.to_string().contains(&world.foreign.to_string()),
+            "{what} asked {} about a foreign organization",
+            call.method
+        );
     }
 }
 
@@ -133,23 +290,47 @@ fn assert_own_only(world: &World, what: &str) {
 async fn no_query_crosses_organizations() {
     let world = World::new().await;
     let token = world.bearer(world.own, Role::Owner).await;
-    let (own, foreign) = (Ids::of(&world, world.own).await, Ids::of(&world, world.foreign).await);
+    let (own, foreign) = (
+        Ids::of(&world, world.own).await,
+        Ids::of(&world, world.foreign).await,
+    );
     for case in QUERIES {
-        let answer = world.ask(&token, &document("query", case, &own), json!({})).await.json();
+        let answer = world
+            .ask(&token, &document("query", case, &own), json!({}))
+            .await
+            .json();
         let found = &answer["data"][case.0];
-        assert!(answer.get("errors").is_none() && !found.is_null() && *found != json!([null, null]), "{}: {answer}", case.0);
+        assert!(
+            answer.get("errors").is_none() && !found.is_null() && *found != json!([null, null]),
+            "{}: {answer}",
+            case.0
+        );
         world.script.forget();
-        let answer = world.ask(&token, &document("query", case, &foreign), json!({})).await.json();
+        let answer = world
+            .ask(&token, &document("query", case, &foreign), json!({}))
+            .await
+            .json();
         assert!(answer.get("errors").is_none(), "{}: {answer}", case.0);
         let found = &answer["data"][case.0];
         let is_listing = ["organizations", "viewer"].contains(&case.0);
-        assert!(is_listing || found.is_null() || *found == json!([null, null]), "{}: {answer}", case.0);
-        assert!(!answer.to_string().contains(&world.id(world.foreign)), "{}: {answer}", case.0);
+        assert!(
+            is_listing || found.is_null() || *found == json!([null, null]),
+            "{}: {answer}",
+            case.0
+        );
+        assert!(
+            !answer.to_string().contains(&world.id(world.foreign)),
+            "{}: {answer}",
+            case.0
+        );
         assert_own_only(&world, case.0);
     }
     for case in SHARED {
         world.script.forget();
-        let answer = world.ask(&token, &document("query", case, &own), json!({})).await.json();
+        let answer = world
+            .ask(&token, &document("query", case, &own), json!({}))
+            .await
+            .json();
         assert!(answer.get("errors").is_none(), "{}: {answer}", case.0);
         assert_own_only(&world, case.0);
     }
@@ -159,7 +340,10 @@ async fn no_query_crosses_organizations() {
 async fn no_node_crosses_organizations() {
     let world = World::new().await;
     let token = world.bearer(world.own, Role::Owner).await;
-    let (own, foreign) = (Ids::of(&world, world.own).await, Ids::of(&world, world.foreign).await);
+    let (own, foreign) = (
+        Ids::of(&world, world.own).await,
+        Ids::of(&world, world.foreign).await,
+    );
     let query = "query($id: ID!) { node(id: $id) { id __typename } }";
     for prefix in netpatch_types::id::PREFIXES {
         // Not nodes: people and programs. Catalog: shared by all.
@@ -173,17 +357,38 @@ async fn no_node_crosses_organizations() {
             prefix => public(prefix, ids.of),
         };
         world.script.forget();
-        let answer = world.ask(&token, query, json!({"id": of(&foreign)})).await.json();
-        assert_eq!(answer, json!({"data": {"node": null}, "extensions": answer["extensions"]}), "{prefix}");
+        let answer = world
+            .ask(&token, query, json!({"id": of(&foreign)}))
+            .await
+            .json();
+        assert_eq!(
+            answer,
+            json!({"data": {"node": null}, "extensions": answer["extensions"]}),
+            "{prefix}"
+        );
         assert!(world.script.calls().is_empty(), "{prefix}");
         // Delegations and relays come into being by other ways; every other kind is found.
         if !["dlg", "relay"].contains(prefix) {
-            let answer = world.ask(&token, query, json!({"id": of(&own)})).await.json();
-            assert_eq!(answer["data"]["node"]["id"], json!(of(&own)), "{prefix}: {answer}");
+            let answer = world
+                .ask(&token, query, json!({"id": of(&own)}))
+                .await
+                .json();
+            assert_eq!(
+                answer["data"]["node"]["id"],
+                json!(of(&own)),
+                "{prefix}: {answer}"
+            );
         }
     }
     for nonsense in ["", "x", "host_", "host_!", &"a".repeat(500)] {
-        assert_eq!(world.ask(&token, query, json!({"id": nonsense})).await.json()["data"]["node"], Value::Null, "{nonsense:?}");
+        assert_eq!(
+            world
+                .ask(&token, query, json!({"id": nonsense}))
+                .await
+                .json()["data"]["node"],
+            Value::Null,
+            "{nonsense:?}"
+        );
     }
 }
 
@@ -191,10 +396,16 @@ async fn no_node_crosses_organizations() {
 async fn no_mutation_crosses_organizations() {
     let world = World::new().await;
     let token = world.bearer(world.own, Role::Owner).await;
-    let (own, foreign) = (Ids::of(&world, world.own).await, Ids::of(&world, world.foreign).await);
+    let (own, foreign) = (
+        Ids::of(&world, world.own).await,
+        Ids::of(&world, world.foreign).await,
+    );
     for (field, input) in MUTATIONS {
         let ask = async |ids: &Ids, key: &str| {
-            let document = format!("mutation {{ {field}(input: {{{}, idempotencyKey: \"{key}\"}}) {{ userErrors {{ code message path }} }} }}", ids.fill(input));
+            let document = format!(
+                "mutation {{ {field}(input: {{{}, idempotencyKey: \"{key}\"}}) {{ userErrors {{ code message path }} }} }}",
+                ids.fill(input)
+            );
             let answer = world.ask(&token, &document, json!({})).await.json();
             assert!(answer.get("errors").is_none(), "{field}: {answer}");
             answer["data"][field]["userErrors"].clone()
@@ -205,7 +416,11 @@ async fn no_mutation_crosses_organizations() {
         assert_own_only(&world, field);
         assert!(world.script.calls().is_empty(), "{field} reached a service");
         if !OTHERWISE_REFUSED.contains(&field) {
-            assert_eq!(ask(&own, &format!("own {field}")).await, json!([]), "{field}");
+            assert_eq!(
+                ask(&own, &format!("own {field}")).await,
+                json!([]),
+                "{field}"
+            );
         }
     }
 }
@@ -213,10 +428,25 @@ async fn no_mutation_crosses_organizations() {
 /// Every root field and mutation stands in one of the lists above; subscriptions in `socket.rs`.
 #[test]
 fn every_root_field_has_a_two_tenant_test() {
-    let tested: BTreeSet<&str> = QUERIES.iter().chain(&SHARED).map(|case| case.0).chain(MUTATIONS.iter().map(|case| case.0)).chain(crate::socket::FOLLOWED).collect();
-    let all: BTreeSet<String> = ["Query", "Mutation", "Subscription"].iter().flat_map(|root| crate::schema::root_fields(root)).collect();
-    let untested: Vec<&String> = all.iter().filter(|field| !tested.contains(field.as_str())).collect();
-    assert!(untested.is_empty(), "without a two-tenant test: {untested:?}");
+    let tested: BTreeSet<&str> = QUERIES
+        .iter()
+        .chain(&SHARED)
+        .map(|case| case.0)
+        .chain(MUTATIONS.iter().map(|case| case.0))
+        .chain(crate::socket::FOLLOWED)
+        .collect();
+    let all: BTreeSet<String> = ["Query", "Mutation", "Subscription"]
+        .iter()
+        .flat_map(|root| crate::schema::root_fields(root))
+        .collect();
+    let untested: Vec<&String> = all
+        .iter()
+        .filter(|field| !tested.contains(field.as_str()))
+        .collect();
+    assert!(
+        untested.is_empty(),
+        "without a two-tenant test: {untested:?}"
+    );
     assert_eq!(tested.len(), all.len(), "tests of fields that are gone");
 }
 
@@ -226,27 +456,61 @@ async fn a_delegation_opens_and_its_end_closes() {
     let partner = world.bearer(world.partner, Role::Technician).await;
     let query = "query($org: ID!) { hosts(first: 1, filter: {organizationId: $org}) { nodes { hostname } } }";
     let variables = json!({"org": world.id(world.own)});
-    let hosts = async || world.ask(&partner, query, variables.clone()).await.json()["data"]["hosts"].clone();
+    let hosts = async || {
+        world.ask(&partner, query, variables.clone()).await.json()["data"]["hosts"].clone()
+    };
     assert_eq!(hosts().await, Value::Null);
     let expires_at = netpatch_types::Clock::now(&*world.clock) + chrono::Duration::days(30);
-    let asked = world.auth.delegation_create(&world.system(world.partner), world.own, &[netpatch_auth::Role::Technician], expires_at).await;
+    let asked = world
+        .auth
+        .delegation_create(
+            &world.system(world.partner),
+            world.own,
+            &[netpatch_auth::Role::Technician],
+            expires_at,
+        )
+        .await;
     asked.unwrap();
     assert_eq!(hosts().await, Value::Null, "pending is not yet");
     let customer = world.bearer(world.own, Role::Owner).await;
-    let listed = world.ask(&customer, "query($org: ID!) { organization(id: $org) { delegations { id status roles } } }", variables.clone()).await.json();
+    let listed = world
+        .ask(
+            &customer,
+            "query($org: ID!) { organization(id: $org) { delegations { id status roles } } }",
+            variables.clone(),
+        )
+        .await
+        .json();
     let delegation = listed["data"]["organization"]["delegations"][0].clone();
-    assert_eq!((&delegation["status"], &delegation["roles"]), (&json!("PENDING"), &json!(["TECHNICIAN"])));
+    assert_eq!(
+        (&delegation["status"], &delegation["roles"]),
+        (&json!("PENDING"), &json!(["TECHNICIAN"]))
+    );
     let decide = |is_approved: bool| {
         let input = json!({"input": {"id": delegation["id"], "isApproved": is_approved, "reason": "contract", "idempotencyKey": format!("{is_approved}")}});
         world.ask(&customer, "mutation($input: DelegationDecideInput!) { delegationDecide(input: $input) { delegation { status } userErrors { message } } }", input)
     };
-    assert_eq!(decide(true).await.json()["data"]["delegationDecide"]["delegation"]["status"], "ACTIVE");
+    assert_eq!(
+        decide(true).await.json()["data"]["delegationDecide"]["delegation"]["status"],
+        "ACTIVE"
+    );
     assert!(hosts().await.is_object());
     // What the delegation does not give is forbidden, not absent.
     let stop = "mutation($id: ID!) { deploymentResume(input: {id: $id, reason: \"again\", idempotencyKey: \"1\"}) { userErrors { code } } }";
-    world.script.answer_with(|method, _| (method == "deployment_resume").then(|| Err(netpatch_types::ServiceError::forbidden("no"))));
-    let answer = world.ask(&partner, stop, json!({"id": public("deploy", world.own)})).await.json();
-    assert_eq!(answer["data"]["deploymentResume"]["userErrors"][0]["code"], "FORBIDDEN");
-    assert_eq!(decide(false).await.json()["data"]["delegationDecide"]["delegation"]["status"], "REVOKED");
+    world.script.answer_with(|method, _| {
+        (method == "deployment_resume").then(|| Err(netpatch_types::ServiceError::forbidden("no")))
+    });
+    let answer = world
+        .ask(&partner, stop, json!({"id": public("deploy", world.own)}))
+        .await
+        .json();
+    assert_eq!(
+        answer["data"]["deploymentResume"]["userErrors"][0]["code"],
+        "FORBIDDEN"
+    );
+    assert_eq!(
+        decide(false).await.json()["data"]["delegationDecide"]["delegation"]["status"],
+        "REVOKED"
+    );
     assert_eq!(hosts().await, Value::Null);
 }

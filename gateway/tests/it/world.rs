@@ -44,12 +44,17 @@ impl Answer {
     }
 
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// Code of the first error.
     pub fn code(&self) -> String {
-        self.json()["errors"][0]["extensions"]["code"].as_str().unwrap_or_default().to_owned()
+        self.json()["errors"][0]["extensions"]["code"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 }
 
@@ -64,7 +69,12 @@ impl World {
         let shared: SharedClock = clock.clone();
         let keys = tempfile::tempdir().unwrap();
         let folder = KeyFolder::open(keys.path().join("keys")).unwrap();
-        let auth = Auth::new(database.database().clone(), folder, shared.clone(), netpatch_auth::Settings::default());
+        let auth = Auth::new(
+            database.database().clone(),
+            folder,
+            shared.clone(),
+            netpatch_auth::Settings::default(),
+        );
         let script = Script::new(shared);
         let stop = CancellationToken::new();
         let apis = Apis {
@@ -78,11 +88,28 @@ impl World {
         let state = GatewayState::new(apis, settings, stop.clone());
         let router = netpatch_gateway::router(state.clone());
         let root = RequestContext::system(OrganizationId::new(clock.now()), "test", clock.now());
-        let make = async |name: &str, kind| auth.organization_create(&root, name, kind, None).await.unwrap().id;
+        let make = async |name: &str, kind| {
+            auth.organization_create(&root, name, kind, None)
+                .await
+                .unwrap()
+                .id
+        };
         let own = make("Own", OrganizationKind::Customer).await;
         let foreign = make("Foreign", OrganizationKind::Customer).await;
         let partner = make("Partner", OrganizationKind::Partner).await;
-        Self { database, clock, auth, script, state, router, stop, own, foreign, partner, _keys: keys }
+        Self {
+            database,
+            clock,
+            auth,
+            script,
+            state,
+            router,
+            stop,
+            own,
+            foreign,
+            partner,
+            _keys: keys,
+        }
     }
 
     /// The platform acting in an organization.
@@ -92,9 +119,21 @@ impl World {
 
     /// A new person; e-mail address and password.
     pub async fn person(&self, of: OrganizationId, role: Role) -> (String, String) {
-        let email = format!("{}-{}@example.com", role.as_str(), uuid::Uuid::now_v7().simple());
-        let create = UserCreate { email: email.clone(), name: role.as_str().to_owned(), roles: vec![role] };
-        let (_, password) = self.auth.user_create(&self.system(of), create).await.unwrap();
+        let email = format!(
+            "{}-{}@example.com",
+            role.as_str(),
+            uuid::Uuid::now_v7().simple()
+        );
+        let create = UserCreate {
+            email: email.clone(),
+            name: role.as_str().to_owned(),
+            roles: vec![role],
+        };
+        let (_, password) = self
+            .auth
+            .user_create(&self.system(of), create)
+            .await
+            .unwrap();
         (email, password)
     }
 
@@ -109,16 +148,31 @@ impl World {
 
     /// A program's access token.
     pub async fn program(&self, of: OrganizationId, permissions: &[Permission]) -> String {
-        let create = ApiClientCreate { name: "program".into(), permissions: permissions.iter().copied().collect() };
-        let created = self.auth.api_client_create(&self.system(of), create).await.unwrap();
-        self.auth.client_token(&created.client.id.public(of), &created.secret).await.unwrap().token
+        let create = ApiClientCreate {
+            name: "program".into(),
+            permissions: permissions.iter().copied().collect(),
+        };
+        let created = self
+            .auth
+            .api_client_create(&self.system(of), create)
+            .await
+            .unwrap();
+        self.auth
+            .client_token(&created.client.id.public(of), &created.secret)
+            .await
+            .unwrap()
+            .token
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, 1 << 24).await.unwrap();
-        Answer { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&bytes).into_owned() }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+        }
     }
 
     pub async fn post(&self, path: &str, headers: &[(&str, &str)], body: Value) -> Answer {
@@ -126,7 +180,8 @@ impl World {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+        self.send(request.body(Body::from(body.to_string())).unwrap())
+            .await
     }
 
     pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -140,8 +195,17 @@ impl World {
     /// GraphQL with a bearer token; an empty token is nobody.
     pub async fn ask(&self, token: &str, query: &str, variables: Value) -> Answer {
         let authorization = format!("Bearer {token}");
-        let headers: &[(&str, &str)] = if token.is_empty() { &[] } else { &[("authorization", &authorization)] };
-        self.post("/graphql", headers, json!({"query": query, "variables": variables})).await
+        let headers: &[(&str, &str)] = if token.is_empty() {
+            &[]
+        } else {
+            &[("authorization", &authorization)]
+        };
+        self.post(
+            "/graphql",
+            headers,
+            json!({"query": query, "variables": variables}),
+        )
+        .await
     }
 
     pub fn id(&self, of: OrganizationId) -> String {

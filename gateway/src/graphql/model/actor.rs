@@ -14,6 +14,9 @@ pub struct Actor {
 
 impl From<&netpatch_types::Actor> for Actor {
     fn from(actor: &netpatch_types::Actor) -> Self {
-        Self { kind: actor.kind.into(), name: actor.display.clone() }
+        Self {
+            kind: actor.kind.into(),
+            name: actor.display.clone(),
+        }
     }
 }

@@ -84,8 +84,17 @@ impl Advisory {
 
     /// Where it applies, worst first.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn findings(&self, ctx: &Context<'_>, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>, #[graphql(desc = "Which ones.")] filter: Option<FindingFilter>) -> Result<Option<Connection<Finding>>> {
-        let filter = FindingFilter { advisory_id: Some(self.0.id.public().into()), ..filter.unwrap_or_default() };
+    async fn findings(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, 1 to 100.")] first: i32,
+        #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>,
+        #[graphql(desc = "Which ones.")] filter: Option<FindingFilter>,
+    ) -> Result<Option<Connection<Finding>>> {
+        let filter = FindingFilter {
+            advisory_id: Some(self.0.id.public().into()),
+            ..filter.unwrap_or_default()
+        };
         super::finding::list(session(ctx)?, first, after, filter).await
     }
 }

@@ -42,9 +42,16 @@ impl Approval {
     /// A patch, or a deployment that was halted.
     async fn subject(&self, ctx: &Context<'_>) -> Result<Option<Node>> {
         match self.0.subject {
-            policy::Subject::Patch { patch, .. } => Ok(loaders(ctx)?.patch(self.0.tenant, patch).await?.map(Node::from)),
+            policy::Subject::Patch { patch, .. } => Ok(loaders(ctx)?
+                .patch(self.0.tenant, patch)
+                .await?
+                .map(Node::from)),
             policy::Subject::Deployment { deployment } => {
-                Ok(super::deployment::find(session(ctx)?, self.0.tenant, deployment).await?.map(Node::from))
+                Ok(
+                    super::deployment::find(session(ctx)?, self.0.tenant, deployment)
+                        .await?
+                        .map(Node::from),
+                )
             }
         }
     }
@@ -128,21 +135,62 @@ impl Approval {
 }
 
 /// One approval; absent without access.
-pub(crate) async fn find(session: &Session, organization: OrganizationId, id: ApprovalId) -> Result<Option<Approval>> {
-    let Some(ctx) = absent(session.inside(organization))? else { return Ok(None) };
-    Ok(absent(session.apis.policy.approval_get(&ctx, policy::ApprovalGet { id }).await)?.map(Approval))
+pub(crate) async fn find(
+    session: &Session,
+    organization: OrganizationId,
+    id: ApprovalId,
+) -> Result<Option<Approval>> {
+    let Some(ctx) = absent(session.inside(organization))? else {
+        return Ok(None);
+    };
+    Ok(absent(
+        session
+            .apis
+            .policy
+            .approval_get(&ctx, policy::ApprovalGet { id })
+            .await,
+    )?
+    .map(Approval))
 }
 
 /// Approvals, those that wait first.
-pub(crate) async fn list(session: &Session, first: i32, after: Option<String>, filter: ApprovalFilter) -> Result<Option<Connection<Approval>>> {
-    let organization = filter.organization_id.as_ref().map(organization_id).transpose();
-    let Some(tenant) = absent(organization)? else { return Ok(None) };
-    let Some(ctx) = absent(session.within(tenant))? else { return Ok(None) };
-    let statuses: Vec<policy::ApprovalStatus> = filter.status.unwrap_or_default().into_iter().map(Into::into).collect();
+pub(crate) async fn list(
+    session: &Session,
+    first: i32,
+    after: Option<String>,
+    filter: ApprovalFilter,
+) -> Result<Option<Connection<Approval>>> {
+    let organization = filter
+        .organization_id
+        .as_ref()
+        .map(organization_id)
+        .transpose();
+    let Some(tenant) = absent(organization)? else {
+        return Ok(None);
+    };
+    let Some(ctx) = absent(session.within(tenant))? else {
+        return Ok(None);
+    };
+    let statuses: Vec<policy::ApprovalStatus> = filter
+        .status
+        .unwrap_or_default()
+        .into_iter()
+        .map(Into::into)
+        .collect();
     let patch = |id: ID| catalog_id(&id, PatchId::PREFIX, "patch").unwrap_or(PatchId(Uuid::nil()));
-    let patches: Vec<PatchId> = filter.patch_ids.unwrap_or_default().into_iter().map(patch).collect();
+    let patches: Vec<PatchId> = filter
+        .patch_ids
+        .unwrap_or_default()
+        .into_iter()
+        .map(patch)
+        .collect();
     let asked = asked("approvals", &(tenant, &statuses, &patches), first, after)?;
-    let list = policy::ApprovalList { page: asked.page.clone(), tenant, statuses, patches };
+    let list = policy::ApprovalList {
+        page: asked.page.clone(),
+        tenant,
+        statuses,
+        patches,
+    };
     let page = session.apis.policy.approval_list(&ctx, list).await?;
     Ok(Some(asked.connection(page, Approval)))
 }

@@ -82,14 +82,35 @@ impl ComplianceCell {
 }
 
 /// One stored snapshot among the newest 500; absent without access.
-pub(crate) async fn find(session: &Session, organization: OrganizationId, id: ComplianceSnapshotId) -> Result<Option<ComplianceSnapshot>> {
-    let Some(ctx) = absent(session.inside(organization))? else { return Ok(None) };
+pub(crate) async fn find(
+    session: &Session,
+    organization: OrganizationId,
+    id: ComplianceSnapshotId,
+) -> Result<Option<ComplianceSnapshot>> {
+    let Some(ctx) = absent(session.inside(organization))? else {
+        return Ok(None);
+    };
     let mut page = PageRequest::largest();
     for _ in 0..5 {
-        let history = reporting::ComplianceHistory { tenant: organization, deployment: None, page: page.clone() };
-        let found = session.apis.reporting.compliance_history(&ctx, history).await?;
-        let next = found.has_next.then(|| found.rows.last().map(|row| row.cursor.clone())).flatten();
-        if let Some(snapshot) = found.into_nodes().into_iter().find(|snapshot| snapshot.id == id) {
+        let history = reporting::ComplianceHistory {
+            tenant: organization,
+            deployment: None,
+            page: page.clone(),
+        };
+        let found = session
+            .apis
+            .reporting
+            .compliance_history(&ctx, history)
+            .await?;
+        let next = found
+            .has_next
+            .then(|| found.rows.last().map(|row| row.cursor.clone()))
+            .flatten();
+        if let Some(snapshot) = found
+            .into_nodes()
+            .into_iter()
+            .find(|snapshot| snapshot.id == id)
+        {
             return Ok(Some(ComplianceSnapshot(snapshot)));
         }
         if next.is_none() {

@@ -13,19 +13,35 @@ pub struct Component {
 
 impl From<inventory::Component> for Component {
     fn from(component: inventory::Component) -> Self {
-        Self { id: component.id, key: component.key }
+        Self {
+            id: component.id,
+            key: component.key,
+        }
     }
 }
 
 impl From<ComponentKey> for Component {
     fn from(key: ComponentKey) -> Self {
-        Self { id: ComponentId::of(key.ecosystem.as_str(), &natural_key(&key)), key }
+        Self {
+            id: ComponentId::of(key.ecosystem.as_str(), &natural_key(&key)),
+            key,
+        }
     }
 }
 
 /// The catalog's natural key of a component, so that a finding's component has the id that the inventory gives it.
 fn natural_key(key: &ComponentKey) -> String {
-    [key.ecosystem.as_str(), &key.distribution, &key.release, &key.name, &key.version, &key.arch, &key.source, &key.source_version].join("\u{1f}")
+    [
+        key.ecosystem.as_str(),
+        &key.distribution,
+        &key.release,
+        &key.name,
+        &key.version,
+        &key.arch,
+        &key.source,
+        &key.source_version,
+    ]
+    .join("\u{1f}")
 }
 
 /// One installed piece of software with its version.

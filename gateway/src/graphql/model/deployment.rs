@@ -51,13 +51,19 @@ impl Deployment {
     /// What is installed.
     #[graphql(complexity = "2 + 20 * child_complexity")]
     async fn patches(&self, ctx: &Context<'_>) -> Result<Option<Vec<Patch>>> {
-        Ok(Some(loaders(ctx)?.patches(self.0.tenant, &self.0.patches).await?))
+        Ok(Some(
+            loaders(ctx)?
+                .patches(self.0.tenant, &self.0.patches)
+                .await?,
+        ))
     }
 
     /// Its waves in order.
     #[graphql(complexity = "2 + 5 * child_complexity")]
     async fn waves(&self, ctx: &Context<'_>) -> Result<Option<Vec<Wave>>> {
-        Ok(Some(super::wave::list(session(ctx)?, self.0.tenant, self.0.id).await?))
+        Ok(Some(
+            super::wave::list(session(ctx)?, self.0.tenant, self.0.id).await?,
+        ))
     }
 
     /// Who made it.
@@ -97,26 +103,69 @@ impl Deployment {
 
     /// Runs, newest first.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn runs(&self, ctx: &Context<'_>, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>) -> Result<Option<Connection<Run>>> {
-        let list = scheduler::RunList { deployment: Some(self.0.id), ..Default::default() };
+    async fn runs(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, 1 to 100.")] first: i32,
+        #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>,
+    ) -> Result<Option<Connection<Run>>> {
+        let list = scheduler::RunList {
+            deployment: Some(self.0.id),
+            ..Default::default()
+        };
         super::run::list(session(ctx)?, self.0.tenant, first, after, list).await
     }
 }
 
 /// One deployment; absent without access.
-pub(crate) async fn find(session: &Session, organization: OrganizationId, id: DeploymentId) -> Result<Option<Deployment>> {
-    let Some(ctx) = absent(session.inside(organization))? else { return Ok(None) };
-    Ok(absent(session.apis.scheduler.deployment_get(&ctx, scheduler::DeploymentGet { id }).await)?.map(Deployment))
+pub(crate) async fn find(
+    session: &Session,
+    organization: OrganizationId,
+    id: DeploymentId,
+) -> Result<Option<Deployment>> {
+    let Some(ctx) = absent(session.inside(organization))? else {
+        return Ok(None);
+    };
+    Ok(absent(
+        session
+            .apis
+            .scheduler
+            .deployment_get(&ctx, scheduler::DeploymentGet { id })
+            .await,
+    )?
+    .map(Deployment))
 }
 
 /// Deployments, newest first.
-pub(crate) async fn list(session: &Session, first: i32, after: Option<String>, filter: DeploymentFilter) -> Result<Option<Connection<Deployment>>> {
-    let organization = filter.organization_id.as_ref().map(organization_id).transpose();
-    let Some(tenant) = absent(organization)? else { return Ok(None) };
-    let Some(ctx) = absent(session.within(tenant))? else { return Ok(None) };
-    let statuses: Vec<scheduler::DeploymentStatus> = filter.status.unwrap_or_default().into_iter().map(Into::into).collect();
+pub(crate) async fn list(
+    session: &Session,
+    first: i32,
+    after: Option<String>,
+    filter: DeploymentFilter,
+) -> Result<Option<Connection<Deployment>>> {
+    let organization = filter
+        .organization_id
+        .as_ref()
+        .map(organization_id)
+        .transpose();
+    let Some(tenant) = absent(organization)? else {
+        return Ok(None);
+    };
+    let Some(ctx) = absent(session.within(tenant))? else {
+        return Ok(None);
+    };
+    let statuses: Vec<scheduler::DeploymentStatus> = filter
+        .status
+        .unwrap_or_default()
+        .into_iter()
+        .map(Into::into)
+        .collect();
     let asked = asked("deployments", &(tenant, &statuses), first, after)?;
-    let list = scheduler::DeploymentList { page: asked.page.clone(), tenant, statuses };
+    let list = scheduler::DeploymentList {
+        page: asked.page.clone(),
+        tenant,
+        statuses,
+    };
     let page = session.apis.scheduler.deployment_list(&ctx, list).await?;
     Ok(Some(asked.connection(page, Deployment)))
 }
@@ -167,13 +216,27 @@ impl DeploymentPlan {
     /// Patches that may not go; a deployment is created only when there are none.
     #[graphql(complexity = "2 + 5 * child_complexity")]
     async fn missing(&self) -> Vec<MissingApproval> {
-        self.plan.missing.iter().map(|missing| MissingApproval { of: self.of, missing: missing.clone() }).collect()
+        self.plan
+            .missing
+            .iter()
+            .map(|missing| MissingApproval {
+                of: self.of,
+                missing: missing.clone(),
+            })
+            .collect()
     }
 
     /// When the hosts of each site may change.
     #[graphql(complexity = "2 + 5 * child_complexity")]
     async fn windows(&self) -> Vec<SiteWindow> {
-        self.plan.windows.iter().map(|window| SiteWindow { of: self.of, window: window.clone() }).collect()
+        self.plan
+            .windows
+            .iter()
+            .map(|window| SiteWindow {
+                of: self.of,
+                window: window.clone(),
+            })
+            .collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Enrolment tokens.
 
-use super::group::{Label, labels};
 use super::Site;
+use super::group::{Label, labels};
 use crate::graphql::connection::int;
 use crate::graphql::context::{Session, absent};
 use crate::graphql::{DateTime, Result, loaders};
@@ -57,8 +57,17 @@ impl EnrolmentToken {
 }
 
 /// One token; absent without access.
-pub(crate) async fn find(session: &Session, organization: OrganizationId, id: EnrolmentTokenId) -> Result<Option<EnrolmentToken>> {
-    let Some(ctx) = absent(session.inside(organization))? else { return Ok(None) };
+pub(crate) async fn find(
+    session: &Session,
+    organization: OrganizationId,
+    id: EnrolmentTokenId,
+) -> Result<Option<EnrolmentToken>> {
+    let Some(ctx) = absent(session.inside(organization))? else {
+        return Ok(None);
+    };
     let list = session.apis.auth.enrolment_token_list(&ctx).await?;
-    Ok(list.into_iter().find(|token| token.id == id).map(EnrolmentToken))
+    Ok(list
+        .into_iter()
+        .find(|token| token.id == id)
+        .map(EnrolmentToken))
 }

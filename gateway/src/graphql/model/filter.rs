@@ -28,7 +28,12 @@ impl SeverityFilter {
     /// The severities that are let through; empty: all.
     pub(crate) fn severities(filter: Option<Self>) -> Vec<netpatch_types::Severity> {
         let filter = filter.unwrap_or_default();
-        let mut all: Vec<netpatch_types::Severity> = filter.r#in.unwrap_or_default().into_iter().map(Into::into).collect();
+        let mut all: Vec<netpatch_types::Severity> = filter
+            .r#in
+            .unwrap_or_default()
+            .into_iter()
+            .map(Into::into)
+            .collect();
         all.extend(filter.eq.map(netpatch_types::Severity::from));
         all
     }

@@ -33,8 +33,16 @@ pub struct RiskTerm {
 
 impl From<inventory::Risk> for Risk {
     fn from(risk: inventory::Risk) -> Self {
-        let term = |term: inventory::RiskTerm| RiskTerm { name: term.name, input: term.input, points: term.points };
-        Self { score: risk.score, terms: risk.terms.into_iter().map(term).collect(), missing: risk.missing }
+        let term = |term: inventory::RiskTerm| RiskTerm {
+            name: term.name,
+            input: term.input,
+            points: term.points,
+        };
+        Self {
+            score: risk.score,
+            terms: risk.terms.into_iter().map(term).collect(),
+            missing: risk.missing,
+        }
     }
 }
 
@@ -146,7 +154,10 @@ pub struct QueueItem(pub inventory::QueueItem);
 impl QueueItem {
     /// What would be installed.
     async fn patch(&self) -> Patch {
-        Patch { of: self.0.tenant, patch: self.0.patch.clone() }
+        Patch {
+            of: self.0.tenant,
+            patch: self.0.patch.clone(),
+        }
     }
 
     /// Whose hosts.
@@ -176,47 +187,106 @@ impl QueueItem {
 
     /// The newest approval about it.
     async fn approval(&self, ctx: &Context<'_>) -> Result<Option<Approval>> {
-        loaders(ctx)?.approval_of(self.0.tenant, self.0.patch.id).await
+        loaders(ctx)?
+            .approval_of(self.0.tenant, self.0.patch.id)
+            .await
     }
 }
 
 /// One finding; absent without access.
-pub(crate) async fn find(session: &Session, organization: OrganizationId, id: FindingId) -> Result<Option<Finding>> {
-    let Some(ctx) = absent(session.inside(organization))? else { return Ok(None) };
-    Ok(absent(session.apis.inventory.finding_get(&ctx, inventory::FindingGet { id }).await)?.map(Finding))
+pub(crate) async fn find(
+    session: &Session,
+    organization: OrganizationId,
+    id: FindingId,
+) -> Result<Option<Finding>> {
+    let Some(ctx) = absent(session.inside(organization))? else {
+        return Ok(None);
+    };
+    Ok(absent(
+        session
+            .apis
+            .inventory
+            .finding_get(&ctx, inventory::FindingGet { id })
+            .await,
+    )?
+    .map(Finding))
 }
 
 /// Findings, worst first.
-pub(crate) async fn list(session: &Session, first: i32, after: Option<String>, filter: FindingFilter) -> Result<Option<Connection<Finding>>> {
-    let organization = filter.organization_id.as_ref().map(organization_id).transpose();
-    let Some(organization) = absent(organization)? else { return Ok(None) };
-    let Some(ctx) = absent(session.within(organization))? else { return Ok(None) };
+pub(crate) async fn list(
+    session: &Session,
+    first: i32,
+    after: Option<String>,
+    filter: FindingFilter,
+) -> Result<Option<Connection<Finding>>> {
+    let organization = filter
+        .organization_id
+        .as_ref()
+        .map(organization_id)
+        .transpose();
+    let Some(organization) = absent(organization)? else {
+        return Ok(None);
+    };
+    let Some(ctx) = absent(session.within(organization))? else {
+        return Ok(None);
+    };
     let filter = read_filter(filter, organization)?;
     let asked = asked("findings", &filter, first, after)?;
-    let page = session.apis.inventory.finding_list(&ctx, inventory::FindingList { page: asked.page.clone(), filter }).await?;
+    let page = session
+        .apis
+        .inventory
+        .finding_list(
+            &ctx,
+            inventory::FindingList {
+                page: asked.page.clone(),
+                filter,
+            },
+        )
+        .await?;
     Ok(Some(asked.connection(page, Finding)))
 }
 
-fn read_filter(filter: FindingFilter, organization: Option<OrganizationId>) -> Result<inventory::FindingFilter> {
+fn read_filter(
+    filter: FindingFilter,
+    organization: Option<OrganizationId>,
+) -> Result<inventory::FindingFilter> {
     let source = match filter.source {
-        Some(StringFilter { contains: None, eq, r#in }) => {
+        Some(StringFilter {
+            contains: None,
+            eq,
+            r#in,
+        }) => {
             let mut names: Vec<String> = r#in.into_iter().flatten().chain(eq).collect();
             if names.len() > 1 {
-                return Err(ServiceError::invalid("filter", "findings are filtered by one source package at a time"));
+                return Err(ServiceError::invalid(
+                    "filter",
+                    "findings are filtered by one source package at a time",
+                ));
             }
             names.pop()
         }
-        Some(_) => return Err(ServiceError::invalid("filter", "source takes the exact name of a source package: use eq")),
+        Some(_) => {
+            return Err(ServiceError::invalid(
+                "filter",
+                "source takes the exact name of a source package: use eq",
+            ));
+        }
         None => None,
     };
-    let host = |id: &ID| tenant_id::<HostId>(id, HostId::PREFIX, "host").map_or(HostId(Uuid::nil()), |(_, id)| id);
+    let host = |id: &ID| {
+        tenant_id::<HostId>(id, HostId::PREFIX, "host").map_or(HostId(Uuid::nil()), |(_, id)| id)
+    };
     Ok(inventory::FindingFilter {
         tenant: organization,
         host: filter.host_id.as_ref().map(host),
         sites: super::host::sites(filter.site),
         severities: SeverityFilter::severities(filter.severity),
-        advisory: filter.advisory_id.map(|id| catalog_id(&id, AdvisoryId::PREFIX, "advisory").unwrap_or(AdvisoryId(Uuid::nil()))),
-        patch: filter.patch_id.map(|id| catalog_id(&id, PatchId::PREFIX, "patch").unwrap_or(PatchId(Uuid::nil()))),
+        advisory: filter.advisory_id.map(|id| {
+            catalog_id(&id, AdvisoryId::PREFIX, "advisory").unwrap_or(AdvisoryId(Uuid::nil()))
+        }),
+        patch: filter
+            .patch_id
+            .map(|id| catalog_id(&id, PatchId::PREFIX, "patch").unwrap_or(PatchId(Uuid::nil()))),
         source,
         kev: filter.is_known_exploited,
         resolved: filter.include_resolved.unwrap_or(false),

@@ -24,7 +24,13 @@ pub struct LabelInput {
 
 /// Labels in order of their keys.
 pub(crate) fn labels(labels: &Labels) -> Vec<Label> {
-    labels.iter().map(|(key, value)| Label { key: key.clone(), value: value.clone() }).collect()
+    labels
+        .iter()
+        .map(|(key, value)| Label {
+            key: key.clone(),
+            value: value.clone(),
+        })
+        .collect()
 }
 
 /// Labels from input; a key twice is wrong.
@@ -33,10 +39,16 @@ pub(crate) fn read_labels(input: Vec<LabelInput>) -> Result<Labels, ServiceError
     for label in input {
         let key = label.key.trim().to_owned();
         if key.is_empty() || key.len() > 63 || label.value.len() > 255 {
-            return Err(ServiceError::invalid("labels", "a label has a key of 1 to 63 bytes and a value of at most 255"));
+            return Err(ServiceError::invalid(
+                "labels",
+                "a label has a key of 1 to 63 bytes and a value of at most 255",
+            ));
         }
         if labels.insert(key.clone(), label.value).is_some() {
-            return Err(ServiceError::invalid("labels", format!("the label {key:?} is given twice")));
+            return Err(ServiceError::invalid(
+                "labels",
+                format!("the label {key:?} is given twice"),
+            ));
         }
     }
     Ok(labels)
@@ -68,13 +80,33 @@ pub struct SelectorTermInput {
 /// A selector from input.
 pub(crate) fn read_selector(terms: Vec<SelectorTermInput>) -> Result<Selector, ServiceError> {
     let mut selector = Selector::default();
-    if terms.len() > 50 || terms.iter().any(|term| term.key.is_empty() || term.values.is_empty() || term.values.len() > 200) {
-        return Err(ServiceError::invalid("selector", "a selector has at most 50 terms, each with a key and 1 to 200 values"));
+    if terms.len() > 50
+        || terms
+            .iter()
+            .any(|term| term.key.is_empty() || term.values.is_empty() || term.values.len() > 200)
+    {
+        return Err(ServiceError::invalid(
+            "selector",
+            "a selector has at most 50 terms, each with a key and 1 to 200 values",
+        ));
     }
     for term in terms {
-        let side = if term.is_excluded.unwrap_or(false) { &mut selector.none_of } else { &mut selector.any_of };
-        if side.insert(term.key.clone(), term.values.into_iter().collect()).is_some() {
-            return Err(ServiceError::invalid("selector", format!("the key {:?} is given twice; put its values into one term", term.key)));
+        let side = if term.is_excluded.unwrap_or(false) {
+            &mut selector.none_of
+        } else {
+            &mut selector.any_of
+        };
+        if side
+            .insert(term.key.clone(), term.values.into_iter().collect())
+            .is_some()
+        {
+            return Err(ServiceError::invalid(
+                "selector",
+                format!(
+                    "the key {:?} is given twice; put its values into one term",
+                    term.key
+                ),
+            ));
         }
     }
     Ok(selector)
@@ -107,6 +139,11 @@ impl Group {
             }
         };
         let selector = &self.0.selector;
-        selector.any_of.iter().map(term(false)).chain(selector.none_of.iter().map(term(true))).collect()
+        selector
+            .any_of
+            .iter()
+            .map(term(false))
+            .chain(selector.none_of.iter().map(term(true)))
+            .collect()
     }
 }

@@ -33,20 +33,43 @@ impl Host {
         let stale = now - chrono::Duration::days(STALE_DAYS);
         let open: u64 = host.open_findings.values().sum();
         if host.last_scan_at.is_none() {
-            return (HostState::UnknownStale, "It has never been scanned.".to_owned());
+            return (
+                HostState::UnknownStale,
+                "It has never been scanned.".to_owned(),
+            );
         }
         if host.last_seen_at.is_none_or(|seen| seen < stale) {
-            return (HostState::UnknownStale, format!("It has not been seen for more than {STALE_DAYS} days."));
+            return (
+                HostState::UnknownStale,
+                format!("It has not been seen for more than {STALE_DAYS} days."),
+            );
         }
         if open > 0 {
-            let mut worst: Vec<_> = host.open_findings.iter().filter(|(_, count)| **count > 0).collect();
+            let mut worst: Vec<_> = host
+                .open_findings
+                .iter()
+                .filter(|(_, count)| **count > 0)
+                .collect();
             worst.sort_by_key(|(severity, _)| std::cmp::Reverse(**severity));
-            let words: Vec<String> = worst.iter().map(|(severity, count)| format!("{count} {}", severity.as_str())).collect();
-            let noun = if open == 1 { "finding is" } else { "findings are" };
-            return (HostState::NonCompliant, format!("{open} {noun} open: {}.", words.join(", ")));
+            let words: Vec<String> = worst
+                .iter()
+                .map(|(severity, count)| format!("{count} {}", severity.as_str()))
+                .collect();
+            let noun = if open == 1 {
+                "finding is"
+            } else {
+                "findings are"
+            };
+            return (
+                HostState::NonCompliant,
+                format!("{open} {noun} open: {}.", words.join(", ")),
+            );
         }
         if host.facts.reboot_pending {
-            return (HostState::RebootPending, "It is updated, but has to be rebooted.".to_owned());
+            return (
+                HostState::RebootPending,
+                "It is updated, but has to be rebooted.".to_owned(),
+            );
         }
         let reason = match host.scan_problem.as_str() {
             "" => "No finding is open.".to_owned(),
@@ -131,7 +154,11 @@ impl Host {
             return Ok(Some(Vec::new()));
         }
         let all = loaders(ctx)?.groups(self.0.tenant).await?;
-        Ok(Some(all.into_iter().filter(|group| self.0.groups.contains(&group.0.id)).collect()))
+        Ok(Some(
+            all.into_iter()
+                .filter(|group| self.0.groups.contains(&group.0.id))
+                .collect(),
+        ))
     }
 
     /// When it enrolled.
@@ -179,7 +206,10 @@ impl Host {
 
     /// Open findings by severity, worst first.
     async fn open_findings(&self) -> Vec<SeverityCount> {
-        let count = |(severity, count): (&netpatch_types::Severity, &u64)| SeverityCount { severity: (*severity).into(), count: int(*count) };
+        let count = |(severity, count): (&netpatch_types::Severity, &u64)| SeverityCount {
+            severity: (*severity).into(),
+            count: int(*count),
+        };
         self.0.open_findings.iter().rev().map(count).collect()
     }
 
@@ -190,7 +220,13 @@ impl Host {
 
     /// Findings, worst first.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn findings(&self, ctx: &Context<'_>, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>, #[graphql(desc = "Which ones.")] filter: Option<FindingFilter>) -> Result<Option<Connection<Finding>>> {
+    async fn findings(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, 1 to 100.")] first: i32,
+        #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>,
+        #[graphql(desc = "Which ones.")] filter: Option<FindingFilter>,
+    ) -> Result<Option<Connection<Finding>>> {
         let filter = FindingFilter {
             organization_id: Some(self.0.tenant.public(self.0.tenant).into()),
             host_id: Some(self.0.id.public(self.0.tenant).into()),
@@ -210,33 +246,87 @@ impl Host {
     ) -> Result<Option<Connection<Component>>> {
         let asked = asked("components", &(self.0.id, &name_contains), first, after)?;
         let session = session(ctx)?;
-        let list = inventory::ComponentList { host: self.0.id, name_contains, page: asked.page.clone() };
-        let page = session.apis.inventory.component_list(&session.inside(self.0.tenant)?, list).await?;
+        let list = inventory::ComponentList {
+            host: self.0.id,
+            name_contains,
+            page: asked.page.clone(),
+        };
+        let page = session
+            .apis
+            .inventory
+            .component_list(&session.inside(self.0.tenant)?, list)
+            .await?;
         Ok(Some(asked.connection(page, Component::from)))
     }
 
     /// Runs, newest first.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn runs(&self, ctx: &Context<'_>, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>) -> Result<Option<Connection<Run>>> {
-        let list = scheduler::RunList { host: Some(self.0.id), ..Default::default() };
+    async fn runs(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, 1 to 100.")] first: i32,
+        #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>,
+    ) -> Result<Option<Connection<Run>>> {
+        let list = scheduler::RunList {
+            host: Some(self.0.id),
+            ..Default::default()
+        };
         super::run::list(session(ctx)?, self.0.tenant, first, after, list).await
     }
 }
 
 /// One host; absent without access.
-pub(crate) async fn find(session: &Session, organization: OrganizationId, id: HostId) -> Result<Option<Host>> {
-    let Some(ctx) = absent(session.inside(organization))? else { return Ok(None) };
-    Ok(absent(session.apis.inventory.host_get(&ctx, inventory::HostGet { id }).await)?.map(Host))
+pub(crate) async fn find(
+    session: &Session,
+    organization: OrganizationId,
+    id: HostId,
+) -> Result<Option<Host>> {
+    let Some(ctx) = absent(session.inside(organization))? else {
+        return Ok(None);
+    };
+    Ok(absent(
+        session
+            .apis
+            .inventory
+            .host_get(&ctx, inventory::HostGet { id })
+            .await,
+    )?
+    .map(Host))
 }
 
 /// Hosts in order of name.
-pub(crate) async fn list(session: &Session, first: i32, after: Option<String>, filter: HostFilter) -> Result<Option<Connection<Host>>> {
-    let organization = filter.organization_id.as_ref().map(organization_id).transpose();
-    let Some(organization) = absent(organization)? else { return Ok(None) };
-    let Some(ctx) = absent(session.within(organization))? else { return Ok(None) };
+pub(crate) async fn list(
+    session: &Session,
+    first: i32,
+    after: Option<String>,
+    filter: HostFilter,
+) -> Result<Option<Connection<Host>>> {
+    let organization = filter
+        .organization_id
+        .as_ref()
+        .map(organization_id)
+        .transpose();
+    let Some(organization) = absent(organization)? else {
+        return Ok(None);
+    };
+    let Some(ctx) = absent(session.within(organization))? else {
+        return Ok(None);
+    };
     let mut wanted = read_filter(filter.clone(), organization)?;
-    let asked = asked("hosts", &(&wanted, filter.hostname.as_ref().map(|name| (&name.eq, &name.r#in))), first, after)?;
-    let names: Vec<String> = filter.hostname.into_iter().flat_map(|name| name.r#in.into_iter().flatten().chain(name.eq)).collect();
+    let asked = asked(
+        "hosts",
+        &(
+            &wanted,
+            filter.hostname.as_ref().map(|name| (&name.eq, &name.r#in)),
+        ),
+        first,
+        after,
+    )?;
+    let names: Vec<String> = filter
+        .hostname
+        .into_iter()
+        .flat_map(|name| name.r#in.into_iter().flatten().chain(name.eq))
+        .collect();
     if !names.is_empty() {
         let found = named(session, &ctx, &wanted, &names).await?;
         if found.is_empty() {
@@ -244,14 +334,33 @@ pub(crate) async fn list(session: &Session, first: i32, after: Option<String>, f
         }
         wanted.ids = found;
     }
-    let page = session.apis.inventory.host_list(&ctx, inventory::HostList { page: asked.page.clone(), filter: wanted }).await?;
+    let page = session
+        .apis
+        .inventory
+        .host_list(
+            &ctx,
+            inventory::HostList {
+                page: asked.page.clone(),
+                filter: wanted,
+            },
+        )
+        .await?;
     Ok(Some(asked.connection(page, Host)))
 }
 
 /// An id that cannot be read, or is another organization's, lets nothing through: the nil id does that.
-fn read_filter(filter: HostFilter, organization: Option<OrganizationId>) -> Result<inventory::HostFilter> {
-    let host = |id: &ID| tenant_id::<HostId>(id, HostId::PREFIX, "host").map_or(HostId(uuid::Uuid::nil()), |(_, id)| id);
-    let group = |id: &ID| tenant_id::<GroupId>(id, GroupId::PREFIX, "group").map_or(GroupId(uuid::Uuid::nil()), |(_, id)| id);
+fn read_filter(
+    filter: HostFilter,
+    organization: Option<OrganizationId>,
+) -> Result<inventory::HostFilter> {
+    let host = |id: &ID| {
+        tenant_id::<HostId>(id, HostId::PREFIX, "host")
+            .map_or(HostId(uuid::Uuid::nil()), |(_, id)| id)
+    };
+    let group = |id: &ID| {
+        tenant_id::<GroupId>(id, GroupId::PREFIX, "group")
+            .map_or(GroupId(uuid::Uuid::nil()), |(_, id)| id)
+    };
     Ok(inventory::HostFilter {
         tenant: organization,
         ids: filter.ids.unwrap_or_default().iter().map(host).collect(),
@@ -268,17 +377,43 @@ fn read_filter(filter: HostFilter, organization: Option<OrganizationId>) -> Resu
 
 /// The sites of a filter.
 pub(crate) fn sites(filter: Option<IdFilter>) -> Vec<SiteId> {
-    let site = |id: &ID| tenant_id::<SiteId>(id, SiteId::PREFIX, "site").map_or(SiteId(uuid::Uuid::nil()), |(_, id)| id);
+    let site = |id: &ID| {
+        tenant_id::<SiteId>(id, SiteId::PREFIX, "site")
+            .map_or(SiteId(uuid::Uuid::nil()), |(_, id)| id)
+    };
     IdFilter::ids(filter).iter().map(site).collect()
 }
 
 /// Hosts with exactly one of these names, at most 100 a name.
-async fn named(session: &Session, ctx: &RequestContext, filter: &inventory::HostFilter, names: &[String]) -> Result<Vec<HostId>> {
+async fn named(
+    session: &Session,
+    ctx: &RequestContext,
+    filter: &inventory::HostFilter,
+    names: &[String],
+) -> Result<Vec<HostId>> {
     let mut found = Vec::new();
     for name in names.iter().take(100) {
-        let filter = inventory::HostFilter { hostname_contains: Some(name.clone()), ..filter.clone() };
-        let page = session.apis.inventory.host_list(ctx, inventory::HostList { page: PageRequest::largest(), filter }).await?;
-        found.extend(page.into_nodes().into_iter().filter(|host| host.facts.hostname == *name).map(|host| host.id));
+        let filter = inventory::HostFilter {
+            hostname_contains: Some(name.clone()),
+            ..filter.clone()
+        };
+        let page = session
+            .apis
+            .inventory
+            .host_list(
+                ctx,
+                inventory::HostList {
+                    page: PageRequest::largest(),
+                    filter,
+                },
+            )
+            .await?;
+        found.extend(
+            page.into_nodes()
+                .into_iter()
+                .filter(|host| host.facts.hostname == *name)
+                .map(|host| host.id),
+        );
     }
     Ok(found)
 }
@@ -316,12 +451,30 @@ mod tests {
     fn a_host_that_nobody_saw_is_not_compliant_and_an_open_finding_outweighs_a_reboot() {
         let (mut fresh, now) = host();
         assert_eq!(Host(fresh.clone()).standing(now).0, HostState::Compliant);
-        assert_eq!(Host(fresh.clone()).standing(now + chrono::Duration::days(8)).0, HostState::UnknownStale);
+        assert_eq!(
+            Host(fresh.clone())
+                .standing(now + chrono::Duration::days(8))
+                .0,
+            HostState::UnknownStale
+        );
         fresh.facts.reboot_pending = true;
-        assert_eq!(Host(fresh.clone()).standing(now).0, HostState::RebootPending);
-        fresh.open_findings = [(netpatch_types::Severity::Low, 1), (netpatch_types::Severity::Critical, 2)].into();
+        assert_eq!(
+            Host(fresh.clone()).standing(now).0,
+            HostState::RebootPending
+        );
+        fresh.open_findings = [
+            (netpatch_types::Severity::Low, 1),
+            (netpatch_types::Severity::Critical, 2),
+        ]
+        .into();
         let (state, reason) = Host(fresh.clone()).standing(now);
-        assert_eq!((state, reason.as_str()), (HostState::NonCompliant, "3 findings are open: 2 critical, 1 low."));
+        assert_eq!(
+            (state, reason.as_str()),
+            (
+                HostState::NonCompliant,
+                "3 findings are open: 2 critical, 1 low."
+            )
+        );
         fresh.last_scan_at = None;
         assert_eq!(Host(fresh).standing(now).0, HostState::UnknownStale);
     }

@@ -1,7 +1,7 @@
 //! The ledger and its proofs.
 
-use super::group::{Label, labels};
 use super::Actor;
+use super::group::{Label, labels};
 use crate::graphql::context::{Session, absent};
 use crate::graphql::{DateTime, Result, Sequence, Sha256, session};
 use async_graphql::{Context, ID, Object, SimpleObject};
@@ -69,10 +69,22 @@ impl LedgerEntry {
 
     /// Proof that the log has it, under a size of the log or under the newest checkpoint; null while no checkpoint covers it.
     #[graphql(complexity = 10)]
-    async fn proof(&self, ctx: &Context<'_>, tree_size: Option<Sequence>) -> Result<Option<InclusionProof>> {
+    async fn proof(
+        &self,
+        ctx: &Context<'_>,
+        tree_size: Option<Sequence>,
+    ) -> Result<Option<InclusionProof>> {
         let session = session(ctx)?;
-        let get = reporting::LedgerProofGet { tenant: self.0.tenant, sequence: self.0.sequence, tree_size: tree_size.map(|size| size.0) };
-        let proof = session.apis.reporting.ledger_proof(&session.inside(self.0.tenant)?, get).await;
+        let get = reporting::LedgerProofGet {
+            tenant: self.0.tenant,
+            sequence: self.0.sequence,
+            tree_size: tree_size.map(|size| size.0),
+        };
+        let proof = session
+            .apis
+            .reporting
+            .ledger_proof(&session.inside(self.0.tenant)?, get)
+            .await;
         Ok(absent(proof)?.map(InclusionProof::from))
     }
 }
@@ -138,12 +150,29 @@ pub struct ConsistencyProof {
 
 impl From<reporting::ConsistencyProof> for ConsistencyProof {
     fn from(proof: reporting::ConsistencyProof) -> Self {
-        Self { from: proof.from.into(), to: proof.to.into(), path: proof.path.into_iter().map(Sha256).collect() }
+        Self {
+            from: proof.from.into(),
+            to: proof.to.into(),
+            path: proof.path.into_iter().map(Sha256).collect(),
+        }
     }
 }
 
 /// One entry; absent without access.
-pub(crate) async fn find(session: &Session, organization: OrganizationId, id: LedgerEntryId) -> Result<Option<LedgerEntry>> {
-    let Some(ctx) = absent(session.inside(organization))? else { return Ok(None) };
-    Ok(absent(session.apis.reporting.ledger_get(&ctx, reporting::LedgerGet { id }).await)?.map(LedgerEntry))
+pub(crate) async fn find(
+    session: &Session,
+    organization: OrganizationId,
+    id: LedgerEntryId,
+) -> Result<Option<LedgerEntry>> {
+    let Some(ctx) = absent(session.inside(organization))? else {
+        return Ok(None);
+    };
+    Ok(absent(
+        session
+            .apis
+            .reporting
+            .ledger_get(&ctx, reporting::LedgerGet { id })
+            .await,
+    )?
+    .map(LedgerEntry))
 }

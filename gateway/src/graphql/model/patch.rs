@@ -97,12 +97,24 @@ impl Patch {
 /// One patch, as the first of the caller's organizations that knows it sees it.
 pub(crate) async fn find_anywhere(session: &Session, id: PatchId) -> Result<Option<Patch>> {
     for access in session.principal()?.access.iter().take(100) {
-        if !access.permissions.contains(&netpatch_types::Permission::Read) {
+        if !access
+            .permissions
+            .contains(&netpatch_types::Permission::Read)
+        {
             continue;
         }
         let ctx = session.inside(access.organization)?;
-        if let Some(patch) = absent(session.apis.inventory.patch_get(&ctx, inventory::PatchGet { id }).await)? {
-            return Ok(Some(Patch { of: access.organization, patch }));
+        if let Some(patch) = absent(
+            session
+                .apis
+                .inventory
+                .patch_get(&ctx, inventory::PatchGet { id })
+                .await,
+        )? {
+            return Ok(Some(Patch {
+                of: access.organization,
+                patch,
+            }));
         }
     }
     Ok(None)

@@ -53,8 +53,16 @@ impl From<&policy::Rule> for PolicyRule {
     fn from(rule: &policy::Rule) -> Self {
         Self {
             name: rule.name.clone(),
-            classifications: rule.classifications.iter().map(|kind| (*kind).into()).collect(),
-            severities: rule.severities.iter().map(|severity| (*severity).into()).collect(),
+            classifications: rule
+                .classifications
+                .iter()
+                .map(|kind| (*kind).into())
+                .collect(),
+            severities: rule
+                .severities
+                .iter()
+                .map(|severity| (*severity).into())
+                .collect(),
             cvss_at_least: rule.cvss_at_least,
             epss_at_least: rule.epss_at_least,
             is_known_exploited: rule.kev,
@@ -115,8 +123,14 @@ pub struct WaveSizeInput {
 impl From<&policy::Rollout> for Rollout {
     fn from(rollout: &policy::Rollout) -> Self {
         let size = |size: &policy::WaveSize| match size {
-            policy::WaveSize::Count { hosts } => WaveSize { hosts: Some(int(*hosts)), percent: None },
-            policy::WaveSize::Percent { percent } => WaveSize { hosts: None, percent: Some(int(*percent)) },
+            policy::WaveSize::Count { hosts } => WaveSize {
+                hosts: Some(int(*hosts)),
+                percent: None,
+            },
+            policy::WaveSize::Percent { percent } => WaveSize {
+                hosts: None,
+                percent: Some(int(*percent)),
+            },
         };
         Self {
             waves: rollout.waves.iter().map(size).collect(),
@@ -185,32 +199,65 @@ impl Policy {
     async fn sentence(&self, ctx: &Context<'_>) -> Result<String> {
         let session = session(ctx)?;
         let windows = windows(session, self.0.tenant, &self.0.spec.windows).await?;
-        let group = loaders(ctx)?.group(self.0.tenant, self.0.spec.group).await?;
+        let group = loaders(ctx)?
+            .group(self.0.tenant, self.0.spec.group)
+            .await?;
         let mut next: Option<(chrono::DateTime<chrono::Utc>, String, bool)> = None;
         for window in &windows {
             let start = window.starts(session, 1).await?.into_iter().next();
-            if let Some(start) = start.filter(|start| next.as_ref().is_none_or(|(earliest, ..)| start < earliest)) {
-                next = Some((start, window.0.spec.name.clone(), window.0.spec.rule.time_zone.is_none()));
+            if let Some(start) =
+                start.filter(|start| next.as_ref().is_none_or(|(earliest, ..)| start < earliest))
+            {
+                next = Some((
+                    start,
+                    window.0.spec.name.clone(),
+                    window.0.spec.rule.time_zone.is_none(),
+                ));
             }
         }
-        Ok(super::policy_sentence(&self.0.spec, group.map(|group| group.0.name), next))
+        Ok(super::policy_sentence(
+            &self.0.spec,
+            group.map(|group| group.0.name),
+            next,
+        ))
     }
 }
 
-async fn windows(session: &Session, organization: OrganizationId, ids: &[WindowId]) -> Result<Vec<MaintenanceWindow>> {
+async fn windows(
+    session: &Session,
+    organization: OrganizationId,
+    ids: &[WindowId],
+) -> Result<Vec<MaintenanceWindow>> {
     let ctx = session.inside(organization)?;
     let mut windows = Vec::new();
     for id in ids {
-        let window = session.apis.policy.window_get(&ctx, policy::WindowGet { id: *id }).await;
+        let window = session
+            .apis
+            .policy
+            .window_get(&ctx, policy::WindowGet { id: *id })
+            .await;
         windows.extend(absent(window)?.map(MaintenanceWindow));
     }
     Ok(windows)
 }
 
 /// One policy; absent without access.
-pub(crate) async fn find(session: &Session, organization: OrganizationId, id: PolicyId) -> Result<Option<Policy>> {
-    let Some(ctx) = absent(session.inside(organization))? else { return Ok(None) };
-    Ok(absent(session.apis.policy.policy_get(&ctx, policy::PolicyGet { id }).await)?.map(Policy))
+pub(crate) async fn find(
+    session: &Session,
+    organization: OrganizationId,
+    id: PolicyId,
+) -> Result<Option<Policy>> {
+    let Some(ctx) = absent(session.inside(organization))? else {
+        return Ok(None);
+    };
+    Ok(absent(
+        session
+            .apis
+            .policy
+            .policy_get(&ctx, policy::PolicyGet { id })
+            .await,
+    )?
+    .map(Policy))
 }
 
 /// What the policies say of a patch on a host.
@@ -260,6 +307,9 @@ pub struct BlockEntry {
 
 impl From<policy::BlockEntry> for BlockEntry {
     fn from(entry: policy::BlockEntry) -> Self {
-        Self { package: entry.package, reason: entry.reason }
+        Self {
+            package: entry.package,
+            reason: entry.reason,
+        }
     }
 }

@@ -71,7 +71,20 @@ impl Report {
 }
 
 /// One report; absent without access.
-pub(crate) async fn find(session: &Session, organization: OrganizationId, id: ReportId) -> Result<Option<Report>> {
-    let Some(ctx) = absent(session.inside(organization))? else { return Ok(None) };
-    Ok(absent(session.apis.reporting.report_get(&ctx, reporting::ReportGet { id }).await)?.map(Report))
+pub(crate) async fn find(
+    session: &Session,
+    organization: OrganizationId,
+    id: ReportId,
+) -> Result<Option<Report>> {
+    let Some(ctx) = absent(session.inside(organization))? else {
+        return Ok(None);
+    };
+    Ok(absent(
+        session
+            .apis
+            .reporting
+            .report_get(&ctx, reporting::ReportGet { id })
+            .await,
+    )?
+    .map(Report))
 }

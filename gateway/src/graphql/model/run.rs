@@ -141,15 +141,35 @@ impl Run {
     async fn events(&self, ctx: &Context<'_>) -> Result<Option<Vec<RunEvent>>> {
         let session = session(ctx)?;
         // A list of runs comes without their events.
-        let run = session.apis.scheduler.run_get(&session.inside(self.0.tenant)?, scheduler::RunGet { id: self.0.id }).await?;
+        let run = session
+            .apis
+            .scheduler
+            .run_get(
+                &session.inside(self.0.tenant)?,
+                scheduler::RunGet { id: self.0.id },
+            )
+            .await?;
         Ok(Some(run.events.into_iter().map(RunEvent::from).collect()))
     }
 }
 
 /// One run; absent without access.
-pub(crate) async fn find(session: &Session, organization: OrganizationId, id: RunId) -> Result<Option<Run>> {
-    let Some(ctx) = absent(session.inside(organization))? else { return Ok(None) };
-    Ok(absent(session.apis.scheduler.run_get(&ctx, scheduler::RunGet { id }).await)?.map(Run))
+pub(crate) async fn find(
+    session: &Session,
+    organization: OrganizationId,
+    id: RunId,
+) -> Result<Option<Run>> {
+    let Some(ctx) = absent(session.inside(organization))? else {
+        return Ok(None);
+    };
+    Ok(absent(
+        session
+            .apis
+            .scheduler
+            .run_get(&ctx, scheduler::RunGet { id })
+            .await,
+    )?
+    .map(Run))
 }
 
 /// Runs of something, newest first.
@@ -161,7 +181,22 @@ pub(crate) async fn list(
     list: scheduler::RunList,
 ) -> Result<Option<Connection<Run>>> {
     let ctx = session.inside(organization)?;
-    let asked = asked("runs", &(organization, list.deployment, list.wave, list.host), first, after)?;
-    let page = session.apis.scheduler.run_list(&ctx, scheduler::RunList { page: asked.page.clone(), ..list }).await?;
+    let asked = asked(
+        "runs",
+        &(organization, list.deployment, list.wave, list.host),
+        first,
+        after,
+    )?;
+    let page = session
+        .apis
+        .scheduler
+        .run_list(
+            &ctx,
+            scheduler::RunList {
+                page: asked.page.clone(),
+                ..list
+            },
+        )
+        .await?;
     Ok(Some(asked.connection(page, Run)))
 }

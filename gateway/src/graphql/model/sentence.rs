@@ -4,23 +4,45 @@ use chrono::{DateTime, Utc};
 use netpatch_policy_api::{Decision, PolicySpec, Rule, WaveSize};
 
 /// `next` is the earliest start of a window, the window's name, and whether its zone is each host's own.
-pub(crate) fn policy_sentence(spec: &PolicySpec, group: Option<String>, next: Option<(DateTime<Utc>, String, bool)>) -> String {
+pub(crate) fn policy_sentence(
+    spec: &PolicySpec,
+    group: Option<String>,
+    next: Option<(DateTime<Utc>, String, bool)>,
+) -> String {
     if !spec.enabled {
         return "It is off: it decides nothing and installs nothing.".to_owned();
     }
-    let hosts = group.map_or_else(|| "all hosts".to_owned(), |group| format!("hosts of {group}"));
+    let hosts = group.map_or_else(
+        || "all hosts".to_owned(),
+        |group| format!("hosts of {group}"),
+    );
     let mut text = String::new();
     for rule in &spec.rules {
         text.push_str(&rule_sentence(rule));
     }
     text.push_str("Everything else waits for a person. ");
     let waves: Vec<String> = spec.rollout.waves.iter().map(wave).collect();
-    let start = if spec.automatic { "What is approved goes by itself" } else { "What is approved goes when a person creates a deployment" };
-    text.push_str(&format!("{start}, to {hosts} in {} ({}). ", plural(spec.rollout.waves.len(), "wave"), waves.join(", then ")));
+    let start = if spec.automatic {
+        "What is approved goes by itself"
+    } else {
+        "What is approved goes when a person creates a deployment"
+    };
+    text.push_str(&format!(
+        "{start}, to {hosts} in {} ({}). ",
+        plural(spec.rollout.waves.len(), "wave"),
+        waves.join(", then ")
+    ));
     text.push_str(&match next {
         Some((start, name, local)) => {
-            let zone = if local { "UTC for hosts in UTC; each host goes by its own time zone" } else { "UTC" };
-            format!("The next window is {name}, {} {zone}.", start.format("%A %-d %B %Y %H:%M"))
+            let zone = if local {
+                "UTC for hosts in UTC; each host goes by its own time zone"
+            } else {
+                "UTC"
+            };
+            format!(
+                "The next window is {name}, {} {zone}.",
+                start.format("%A %-d %B %Y %H:%M")
+            )
         }
         None if spec.windows.is_empty() => "It has no window, so nothing is installed.".to_owned(),
         None => "None of its windows opens again, so nothing is installed.".to_owned(),
@@ -31,23 +53,55 @@ pub(crate) fn policy_sentence(spec: &PolicySpec, group: Option<String>, next: Op
 fn rule_sentence(rule: &Rule) -> String {
     let mut what: Vec<String> = Vec::new();
     if !rule.severities.is_empty() {
-        what.push(rule.severities.iter().map(|severity| severity.as_str()).collect::<Vec<_>>().join(" or "));
+        what.push(
+            rule.severities
+                .iter()
+                .map(|severity| severity.as_str())
+                .collect::<Vec<_>>()
+                .join(" or "),
+        );
     }
     if !rule.classifications.is_empty() {
-        what.push(rule.classifications.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(" or "));
+        what.push(
+            rule.classifications
+                .iter()
+                .map(|kind| kind.as_str())
+                .collect::<Vec<_>>()
+                .join(" or "),
+        );
     }
     let mut conditions: Vec<String> = Vec::new();
-    conditions.extend(rule.cvss_at_least.map(|score| format!("with CVSS at least {score}")));
-    conditions.extend(rule.epss_at_least.map(|score| format!("with EPSS at least {score}")));
-    conditions.extend(rule.kev.map(|kev| if kev { "known to be exploited" } else { "not known to be exploited" }.to_owned()));
+    conditions.extend(
+        rule.cvss_at_least
+            .map(|score| format!("with CVSS at least {score}")),
+    );
+    conditions.extend(
+        rule.epss_at_least
+            .map(|score| format!("with EPSS at least {score}")),
+    );
+    conditions.extend(rule.kev.map(|kev| {
+        if kev {
+            "known to be exploited"
+        } else {
+            "not known to be exploited"
+        }
+        .to_owned()
+    }));
     if !rule.packages.is_empty() {
         conditions.push(format!("of {}", rule.packages.join(", ")));
     }
     if !rule.origin_labels.is_empty() {
         conditions.push(format!("from {}", rule.origin_labels.join(" or ")));
     }
-    let subject = if what.is_empty() { "Patches".to_owned() } else { capital(&format!("{} patches", what.join(", "))) };
-    let conditions = conditions.iter().map(|condition| format!(" {condition}")).collect::<String>();
+    let subject = if what.is_empty() {
+        "Patches".to_owned()
+    } else {
+        capital(&format!("{} patches", what.join(", ")))
+    };
+    let conditions = conditions
+        .iter()
+        .map(|condition| format!(" {condition}"))
+        .collect::<String>();
     let verdict = match rule.then {
         Decision::Approve => "are approved without a person".to_owned(),
         Decision::RequireApprovals { count: 1 } => "wait for one person's approval".to_owned(),
@@ -66,12 +120,18 @@ fn wave(size: &WaveSize) -> String {
 }
 
 fn plural(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
 }
 
 fn span(seconds: u32) -> String {
     match seconds {
-        s if s >= 86_400 && s % 86_400 == 0 => plural(usize::try_from(s / 86_400).unwrap_or(0), "day"),
+        s if s >= 86_400 && s % 86_400 == 0 => {
+            plural(usize::try_from(s / 86_400).unwrap_or(0), "day")
+        }
         s if s >= 3600 && s % 3600 == 0 => plural(usize::try_from(s / 3600).unwrap_or(0), "hour"),
         s => plural(usize::try_from(s).unwrap_or(0), "second"),
     }
@@ -79,7 +139,10 @@ fn span(seconds: u32) -> String {
 
 fn capital(text: &str) -> String {
     let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -94,7 +157,12 @@ mod tests {
             name: "security".into(),
             enabled: true,
             group: None,
-            rules: vec![Rule { name: "r".into(), classifications: vec![Classification::Security], then: Decision::Approve, ..Rule::default() }],
+            rules: vec![Rule {
+                name: "r".into(),
+                classifications: vec![Classification::Security],
+                then: Decision::Approve,
+                ..Rule::default()
+            }],
             rollout: Rollout::default(),
             windows: Vec::new(),
             automatic: false,
@@ -105,7 +173,10 @@ mod tests {
              a deployment, to hosts of servers in 3 waves (1 host, then 25 %, then 100 %). It has no window, so nothing is installed."
         );
         let start = "2026-11-24T02:00:00Z".parse().unwrap();
-        assert!(policy_sentence(&spec, None, Some((start, "nightly".into(), false))).ends_with("The next window is nightly, Tuesday 24 November 2026 02:00 UTC."));
+        assert!(
+            policy_sentence(&spec, None, Some((start, "nightly".into(), false)))
+                .ends_with("The next window is nightly, Tuesday 24 November 2026 02:00 UTC.")
+        );
         spec.enabled = false;
         assert!(policy_sentence(&spec, None, None).contains("off"));
     }

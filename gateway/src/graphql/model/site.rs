@@ -24,7 +24,11 @@ impl Site {
 
     /// Time zone of the site.
     async fn time_zone(&self) -> TimeZone {
-        self.0.time_zone.parse().unwrap_or(chrono_tz::Tz::UTC).into()
+        self.0
+            .time_zone
+            .parse()
+            .unwrap_or(chrono_tz::Tz::UTC)
+            .into()
     }
 
     /// Whether hosts may go past the relay.
@@ -46,16 +50,35 @@ impl Site {
     #[graphql(complexity = "2 + 5 * child_complexity")]
     async fn relays(&self, ctx: &Context<'_>) -> Result<Option<Vec<Relay>>> {
         let session = session(ctx)?;
-        let relays = session.apis.auth.relay_list(&readable(session.inside(self.0.organization)?)?).await?;
-        Ok(Some(relays.into_iter().filter(|relay| relay.site == self.0.id).map(Relay).collect()))
+        let relays = session
+            .apis
+            .auth
+            .relay_list(&readable(session.inside(self.0.organization)?)?)
+            .await?;
+        Ok(Some(
+            relays
+                .into_iter()
+                .filter(|relay| relay.site == self.0.id)
+                .map(Relay)
+                .collect(),
+        ))
     }
 
     /// Hosts of the site by name.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn hosts(&self, ctx: &Context<'_>, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>, #[graphql(desc = "Which ones.")] filter: Option<HostFilter>) -> Result<Option<Connection<Host>>> {
+    async fn hosts(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, 1 to 100.")] first: i32,
+        #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>,
+        #[graphql(desc = "Which ones.")] filter: Option<HostFilter>,
+    ) -> Result<Option<Connection<Host>>> {
         let filter = HostFilter {
             organization_id: Some(self.0.organization.public(self.0.organization).into()),
-            site: Some(IdFilter { eq: Some(self.0.id.public(self.0.organization).into()), r#in: None }),
+            site: Some(IdFilter {
+                eq: Some(self.0.id.public(self.0.organization).into()),
+                r#in: None,
+            }),
             ..filter.unwrap_or_default()
         };
         super::host::list(session(ctx)?, first, after, filter).await

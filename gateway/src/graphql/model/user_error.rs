@@ -42,7 +42,10 @@ impl UserErrorCode {
             ErrorCode::SelfApproval => Self::SelfApproval,
             ErrorCode::ApprovalRequired => Self::ApprovalRequired,
             ErrorCode::LimitExceeded => Self::LimitExceeded,
-            ErrorCode::Unauthenticated | ErrorCode::Throttled | ErrorCode::UpstreamUnavailable | ErrorCode::InternalServerError => return None,
+            ErrorCode::Unauthenticated
+            | ErrorCode::Throttled
+            | ErrorCode::UpstreamUnavailable
+            | ErrorCode::InternalServerError => return None,
         })
     }
 }
@@ -52,7 +55,11 @@ impl UserErrorCode {
 #[graphql(
     field(name = "code", ty = "UserErrorCode", desc = "What kind of refusal."),
     field(name = "message", ty = "String", desc = "For a person."),
-    field(name = "path", ty = "Vec<String>", desc = "Where in the input, outermost first; empty when it is not about one field.")
+    field(
+        name = "path",
+        ty = "Vec<String>",
+        desc = "Where in the input, outermost first; empty when it is not about one field."
+    )
 )]
 pub enum UserError {
     /// The input, the state or a right.
@@ -130,8 +137,15 @@ impl UserError {
     pub(crate) fn of(error: ServiceError) -> std::result::Result<Self, ServiceError> {
         match UserErrorCode::of(error.code) {
             None => Err(error),
-            Some(code @ UserErrorCode::Conflict) if error.detail.is_some() => Ok(Self::Conflict(ConflictError { code, error })),
-            Some(code @ UserErrorCode::ApprovalRequired) => Ok(Self::ApprovalRequired(ApprovalRequiredError { code, error })),
+            Some(code @ UserErrorCode::Conflict) if error.detail.is_some() => {
+                Ok(Self::Conflict(ConflictError { code, error }))
+            }
+            Some(code @ UserErrorCode::ApprovalRequired) => {
+                Ok(Self::ApprovalRequired(ApprovalRequiredError {
+                    code,
+                    error,
+                }))
+            }
             Some(code) => Ok(Self::Input(InputError { code, error })),
         }
     }

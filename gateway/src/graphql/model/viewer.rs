@@ -14,20 +14,37 @@ pub struct Viewer(pub Principal);
 impl Viewer {
     /// As others see it.
     async fn actor(&self) -> Actor {
-        Actor { kind: self.0.kind.into(), name: self.0.name.clone() }
+        Actor {
+            kind: self.0.kind.into(),
+            name: self.0.name.clone(),
+        }
     }
 
     /// Organizations in reach, by name.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn organizations(&self, ctx: &Context<'_>, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>) -> Result<Option<Connection<Organization>>> {
+    async fn organizations(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, 1 to 100.")] first: i32,
+        #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>,
+    ) -> Result<Option<Connection<Organization>>> {
         let asked = asked("organizations", &(), first, after)?;
-        Ok(Some(asked.slice(super::organization::all(session(ctx)?).await?, Organization::order)))
+        Ok(Some(asked.slice(
+            super::organization::all(session(ctx)?).await?,
+            Organization::order,
+        )))
     }
 
     /// Whether the viewer has a right in the organization that owns an object; `on` is the id of any such object.
     async fn can(&self, permission: Permission, on: ID) -> bool {
-        let Some(PublicId::Tenant { organization, .. }) = PublicId::parse(&on) else { return false };
-        let mut access = self.0.access.iter().filter(|access| access.organization == organization);
+        let Some(PublicId::Tenant { organization, .. }) = PublicId::parse(&on) else {
+            return false;
+        };
+        let mut access = self
+            .0
+            .access
+            .iter()
+            .filter(|access| access.organization == organization);
         access.any(|access| access.permissions.contains(&permission.into()))
     }
 }

@@ -91,21 +91,51 @@ impl Wave {
 
     /// Runs, newest first.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn runs(&self, ctx: &Context<'_>, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>) -> Result<Option<Connection<Run>>> {
-        let list = scheduler::RunList { wave: Some(self.0.id), deployment: Some(self.0.deployment), ..Default::default() };
+    async fn runs(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, 1 to 100.")] first: i32,
+        #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>,
+    ) -> Result<Option<Connection<Run>>> {
+        let list = scheduler::RunList {
+            wave: Some(self.0.id),
+            deployment: Some(self.0.deployment),
+            ..Default::default()
+        };
         super::run::list(session(ctx)?, self.0.tenant, first, after, list).await
     }
 }
 
 /// One wave; absent without access.
-pub(crate) async fn find(session: &Session, organization: OrganizationId, id: WaveId) -> Result<Option<Wave>> {
-    let Some(ctx) = absent(session.inside(organization))? else { return Ok(None) };
-    Ok(absent(session.apis.scheduler.wave_get(&ctx, scheduler::WaveGet { id }).await)?.map(Wave))
+pub(crate) async fn find(
+    session: &Session,
+    organization: OrganizationId,
+    id: WaveId,
+) -> Result<Option<Wave>> {
+    let Some(ctx) = absent(session.inside(organization))? else {
+        return Ok(None);
+    };
+    Ok(absent(
+        session
+            .apis
+            .scheduler
+            .wave_get(&ctx, scheduler::WaveGet { id })
+            .await,
+    )?
+    .map(Wave))
 }
 
 /// Waves of a deployment in order.
-pub(crate) async fn list(session: &Session, organization: OrganizationId, deployment: DeploymentId) -> Result<Vec<Wave>> {
+pub(crate) async fn list(
+    session: &Session,
+    organization: OrganizationId,
+    deployment: DeploymentId,
+) -> Result<Vec<Wave>> {
     let ctx = session.inside(organization)?;
-    let waves = session.apis.scheduler.wave_list(&ctx, scheduler::WaveList { deployment }).await?;
+    let waves = session
+        .apis
+        .scheduler
+        .wave_list(&ctx, scheduler::WaveList { deployment })
+        .await?;
     Ok(waves.into_iter().map(Wave).collect())
 }

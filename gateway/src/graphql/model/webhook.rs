@@ -41,13 +41,28 @@ impl Webhook {
 
     /// Deliveries, newest first.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn deliveries(&self, ctx: &Context<'_>, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>) -> Result<Option<Connection<WebhookDelivery>>> {
+    async fn deliveries(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, 1 to 100.")] first: i32,
+        #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>,
+    ) -> Result<Option<Connection<WebhookDelivery>>> {
         let session = session(ctx)?;
         let asked = asked("deliveries", &self.0.id, first, after)?;
-        let list = reporting::DeliveryList { webhook: self.0.id, page: asked.page.clone() };
-        let page = session.apis.reporting.webhook_deliveries(&session.inside(self.0.tenant)?, list).await?;
+        let list = reporting::DeliveryList {
+            webhook: self.0.id,
+            page: asked.page.clone(),
+        };
+        let page = session
+            .apis
+            .reporting
+            .webhook_deliveries(&session.inside(self.0.tenant)?, list)
+            .await?;
         let of = self.0.tenant;
-        Ok(Some(asked.connection(page, |delivery| WebhookDelivery { of, delivery })))
+        Ok(Some(asked.connection(page, |delivery| WebhookDelivery {
+            of,
+            delivery,
+        })))
     }
 }
 
@@ -110,19 +125,54 @@ impl WebhookDelivery {
 }
 
 /// One endpoint; absent without access.
-pub(crate) async fn find(session: &Session, organization: OrganizationId, id: WebhookId) -> Result<Option<Webhook>> {
-    let Some(ctx) = absent(session.inside(organization))? else { return Ok(None) };
-    let list = session.apis.reporting.webhook_list(&ctx, reporting::WebhookList {}).await?;
-    Ok(list.into_iter().find(|webhook| webhook.id == id).map(Webhook))
+pub(crate) async fn find(
+    session: &Session,
+    organization: OrganizationId,
+    id: WebhookId,
+) -> Result<Option<Webhook>> {
+    let Some(ctx) = absent(session.inside(organization))? else {
+        return Ok(None);
+    };
+    let list = session
+        .apis
+        .reporting
+        .webhook_list(&ctx, reporting::WebhookList {})
+        .await?;
+    Ok(list
+        .into_iter()
+        .find(|webhook| webhook.id == id)
+        .map(Webhook))
 }
 
 /// One of the newest hundred deliveries of an endpoint; absent without access.
-pub(crate) async fn find_delivery(session: &Session, of: OrganizationId, id: WebhookDeliveryId) -> Result<Option<WebhookDelivery>> {
-    let Some(ctx) = absent(session.inside(of))? else { return Ok(None) };
-    for webhook in session.apis.reporting.webhook_list(&ctx, reporting::WebhookList {}).await? {
-        let list = reporting::DeliveryList { webhook: webhook.id, page: PageRequest::largest() };
-        let page = session.apis.reporting.webhook_deliveries(&ctx, list).await?;
-        if let Some(delivery) = page.into_nodes().into_iter().find(|delivery| delivery.id == id) {
+pub(crate) async fn find_delivery(
+    session: &Session,
+    of: OrganizationId,
+    id: WebhookDeliveryId,
+) -> Result<Option<WebhookDelivery>> {
+    let Some(ctx) = absent(session.inside(of))? else {
+        return Ok(None);
+    };
+    for webhook in session
+        .apis
+        .reporting
+        .webhook_list(&ctx, reporting::WebhookList {})
+        .await?
+    {
+        let list = reporting::DeliveryList {
+            webhook: webhook.id,
+            page: PageRequest::largest(),
+        };
+        let page = session
+            .apis
+            .reporting
+            .webhook_deliveries(&ctx, list)
+            .await?;
+        if let Some(delivery) = page
+            .into_nodes()
+            .into_iter()
+            .find(|delivery| delivery.id == id)
+        {
             return Ok(Some(WebhookDelivery { of, delivery }));
         }
     }

@@ -12,12 +12,23 @@ pub struct MaintenanceWindow(pub policy::MaintenanceWindow);
 
 impl MaintenanceWindow {
     /// The next starts; a rule in the hosts' own zones is read in UTC.
-    pub(crate) async fn starts(&self, session: &Session, count: u32) -> Result<Vec<chrono::DateTime<chrono::Utc>>> {
+    pub(crate) async fn starts(
+        &self,
+        session: &Session,
+        count: u32,
+    ) -> Result<Vec<chrono::DateTime<chrono::Utc>>> {
         let ctx = session.inside(self.0.tenant)?;
-        let preview =
-            policy::WindowPreview { rule: self.0.spec.rule.clone(), time_zone: "UTC".to_owned(), from: None, count };
+        let preview = policy::WindowPreview {
+            rule: self.0.spec.rule.clone(),
+            time_zone: "UTC".to_owned(),
+            from: None,
+            count,
+        };
         let occurrences = session.apis.policy.window_preview(&ctx, preview).await?;
-        Ok(occurrences.into_iter().map(|occurrence| occurrence.start).collect())
+        Ok(occurrences
+            .into_iter()
+            .map(|occurrence| occurrence.start)
+            .collect())
     }
 }
 
@@ -72,13 +83,24 @@ impl MaintenanceWindow {
     /// Next start; in the hosts' own zones: for a host in UTC.
     #[graphql(complexity = 3)]
     async fn next_start(&self, ctx: &Context<'_>) -> Result<Option<DateTime>> {
-        Ok(self.starts(session(ctx)?, 1).await?.into_iter().next().map(DateTime))
+        Ok(self
+            .starts(session(ctx)?, 1)
+            .await?
+            .into_iter()
+            .next()
+            .map(DateTime))
     }
 
     /// Next starts, at most 50; in the hosts' own zones: for a host in UTC.
     #[graphql(complexity = 3)]
-    async fn next_starts(&self, ctx: &Context<'_>, #[graphql(default_with = "Some(5)")] count: Option<i32>) -> Result<Option<Vec<DateTime>>> {
-        let starts = self.starts(session(ctx)?, read_count(count.unwrap_or(5))?).await?;
+    async fn next_starts(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default_with = "Some(5)")] count: Option<i32>,
+    ) -> Result<Option<Vec<DateTime>>> {
+        let starts = self
+            .starts(session(ctx)?, read_count(count.unwrap_or(5))?)
+            .await?;
         Ok(Some(starts.into_iter().map(DateTime).collect()))
     }
 }
@@ -120,7 +142,20 @@ pub(crate) fn read_count(count: i32) -> Result<u32> {
 }
 
 /// One window; absent without access.
-pub(crate) async fn find(session: &Session, organization: OrganizationId, id: WindowId) -> Result<Option<MaintenanceWindow>> {
-    let Some(ctx) = absent(session.inside(organization))? else { return Ok(None) };
-    Ok(absent(session.apis.policy.window_get(&ctx, policy::WindowGet { id }).await)?.map(MaintenanceWindow))
+pub(crate) async fn find(
+    session: &Session,
+    organization: OrganizationId,
+    id: WindowId,
+) -> Result<Option<MaintenanceWindow>> {
+    let Some(ctx) = absent(session.inside(organization))? else {
+        return Ok(None);
+    };
+    Ok(absent(
+        session
+            .apis
+            .policy
+            .window_get(&ctx, policy::WindowGet { id })
+            .await,
+    )?
+    .map(MaintenanceWindow))
 }

@@ -40,7 +40,11 @@ pub struct ClientMutation;
 impl ClientMutation {
     /// Makes a program's sign-in.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn api_client_create(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: ApiClientCreateInput) -> Result<ApiClientCreatePayload> {
+    async fn api_client_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: ApiClientCreateInput,
+    ) -> Result<ApiClientCreatePayload> {
         answer(create(ctx, input).await)
     }
 }
@@ -49,12 +53,35 @@ async fn create(ctx: &Context<'_>, input: ApiClientCreateInput) -> Result<ApiCli
     let session = session(ctx)?;
     let of = organization_id(&input.organization_id)?;
     let request = session.inside(of)?;
-    let permissions = input.permissions.iter().map(|permission| (*permission).into()).collect();
-    let work = session.apis.auth.api_client_create(&request, ApiClientCreate { name: input.name.clone(), permissions });
-    let made = once(session, &request, "apiClientCreate", &input.idempotency_key, &input, work, |made| vec![made.client.id.0]).await?;
+    let permissions = input
+        .permissions
+        .iter()
+        .map(|permission| (*permission).into())
+        .collect();
+    let work = session.apis.auth.api_client_create(
+        &request,
+        ApiClientCreate {
+            name: input.name.clone(),
+            permissions,
+        },
+    );
+    let made = once(
+        session,
+        &request,
+        "apiClientCreate",
+        &input.idempotency_key,
+        &input,
+        work,
+        |made| vec![made.client.id.0],
+    )
+    .await?;
     let (id, client_secret) = match made {
         Once::Done(created) => (created.client.id, Some(created.secret)),
         Once::Before(ids) => (first::<ApiClientId>(&ids)?, None),
     };
-    Ok(ApiClientCreatePayload { client_id: Some(id.public(of).into()), client_secret, ..Default::default() })
+    Ok(ApiClientCreatePayload {
+        client_id: Some(id.public(of).into()),
+        client_secret,
+        ..Default::default()
+    })
 }

@@ -39,19 +39,46 @@ pub struct ComplianceMutation;
 impl ComplianceMutation {
     /// Keeps the counters as they are now.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn compliance_snapshot_take(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: ComplianceSnapshotTakeInput) -> Result<ComplianceSnapshotTakePayload> {
+    async fn compliance_snapshot_take(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: ComplianceSnapshotTakeInput,
+    ) -> Result<ComplianceSnapshotTakePayload> {
         answer(take(ctx, input).await)
     }
 }
 
-async fn take(ctx: &Context<'_>, input: ComplianceSnapshotTakeInput) -> Result<ComplianceSnapshotTakePayload> {
+async fn take(
+    ctx: &Context<'_>,
+    input: ComplianceSnapshotTakeInput,
+) -> Result<ComplianceSnapshotTakePayload> {
     let session = session(ctx)?;
     let of = organization_id(&input.organization_id)?;
     let request = session.inside(of)?;
-    let deployment = |id: &ID| same_organization::<DeploymentId>(id, of, DeploymentId::PREFIX, "deploymentId", "deployment");
-    let take = reporting::SnapshotTake { label: input.label.clone().unwrap_or_else(|| "manual".to_owned()), deployment: input.deployment_id.as_ref().map(deployment).transpose()? };
+    let deployment = |id: &ID| {
+        same_organization::<DeploymentId>(
+            id,
+            of,
+            DeploymentId::PREFIX,
+            "deploymentId",
+            "deployment",
+        )
+    };
+    let take = reporting::SnapshotTake {
+        label: input.label.clone().unwrap_or_else(|| "manual".to_owned()),
+        deployment: input.deployment_id.as_ref().map(deployment).transpose()?,
+    };
     let work = session.apis.reporting.compliance_snapshot(&request, take);
-    let made = once(session, &request, "complianceSnapshotTake", &input.idempotency_key, &input, work, |made| vec![made.id.0]).await?;
+    let made = once(
+        session,
+        &request,
+        "complianceSnapshotTake",
+        &input.idempotency_key,
+        &input,
+        work,
+        |made| vec![made.id.0],
+    )
+    .await?;
     let snapshot = match made {
         Once::Done(snapshot) => ComplianceSnapshot(snapshot),
         Once::Before(ids) => {
@@ -60,5 +87,8 @@ async fn take(ctx: &Context<'_>, input: ComplianceSnapshotTakeInput) -> Result<C
             found.ok_or_else(|| ServiceError::not_found("snapshot"))?
         }
     };
-    Ok(ComplianceSnapshotTakePayload { snapshot: Some(snapshot), ..Default::default() })
+    Ok(ComplianceSnapshotTakePayload {
+        snapshot: Some(snapshot),
+        ..Default::default()
+    })
 }

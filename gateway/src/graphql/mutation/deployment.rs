@@ -91,49 +91,93 @@ pub struct DeploymentMutation;
 impl DeploymentMutation {
     /// Plans and, unless it is a dry run, creates a deployment of approved patches.
     #[graphql(complexity = "50 + child_complexity")]
-    async fn deployment_create(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: DeploymentCreateInput) -> Result<DeploymentCreatePayload> {
+    async fn deployment_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: DeploymentCreateInput,
+    ) -> Result<DeploymentCreatePayload> {
         answer(create(ctx, input).await)
     }
 
     /// No new run starts until resumed.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn deployment_pause(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: DeploymentChangeInput) -> Result<DeploymentPausePayload> {
+    async fn deployment_pause(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: DeploymentChangeInput,
+    ) -> Result<DeploymentPausePayload> {
         let changed = change(ctx, "deploymentPause", input, Change::Pause).await;
-        answer(changed.map(|deployment| DeploymentPausePayload { deployment: Some(deployment), ..Default::default() }))
+        answer(changed.map(|deployment| DeploymentPausePayload {
+            deployment: Some(deployment),
+            ..Default::default()
+        }))
     }
 
     /// Goes on after a pause; after a halt only with a new approval.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn deployment_resume(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: DeploymentChangeInput) -> Result<DeploymentResumePayload> {
+    async fn deployment_resume(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: DeploymentChangeInput,
+    ) -> Result<DeploymentResumePayload> {
         let changed = change(ctx, "deploymentResume", input, Change::Resume).await;
-        answer(changed.map(|deployment| DeploymentResumePayload { deployment: Some(deployment), ..Default::default() }))
+        answer(changed.map(|deployment| DeploymentResumePayload {
+            deployment: Some(deployment),
+            ..Default::default()
+        }))
     }
 
     /// The kill switch: no install starts after the halt arrives.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn deployment_halt(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: DeploymentChangeInput) -> Result<DeploymentHaltPayload> {
+    async fn deployment_halt(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: DeploymentChangeInput,
+    ) -> Result<DeploymentHaltPayload> {
         let changed = change(ctx, "deploymentHalt", input, Change::Halt).await;
-        answer(changed.map(|deployment| DeploymentHaltPayload { deployment: Some(deployment), ..Default::default() }))
+        answer(changed.map(|deployment| DeploymentHaltPayload {
+            deployment: Some(deployment),
+            ..Default::default()
+        }))
     }
 
     /// Ends it for good.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn deployment_cancel(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: DeploymentChangeInput) -> Result<DeploymentCancelPayload> {
+    async fn deployment_cancel(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: DeploymentChangeInput,
+    ) -> Result<DeploymentCancelPayload> {
         let changed = change(ctx, "deploymentCancel", input, Change::Cancel).await;
-        answer(changed.map(|deployment| DeploymentCancelPayload { deployment: Some(deployment), ..Default::default() }))
+        answer(changed.map(|deployment| DeploymentCancelPayload {
+            deployment: Some(deployment),
+            ..Default::default()
+        }))
     }
 }
 
-async fn create(ctx: &Context<'_>, input: DeploymentCreateInput) -> Result<DeploymentCreatePayload> {
+async fn create(
+    ctx: &Context<'_>,
+    input: DeploymentCreateInput,
+) -> Result<DeploymentCreatePayload> {
     let session = session(ctx)?;
     let of = organization_id(&input.organization_id)?;
     let request = session.inside(of)?;
     let patch = |id: &ID| {
-        catalog_id::<PatchId>(id, PatchId::PREFIX, "patch").map_err(|error| ServiceError { path: vec!["patchIds".to_owned()], ..error })
+        catalog_id::<PatchId>(id, PatchId::PREFIX, "patch").map_err(|error| ServiceError {
+            path: vec!["patchIds".to_owned()],
+            ..error
+        })
     };
     let create = scheduler::DeploymentCreate {
         name: input.name.clone().unwrap_or_default(),
-        policy: same_organization::<PolicyId>(&input.policy_id, of, PolicyId::PREFIX, "policyId", "policy")?,
+        policy: same_organization::<PolicyId>(
+            &input.policy_id,
+            of,
+            PolicyId::PREFIX,
+            "policyId",
+            "policy",
+        )?,
         patches: input.patch_ids.iter().map(patch).collect::<Result<_>>()?,
         not_before: input.not_before.map(|time| time.0),
         not_after: input.not_after.map(|time| time.0),
@@ -143,13 +187,31 @@ async fn create(ctx: &Context<'_>, input: DeploymentCreateInput) -> Result<Deplo
     let plan = if input.dry_run.unwrap_or(false) {
         work.await?
     } else {
-        let ids = |plan: &scheduler::DeploymentPlan| plan.deployment.iter().map(|deployment| deployment.id.0).collect();
-        match once(session, &request, "deploymentCreate", &input.idempotency_key, &input, work, ids).await? {
+        let ids = |plan: &scheduler::DeploymentPlan| {
+            plan.deployment
+                .iter()
+                .map(|deployment| deployment.id.0)
+                .collect()
+        };
+        match once(
+            session,
+            &request,
+            "deploymentCreate",
+            &input.idempotency_key,
+            &input,
+            work,
+            ids,
+        )
+        .await?
+        {
             Once::Done(plan) => plan,
             Once::Before(ids) => {
                 let get = scheduler::DeploymentGet { id: first(&ids)? };
                 let deployment = session.apis.scheduler.deployment_get(&request, get).await?;
-                return Ok(DeploymentCreatePayload { deployment: Some(Deployment(deployment)), ..Default::default() });
+                return Ok(DeploymentCreatePayload {
+                    deployment: Some(Deployment(deployment)),
+                    ..Default::default()
+                });
             }
         }
     };
@@ -161,21 +223,39 @@ async fn create(ctx: &Context<'_>, input: DeploymentCreateInput) -> Result<Deplo
     })
 }
 
-async fn planned(session: &Session, request: &RequestContext, create: scheduler::DeploymentCreate) -> Result<scheduler::DeploymentPlan> {
-    session.apis.scheduler.deployment_create(request, create).await
+async fn planned(
+    session: &Session,
+    request: &RequestContext,
+    create: scheduler::DeploymentCreate,
+) -> Result<scheduler::DeploymentPlan> {
+    session
+        .apis
+        .scheduler
+        .deployment_create(request, create)
+        .await
 }
 
 /// What stands in the way of a deployment that was to be created.
-fn missing(plan: &scheduler::DeploymentPlan, request: &RequestContext, dry_run: bool) -> Vec<crate::graphql::model::UserError> {
+fn missing(
+    plan: &scheduler::DeploymentPlan,
+    request: &RequestContext,
+    dry_run: bool,
+) -> Vec<crate::graphql::model::UserError> {
     if dry_run || plan.deployment.is_some() {
         return Vec::new();
     }
     let refusal = |missing: &scheduler::NotDeployable| ServiceError {
         path: vec!["patchIds".to_owned()],
-        detail: missing.approval.zip(request.write).map(|(approval, of)| approval.public(of)),
+        detail: missing
+            .approval
+            .zip(request.write)
+            .map(|(approval, of)| approval.public(of)),
         ..ServiceError::new(ErrorCode::ApprovalRequired, missing.reason.clone())
     };
-    plan.missing.iter().filter_map(|missing| crate::graphql::model::UserError::of(refusal(missing)).ok()).collect()
+    plan.missing
+        .iter()
+        .filter_map(|missing| crate::graphql::model::UserError::of(refusal(missing)).ok())
+        .collect()
 }
 
 enum Change {
@@ -185,12 +265,23 @@ enum Change {
     Cancel,
 }
 
-async fn change(ctx: &Context<'_>, mutation: &str, input: DeploymentChangeInput, change: Change) -> Result<Deployment> {
+async fn change(
+    ctx: &Context<'_>,
+    mutation: &str,
+    input: DeploymentChangeInput,
+    change: Change,
+) -> Result<Deployment> {
     let session = session(ctx)?;
     let (of, id) = tenant_id::<DeploymentId>(&input.id, DeploymentId::PREFIX, "deployment")?;
-    let request = session.inside(of).map_err(|_| ServiceError::not_found("deployment"))?;
+    let request = session
+        .inside(of)
+        .map_err(|_| ServiceError::not_found("deployment"))?;
     let api = &session.apis.scheduler;
-    let wanted = scheduler::DeploymentChange { id, reason: input.reason.clone().unwrap_or_default(), if_match: input.if_match.clone() };
+    let wanted = scheduler::DeploymentChange {
+        id,
+        reason: input.reason.clone().unwrap_or_default(),
+        if_match: input.if_match.clone(),
+    };
     let work = async {
         match change {
             Change::Pause => api.deployment_pause(&request, wanted).await,
@@ -199,10 +290,22 @@ async fn change(ctx: &Context<'_>, mutation: &str, input: DeploymentChangeInput,
             Change::Cancel => api.deployment_cancel(&request, wanted).await,
         }
     };
-    let made = once(session, &request, mutation, &input.idempotency_key, &input, work, |made| vec![made.id.0]).await?;
+    let made = once(
+        session,
+        &request,
+        mutation,
+        &input.idempotency_key,
+        &input,
+        work,
+        |made| vec![made.id.0],
+    )
+    .await?;
     let deployment = match made {
         Once::Done(deployment) => deployment,
-        Once::Before(ids) => api.deployment_get(&request, scheduler::DeploymentGet { id: first(&ids)? }).await?,
+        Once::Before(ids) => {
+            api.deployment_get(&request, scheduler::DeploymentGet { id: first(&ids)? })
+                .await?
+        }
     };
     Ok(Deployment(deployment))
 }

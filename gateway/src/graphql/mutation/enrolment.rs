@@ -66,18 +66,29 @@ pub struct EnrolmentMutation;
 impl EnrolmentMutation {
     /// Makes a token to enrol hosts, or one relay.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn enrolment_token_create(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: EnrolmentTokenCreateInput) -> Result<EnrolmentTokenCreatePayload> {
+    async fn enrolment_token_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: EnrolmentTokenCreateInput,
+    ) -> Result<EnrolmentTokenCreatePayload> {
         answer(create(ctx, input).await)
     }
 
     /// Ends a token.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn enrolment_token_revoke(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: EnrolmentTokenRevokeInput) -> Result<EnrolmentTokenRevokePayload> {
+    async fn enrolment_token_revoke(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: EnrolmentTokenRevokeInput,
+    ) -> Result<EnrolmentTokenRevokePayload> {
         answer(revoke(ctx, input).await)
     }
 }
 
-async fn create(ctx: &Context<'_>, input: EnrolmentTokenCreateInput) -> Result<EnrolmentTokenCreatePayload> {
+async fn create(
+    ctx: &Context<'_>,
+    input: EnrolmentTokenCreateInput,
+) -> Result<EnrolmentTokenCreatePayload> {
     let session = session(ctx)?;
     let auth = &session.apis.auth;
     let of = organization_id(&input.organization_id)?;
@@ -90,29 +101,66 @@ async fn create(ctx: &Context<'_>, input: EnrolmentTokenCreateInput) -> Result<E
         ttl_seconds: u32::try_from(input.ttl_seconds.unwrap_or(86_400)).unwrap_or(0),
     };
     let work = auth.enrolment_token_create(&request, create);
-    let made = once(session, &request, "enrolmentTokenCreate", &input.idempotency_key, &input, work, |(made, _)| vec![made.id.0]).await?;
+    let made = once(
+        session,
+        &request,
+        "enrolmentTokenCreate",
+        &input.idempotency_key,
+        &input,
+        work,
+        |(made, _)| vec![made.id.0],
+    )
+    .await?;
     let (made, token) = match made {
         Once::Done((made, token)) => (made, Some(token)),
         Once::Before(ids) => (find(auth, &request, first(&ids)?).await?, None),
     };
-    Ok(EnrolmentTokenCreatePayload { enrolment_token: Some(EnrolmentToken(made)), token, ..Default::default() })
+    Ok(EnrolmentTokenCreatePayload {
+        enrolment_token: Some(EnrolmentToken(made)),
+        token,
+        ..Default::default()
+    })
 }
 
-async fn revoke(ctx: &Context<'_>, input: EnrolmentTokenRevokeInput) -> Result<EnrolmentTokenRevokePayload> {
+async fn revoke(
+    ctx: &Context<'_>,
+    input: EnrolmentTokenRevokeInput,
+) -> Result<EnrolmentTokenRevokePayload> {
     let session = session(ctx)?;
     let auth = &session.apis.auth;
-    let (of, id) = tenant_id::<EnrolmentTokenId>(&input.id, EnrolmentTokenId::PREFIX, "enrolment token")?;
-    let request = session.inside(of).map_err(|_| ServiceError::not_found("enrolment token"))?;
+    let (of, id) =
+        tenant_id::<EnrolmentTokenId>(&input.id, EnrolmentTokenId::PREFIX, "enrolment token")?;
+    let request = session
+        .inside(of)
+        .map_err(|_| ServiceError::not_found("enrolment token"))?;
     let work = auth.enrolment_token_revoke(&request, id);
-    let made = once(session, &request, "enrolmentTokenRevoke", &input.idempotency_key, &input, work, |made| vec![made.id.0]).await?;
+    let made = once(
+        session,
+        &request,
+        "enrolmentTokenRevoke",
+        &input.idempotency_key,
+        &input,
+        work,
+        |made| vec![made.id.0],
+    )
+    .await?;
     let token = match made {
         Once::Done(token) => token,
         Once::Before(ids) => find(auth, &request, first(&ids)?).await?,
     };
-    Ok(EnrolmentTokenRevokePayload { enrolment_token: Some(EnrolmentToken(token)), ..Default::default() })
+    Ok(EnrolmentTokenRevokePayload {
+        enrolment_token: Some(EnrolmentToken(token)),
+        ..Default::default()
+    })
 }
 
-async fn find(auth: &Auth, request: &RequestContext, id: EnrolmentTokenId) -> Result<netpatch_auth::EnrolmentToken> {
+async fn find(
+    auth: &Auth,
+    request: &RequestContext,
+    id: EnrolmentTokenId,
+) -> Result<netpatch_auth::EnrolmentToken> {
     let list = auth.enrolment_token_list(request).await?;
-    list.into_iter().find(|token| token.id == id).ok_or_else(|| ServiceError::not_found("enrolment token"))
+    list.into_iter()
+        .find(|token| token.id == id)
+        .ok_or_else(|| ServiceError::not_found("enrolment token"))
 }

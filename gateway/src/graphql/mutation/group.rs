@@ -39,7 +39,11 @@ pub struct GroupMutation;
 impl GroupMutation {
     /// Makes a group.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn group_create(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: GroupCreateInput) -> Result<GroupCreatePayload> {
+    async fn group_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: GroupCreateInput,
+    ) -> Result<GroupCreatePayload> {
         answer(create(ctx, input).await)
     }
 }
@@ -47,15 +51,37 @@ impl GroupMutation {
 async fn create(ctx: &Context<'_>, input: GroupCreateInput) -> Result<GroupCreatePayload> {
     let session = session(ctx)?;
     let request = session.inside(organization_id(&input.organization_id)?)?;
-    let create = inventory::GroupCreate { name: input.name.clone(), selector: read_selector(input.selector.clone())? };
+    let create = inventory::GroupCreate {
+        name: input.name.clone(),
+        selector: read_selector(input.selector.clone())?,
+    };
     let work = session.apis.inventory.group_create(&request, create);
-    let made = once(session, &request, "groupCreate", &input.idempotency_key, &input, work, |made| vec![made.id.0]).await?;
+    let made = once(
+        session,
+        &request,
+        "groupCreate",
+        &input.idempotency_key,
+        &input,
+        work,
+        |made| vec![made.id.0],
+    )
+    .await?;
     let group = match made {
         Once::Done(group) => group,
         Once::Before(ids) => {
-            let groups = session.apis.inventory.group_list(&request, inventory::GroupList {}).await?;
-            groups.into_iter().find(|group| ids.contains(&group.id.0)).ok_or_else(|| ServiceError::not_found("group"))?
+            let groups = session
+                .apis
+                .inventory
+                .group_list(&request, inventory::GroupList {})
+                .await?;
+            groups
+                .into_iter()
+                .find(|group| ids.contains(&group.id.0))
+                .ok_or_else(|| ServiceError::not_found("group"))?
         }
     };
-    Ok(GroupCreatePayload { group: Some(Group(group)), ..Default::default() })
+    Ok(GroupCreatePayload {
+        group: Some(Group(group)),
+        ..Default::default()
+    })
 }

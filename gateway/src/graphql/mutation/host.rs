@@ -63,13 +63,21 @@ pub struct HostMutation;
 impl HostMutation {
     /// Changes labels or site of a host, or ends its quarantine.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn host_update(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: HostUpdateInput) -> Result<HostUpdatePayload> {
+    async fn host_update(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: HostUpdateInput,
+    ) -> Result<HostUpdatePayload> {
         answer(update(ctx, input).await)
     }
 
     /// Asks connected hosts to scan now.
     #[graphql(complexity = "50 + child_complexity")]
-    async fn host_scan(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: HostScanInput) -> Result<HostScanPayload> {
+    async fn host_scan(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: HostScanInput,
+    ) -> Result<HostScanPayload> {
         answer(scan(ctx, input).await)
     }
 }
@@ -77,8 +85,14 @@ impl HostMutation {
 async fn update(ctx: &Context<'_>, input: HostUpdateInput) -> Result<HostUpdatePayload> {
     let session = session(ctx)?;
     let (of, id) = tenant_id::<HostId>(&input.id, HostId::PREFIX, "host")?;
-    let request = session.inside(of).map_err(|_| ServiceError::not_found("host"))?;
-    let site = input.site_id.as_ref().map(|site| same_organization::<SiteId>(site, of, SiteId::PREFIX, "siteId", "site")).transpose()?;
+    let request = session
+        .inside(of)
+        .map_err(|_| ServiceError::not_found("host"))?;
+    let site = input
+        .site_id
+        .as_ref()
+        .map(|site| same_organization::<SiteId>(site, of, SiteId::PREFIX, "siteId", "site"))
+        .transpose()?;
     if let Some(site) = site {
         session.apis.auth.site_get(&request, site).await?;
     }
@@ -90,12 +104,30 @@ async fn update(ctx: &Context<'_>, input: HostUpdateInput) -> Result<HostUpdateP
         release_quarantine: input.release_quarantine.unwrap_or(false),
     };
     let work = session.apis.inventory.host_update(&request, change);
-    let made = once(session, &request, "hostUpdate", &input.idempotency_key, &input, work, |host| vec![host.id.0]).await?;
+    let made = once(
+        session,
+        &request,
+        "hostUpdate",
+        &input.idempotency_key,
+        &input,
+        work,
+        |host| vec![host.id.0],
+    )
+    .await?;
     let host = match made {
         Once::Done(host) => host,
-        Once::Before(ids) => session.apis.inventory.host_get(&request, inventory::HostGet { id: first(&ids)? }).await?,
+        Once::Before(ids) => {
+            session
+                .apis
+                .inventory
+                .host_get(&request, inventory::HostGet { id: first(&ids)? })
+                .await?
+        }
     };
-    Ok(HostUpdatePayload { host: Some(Host(host)), ..Default::default() })
+    Ok(HostUpdatePayload {
+        host: Some(Host(host)),
+        ..Default::default()
+    })
 }
 
 async fn scan(ctx: &Context<'_>, input: HostScanInput) -> Result<HostScanPayload> {
@@ -104,35 +136,80 @@ async fn scan(ctx: &Context<'_>, input: HostScanInput) -> Result<HostScanPayload
     let request = session.inside(of)?;
     request.require(Permission::Scan)?;
     let wanted = match &input.host_ids {
-        Some(ids) if ids.len() > 1000 => return Err(ServiceError::invalid("hostIds", "name at most 1000 hosts, or none for all")),
+        Some(ids) if ids.len() > 1000 => {
+            return Err(ServiceError::invalid(
+                "hostIds",
+                "name at most 1000 hosts, or none for all",
+            ));
+        }
         Some(ids) => Some(
-            ids.iter().map(|id| same_organization::<HostId>(id, of, HostId::PREFIX, "hostIds", "host")).collect::<Result<Vec<_>>>()?,
+            ids.iter()
+                .map(|id| same_organization::<HostId>(id, of, HostId::PREFIX, "hostIds", "host"))
+                .collect::<Result<Vec<_>>>()?,
         ),
         None => None,
     };
     let work = ask(session, &request, wanted);
-    let asked = once(session, &request, "hostScan", &input.idempotency_key, &input, work, |hosts| hosts.clone()).await?.ids();
-    Ok(HostScanPayload { requested: Some(int(asked.len())), ..Default::default() })
+    let asked = once(
+        session,
+        &request,
+        "hostScan",
+        &input.idempotency_key,
+        &input,
+        work,
+        |hosts| hosts.clone(),
+    )
+    .await?
+    .ids();
+    Ok(HostScanPayload {
+        requested: Some(int(asked.len())),
+        ..Default::default()
+    })
 }
 
 /// Tells the edge, which tells the agents that are connected. A lost hint costs a scan interval.
-async fn ask(session: &Session, request: &RequestContext, wanted: Option<Vec<HostId>>) -> Result<Vec<uuid::Uuid>> {
+async fn ask(
+    session: &Session,
+    request: &RequestContext,
+    wanted: Option<Vec<HostId>>,
+) -> Result<Vec<uuid::Uuid>> {
     let mut hosts = Vec::new();
     match wanted {
         Some(ids) => {
             for chunk in ids.chunks(100) {
-                let filter = inventory::HostFilter { ids: chunk.to_vec(), ..Default::default() };
-                let list = inventory::HostList { page: PageRequest::largest(), filter };
-                hosts.extend(session.apis.inventory.host_list(request, list).await?.into_nodes().iter().map(|host| host.id.0));
+                let filter = inventory::HostFilter {
+                    ids: chunk.to_vec(),
+                    ..Default::default()
+                };
+                let list = inventory::HostList {
+                    page: PageRequest::largest(),
+                    filter,
+                };
+                hosts.extend(
+                    session
+                        .apis
+                        .inventory
+                        .host_list(request, list)
+                        .await?
+                        .into_nodes()
+                        .iter()
+                        .map(|host| host.id.0),
+                );
             }
             if hosts.len() < ids.len() {
-                return Err(ServiceError { path: vec!["hostIds".to_owned()], ..ServiceError::not_found("host") });
+                return Err(ServiceError {
+                    path: vec!["hostIds".to_owned()],
+                    ..ServiceError::not_found("host")
+                });
             }
         }
         None => {
             let mut page = PageRequest::largest();
             loop {
-                let list = inventory::HostList { page: page.clone(), filter: inventory::HostFilter::default() };
+                let list = inventory::HostList {
+                    page: page.clone(),
+                    filter: inventory::HostFilter::default(),
+                };
                 let found = session.apis.inventory.host_list(request, list).await?;
                 page.after = found.rows.last().map(|row| row.cursor.clone());
                 let has_next = found.has_next;
@@ -143,8 +220,7 @@ async fn ask(session: &Session, request: &RequestContext, wanted: Option<Vec<Hos
             }
         }
     }
-    for host in &hosts {
-        session.apis.bus.publish(&format!("host.scan.{host}"), b"").await;
-    }
+    let wanted = hosts.iter().copied().map(HostId).collect();
+    crate::ingress::request_scan(&session.apis.bus, request.tenant()?, wanted).await;
     Ok(hosts)
 }

@@ -37,25 +37,51 @@ pub struct OrganizationMutation;
 impl OrganizationMutation {
     /// Makes an organization.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn organization_create(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: OrganizationCreateInput) -> Result<OrganizationCreatePayload> {
+    async fn organization_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: OrganizationCreateInput,
+    ) -> Result<OrganizationCreatePayload> {
         answer(create(ctx, input).await)
     }
 }
 
-async fn create(ctx: &Context<'_>, input: OrganizationCreateInput) -> Result<OrganizationCreatePayload> {
+async fn create(
+    ctx: &Context<'_>,
+    input: OrganizationCreateInput,
+) -> Result<OrganizationCreatePayload> {
     let session = session(ctx)?;
     let auth = &session.apis.auth;
     let home = session.principal()?.home;
     let partner = input.partner_id.as_ref().map(organization_id).transpose()?;
     let request = session.inside(partner.unwrap_or(home))?;
     let work = auth.organization_create(&request, &input.name, input.kind.into(), partner);
-    let made = once(session, &request, "organizationCreate", &input.idempotency_key, &input, work, |made| vec![made.id.0]).await?;
+    let made = once(
+        session,
+        &request,
+        "organizationCreate",
+        &input.idempotency_key,
+        &input,
+        work,
+        |made| vec![made.id.0],
+    )
+    .await?;
     let organization = match made {
         Once::Done(organization) => organization,
         Once::Before(ids) => {
             let id: OrganizationId = first(&ids)?;
-            auth.organization_get(&RequestContext { read: vec![id], ..request }, id).await?
+            auth.organization_get(
+                &RequestContext {
+                    read: vec![id],
+                    ..request
+                },
+                id,
+            )
+            .await?
         }
     };
-    Ok(OrganizationCreatePayload { organization: Some(Organization(organization)), ..Default::default() })
+    Ok(OrganizationCreatePayload {
+        organization: Some(Organization(organization)),
+        ..Default::default()
+    })
 }

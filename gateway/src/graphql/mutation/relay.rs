@@ -45,7 +45,11 @@ pub struct RelayMutation;
 impl RelayMutation {
     /// Takes a relay into an organization.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn relay_claim(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: RelayClaimInput) -> Result<RelayClaimPayload> {
+    async fn relay_claim(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: RelayClaimInput,
+    ) -> Result<RelayClaimPayload> {
         answer(claim(ctx, input).await)
     }
 }
@@ -57,7 +61,16 @@ async fn claim(ctx: &Context<'_>, input: RelayClaimInput) -> Result<RelayClaimPa
     let request = session.inside(of)?;
     let site = same_organization::<SiteId>(&input.site_id, of, SiteId::PREFIX, "siteId", "site")?;
     let work = auth.claim_take(&request, site, &input.claim_code, &input.name);
-    let made = once(session, &request, "relayClaim", &input.idempotency_key, &input, work, |taken| vec![taken.relay.id.0]).await?;
+    let made = once(
+        session,
+        &request,
+        "relayClaim",
+        &input.idempotency_key,
+        &input,
+        work,
+        |taken| vec![taken.relay.id.0],
+    )
+    .await?;
     let relay = match made {
         Once::Done(taken) => taken.relay,
         Once::Before(ids) => auth.relay_get(&request, first(&ids)?).await?,

@@ -41,20 +41,39 @@ pub struct ReportMutation;
 impl ReportMutation {
     /// Makes a report or an evidence pack.
     #[graphql(complexity = "50 + child_complexity")]
-    async fn report_create(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: ReportCreateInput) -> Result<ReportCreatePayload> {
+    async fn report_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: ReportCreateInput,
+    ) -> Result<ReportCreatePayload> {
         answer(create(ctx, input).await)
     }
 }
 
 fn kind(input: &ReportCreateInput, of: OrganizationId) -> Result<reporting::ReportKind> {
     let deployment = || {
-        let id = input.deployment_id.as_ref().ok_or_else(|| ServiceError::invalid("deploymentId", "this report is of a deployment: name it"))?;
-        same_organization::<DeploymentId>(id, of, DeploymentId::PREFIX, "deploymentId", "deployment")
+        let id = input.deployment_id.as_ref().ok_or_else(|| {
+            ServiceError::invalid("deploymentId", "this report is of a deployment: name it")
+        })?;
+        same_organization::<DeploymentId>(
+            id,
+            of,
+            DeploymentId::PREFIX,
+            "deploymentId",
+            "deployment",
+        )
     };
     Ok(match input.kind {
-        ReportKind::EvidencePack => reporting::ReportKind::EvidencePack { deployment: deployment()? },
-        ReportKind::FindingsCsv => reporting::ReportKind::FindingsCsv { guard_formulas: input.guard_formulas.unwrap_or(false) },
-        ReportKind::RunsCsv => reporting::ReportKind::RunsCsv { deployment: deployment()?, guard_formulas: input.guard_formulas.unwrap_or(false) },
+        ReportKind::EvidencePack => reporting::ReportKind::EvidencePack {
+            deployment: deployment()?,
+        },
+        ReportKind::FindingsCsv => reporting::ReportKind::FindingsCsv {
+            guard_formulas: input.guard_formulas.unwrap_or(false),
+        },
+        ReportKind::RunsCsv => reporting::ReportKind::RunsCsv {
+            deployment: deployment()?,
+            guard_formulas: input.guard_formulas.unwrap_or(false),
+        },
     })
 }
 
@@ -62,11 +81,34 @@ async fn create(ctx: &Context<'_>, input: ReportCreateInput) -> Result<ReportCre
     let session = session(ctx)?;
     let of = organization_id(&input.organization_id)?;
     let request = session.inside(of)?;
-    let work = session.apis.reporting.report_create(&request, reporting::ReportCreate { kind: kind(&input, of)? });
-    let made = once(session, &request, "reportCreate", &input.idempotency_key, &input, work, |made| vec![made.id.0]).await?;
+    let work = session.apis.reporting.report_create(
+        &request,
+        reporting::ReportCreate {
+            kind: kind(&input, of)?,
+        },
+    );
+    let made = once(
+        session,
+        &request,
+        "reportCreate",
+        &input.idempotency_key,
+        &input,
+        work,
+        |made| vec![made.id.0],
+    )
+    .await?;
     let report = match made {
         Once::Done(report) => report,
-        Once::Before(ids) => session.apis.reporting.report_get(&request, reporting::ReportGet { id: first(&ids)? }).await?,
+        Once::Before(ids) => {
+            session
+                .apis
+                .reporting
+                .report_get(&request, reporting::ReportGet { id: first(&ids)? })
+                .await?
+        }
     };
-    Ok(ReportCreatePayload { report: Some(Report(report)), ..Default::default() })
+    Ok(ReportCreatePayload {
+        report: Some(Report(report)),
+        ..Default::default()
+    })
 }

@@ -42,7 +42,11 @@ pub struct SiteMutation;
 impl SiteMutation {
     /// Makes a site.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn site_create(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: SiteCreateInput) -> Result<SiteCreatePayload> {
+    async fn site_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: SiteCreateInput,
+    ) -> Result<SiteCreatePayload> {
         answer(create(ctx, input).await)
     }
 }
@@ -58,10 +62,22 @@ async fn create(ctx: &Context<'_>, input: SiteCreateInput) -> Result<SiteCreateP
         upstreams: input.upstreams.clone().unwrap_or_default(),
     };
     let work = auth.site_create(&request, create);
-    let made = once(session, &request, "siteCreate", &input.idempotency_key, &input, work, |made| vec![made.id.0]).await?;
+    let made = once(
+        session,
+        &request,
+        "siteCreate",
+        &input.idempotency_key,
+        &input,
+        work,
+        |made| vec![made.id.0],
+    )
+    .await?;
     let site = match made {
         Once::Done(site) => site,
         Once::Before(ids) => auth.site_get(&request, first(&ids)?).await?,
     };
-    Ok(SiteCreatePayload { site: Some(Site(site)), ..Default::default() })
+    Ok(SiteCreatePayload {
+        site: Some(Site(site)),
+        ..Default::default()
+    })
 }

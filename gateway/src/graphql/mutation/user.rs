@@ -42,7 +42,11 @@ pub struct UserMutation;
 impl UserMutation {
     /// Makes a user with a random password.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn user_create(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: UserCreateInput) -> Result<UserCreatePayload> {
+    async fn user_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: UserCreateInput,
+    ) -> Result<UserCreatePayload> {
         answer(create(ctx, input).await)
     }
 }
@@ -57,10 +61,23 @@ async fn create(ctx: &Context<'_>, input: UserCreateInput) -> Result<UserCreateP
         roles: input.roles.iter().map(|role| (*role).into()).collect(),
     };
     let work = session.apis.auth.user_create(&request, create);
-    let made = once(session, &request, "userCreate", &input.idempotency_key, &input, work, |(user, _)| vec![user.id.0]).await?;
+    let made = once(
+        session,
+        &request,
+        "userCreate",
+        &input.idempotency_key,
+        &input,
+        work,
+        |(user, _)| vec![user.id.0],
+    )
+    .await?;
     let (id, initial_password) = match made {
         Once::Done((user, password)) => (user.id, Some(password)),
         Once::Before(ids) => (first::<UserId>(&ids)?, None),
     };
-    Ok(UserCreatePayload { user_id: Some(id.public(of).into()), initial_password, ..Default::default() })
+    Ok(UserCreatePayload {
+        user_id: Some(id.public(of).into()),
+        initial_password,
+        ..Default::default()
+    })
 }

@@ -72,19 +72,31 @@ pub struct WebhookMutation;
 impl WebhookMutation {
     /// Makes an endpoint.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn webhook_create(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: WebhookCreateInput) -> Result<WebhookCreatePayload> {
+    async fn webhook_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: WebhookCreateInput,
+    ) -> Result<WebhookCreatePayload> {
         answer(create(ctx, input).await)
     }
 
     /// Ends an endpoint.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn webhook_delete(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: WebhookDeleteInput) -> Result<WebhookDeletePayload> {
+    async fn webhook_delete(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: WebhookDeleteInput,
+    ) -> Result<WebhookDeletePayload> {
         answer(delete(ctx, input).await)
     }
 
     /// Sends a delivery again.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn webhook_replay(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: WebhookReplayInput) -> Result<WebhookReplayPayload> {
+    async fn webhook_replay(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: WebhookReplayInput,
+    ) -> Result<WebhookReplayPayload> {
         answer(replay(ctx, input).await)
     }
 }
@@ -93,40 +105,95 @@ async fn create(ctx: &Context<'_>, input: WebhookCreateInput) -> Result<WebhookC
     let session = session(ctx)?;
     let of = organization_id(&input.organization_id)?;
     let request = session.inside(of)?;
-    let create = reporting::WebhookCreate { url: input.url.clone(), events: input.events.clone().unwrap_or_default() };
+    let create = reporting::WebhookCreate {
+        url: input.url.clone(),
+        events: input.events.clone().unwrap_or_default(),
+    };
     let work = session.apis.reporting.webhook_create(&request, create);
-    let made = once(session, &request, "webhookCreate", &input.idempotency_key, &input, work, |made| vec![made.webhook.id.0]).await?;
+    let made = once(
+        session,
+        &request,
+        "webhookCreate",
+        &input.idempotency_key,
+        &input,
+        work,
+        |made| vec![made.webhook.id.0],
+    )
+    .await?;
     let (webhook, secret) = match made {
         Once::Done(created) => (Webhook(created.webhook), Some(created.secret)),
         Once::Before(ids) => {
             let found = crate::graphql::model::webhook::find(session, of, first(&ids)?).await?;
-            (found.ok_or_else(|| ServiceError::not_found("webhook"))?, None)
+            (
+                found.ok_or_else(|| ServiceError::not_found("webhook"))?,
+                None,
+            )
         }
     };
-    Ok(WebhookCreatePayload { webhook: Some(webhook), secret, ..Default::default() })
+    Ok(WebhookCreatePayload {
+        webhook: Some(webhook),
+        secret,
+        ..Default::default()
+    })
 }
 
 async fn delete(ctx: &Context<'_>, input: WebhookDeleteInput) -> Result<WebhookDeletePayload> {
     let session = session(ctx)?;
     let (of, id) = tenant_id::<WebhookId>(&input.id, WebhookId::PREFIX, "webhook")?;
-    let request = session.inside(of).map_err(|_| ServiceError::not_found("webhook"))?;
-    let work = session.apis.reporting.webhook_delete(&request, reporting::WebhookGet { id });
-    once(session, &request, "webhookDelete", &input.idempotency_key, &input, work, |_| vec![id.0]).await?;
-    Ok(WebhookDeletePayload { deleted_id: Some(id.public(of).into()), ..Default::default() })
+    let request = session
+        .inside(of)
+        .map_err(|_| ServiceError::not_found("webhook"))?;
+    let work = session
+        .apis
+        .reporting
+        .webhook_delete(&request, reporting::WebhookGet { id });
+    once(
+        session,
+        &request,
+        "webhookDelete",
+        &input.idempotency_key,
+        &input,
+        work,
+        |_| vec![id.0],
+    )
+    .await?;
+    Ok(WebhookDeletePayload {
+        deleted_id: Some(id.public(of).into()),
+        ..Default::default()
+    })
 }
 
 async fn replay(ctx: &Context<'_>, input: WebhookReplayInput) -> Result<WebhookReplayPayload> {
     let session = session(ctx)?;
-    let (of, id) = tenant_id::<WebhookDeliveryId>(&input.id, WebhookDeliveryId::PREFIX, "delivery")?;
-    let request = session.inside(of).map_err(|_| ServiceError::not_found("delivery"))?;
-    let work = session.apis.reporting.webhook_replay(&request, reporting::DeliveryReplay { id });
-    let made = once(session, &request, "webhookReplay", &input.idempotency_key, &input, work, |made| vec![made.id.0]).await?;
+    let (of, id) =
+        tenant_id::<WebhookDeliveryId>(&input.id, WebhookDeliveryId::PREFIX, "delivery")?;
+    let request = session
+        .inside(of)
+        .map_err(|_| ServiceError::not_found("delivery"))?;
+    let work = session
+        .apis
+        .reporting
+        .webhook_replay(&request, reporting::DeliveryReplay { id });
+    let made = once(
+        session,
+        &request,
+        "webhookReplay",
+        &input.idempotency_key,
+        &input,
+        work,
+        |made| vec![made.id.0],
+    )
+    .await?;
     let delivery = match made {
         Once::Done(delivery) => WebhookDelivery { of, delivery },
         Once::Before(ids) => {
-            let found = crate::graphql::model::webhook::find_delivery(session, of, first(&ids)?).await?;
+            let found =
+                crate::graphql::model::webhook::find_delivery(session, of, first(&ids)?).await?;
             found.ok_or_else(|| ServiceError::not_found("delivery"))?
         }
     };
-    Ok(WebhookReplayPayload { delivery: Some(delivery), ..Default::default() })
+    Ok(WebhookReplayPayload {
+        delivery: Some(delivery),
+        ..Default::default()
+    })
 }

@@ -84,13 +84,21 @@ pub struct WindowMutation;
 impl WindowMutation {
     /// Makes a maintenance or blackout window.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn window_create(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: WindowCreateInput) -> Result<WindowCreatePayload> {
+    async fn window_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: WindowCreateInput,
+    ) -> Result<WindowCreatePayload> {
         answer(create(ctx, input).await)
     }
 
     /// Changes a window.
     #[graphql(complexity = "10 + child_complexity")]
-    async fn window_update(&self, ctx: &Context<'_>, #[graphql(desc = "What to do.")] input: WindowUpdateInput) -> Result<WindowUpdatePayload> {
+    async fn window_update(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: WindowUpdateInput,
+    ) -> Result<WindowUpdatePayload> {
         answer(update(ctx, input).await)
     }
 }
@@ -109,19 +117,42 @@ async fn create(ctx: &Context<'_>, input: WindowCreateInput) -> Result<WindowCre
         },
         blackout: input.is_blackout.unwrap_or(false),
     };
-    let work = session.apis.policy.window_create(&request, policy::WindowCreate { spec });
-    let made = once(session, &request, "windowCreate", &input.idempotency_key, &input, work, |made| vec![made.id.0]).await?;
+    let work = session
+        .apis
+        .policy
+        .window_create(&request, policy::WindowCreate { spec });
+    let made = once(
+        session,
+        &request,
+        "windowCreate",
+        &input.idempotency_key,
+        &input,
+        work,
+        |made| vec![made.id.0],
+    )
+    .await?;
     let window = match made {
         Once::Done(window) => window,
-        Once::Before(ids) => session.apis.policy.window_get(&request, policy::WindowGet { id: first(&ids)? }).await?,
+        Once::Before(ids) => {
+            session
+                .apis
+                .policy
+                .window_get(&request, policy::WindowGet { id: first(&ids)? })
+                .await?
+        }
     };
-    Ok(WindowCreatePayload { window: Some(MaintenanceWindow(window)), ..Default::default() })
+    Ok(WindowCreatePayload {
+        window: Some(MaintenanceWindow(window)),
+        ..Default::default()
+    })
 }
 
 async fn update(ctx: &Context<'_>, input: WindowUpdateInput) -> Result<WindowUpdatePayload> {
     let session = session(ctx)?;
     let (of, id) = tenant_id::<WindowId>(&input.id, WindowId::PREFIX, "window")?;
-    let request = session.inside(of).map_err(|_| ServiceError::not_found("window"))?;
+    let request = session
+        .inside(of)
+        .map_err(|_| ServiceError::not_found("window"))?;
     let spec = policy::WindowSpec {
         name: input.name.clone(),
         rule: policy::WindowRule {
@@ -133,12 +164,34 @@ async fn update(ctx: &Context<'_>, input: WindowUpdateInput) -> Result<WindowUpd
         },
         blackout: input.is_blackout.unwrap_or(false),
     };
-    let change = policy::WindowUpdate { id, if_match: input.if_match.clone(), spec };
+    let change = policy::WindowUpdate {
+        id,
+        if_match: input.if_match.clone(),
+        spec,
+    };
     let work = session.apis.policy.window_update(&request, change);
-    let made = once(session, &request, "windowUpdate", &input.idempotency_key, &input, work, |made| vec![made.id.0]).await?;
+    let made = once(
+        session,
+        &request,
+        "windowUpdate",
+        &input.idempotency_key,
+        &input,
+        work,
+        |made| vec![made.id.0],
+    )
+    .await?;
     let window = match made {
         Once::Done(window) => window,
-        Once::Before(ids) => session.apis.policy.window_get(&request, policy::WindowGet { id: first(&ids)? }).await?,
+        Once::Before(ids) => {
+            session
+                .apis
+                .policy
+                .window_get(&request, policy::WindowGet { id: first(&ids)? })
+                .await?
+        }
     };
-    Ok(WindowUpdatePayload { window: Some(MaintenanceWindow(window)), ..Default::default() })
+    Ok(WindowUpdatePayload {
+        window: Some(MaintenanceWindow(window)),
+        ..Default::default()
+    })
 }

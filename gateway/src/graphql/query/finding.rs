@@ -15,23 +15,55 @@ pub struct FindingQuery;
 impl FindingQuery {
     /// Findings of every organization in reach, worst first.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn findings(&self, ctx: &Context<'_>, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>, #[graphql(desc = "Which ones.")] filter: Option<FindingFilter>) -> Result<Option<Connection<Finding>>> {
+    async fn findings(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, 1 to 100.")] first: i32,
+        #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>,
+        #[graphql(desc = "Which ones.")] filter: Option<FindingFilter>,
+    ) -> Result<Option<Connection<Finding>>> {
         let session = session(ctx)?;
         session.principal()?;
-        crate::graphql::model::finding::list(session, first, after, filter.unwrap_or_default()).await
+        crate::graphql::model::finding::list(session, first, after, filter.unwrap_or_default())
+            .await
     }
 
     /// What to do first: one item a patch and organization, highest risk first.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn queue(&self, ctx: &Context<'_>, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>, #[graphql(desc = "Which ones.")] filter: Option<QueueFilter>) -> Result<Option<Connection<QueueItem>>> {
+    async fn queue(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, 1 to 100.")] first: i32,
+        #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>,
+        #[graphql(desc = "Which ones.")] filter: Option<QueueFilter>,
+    ) -> Result<Option<Connection<QueueItem>>> {
         let session = session(ctx)?;
         session.principal()?;
         let filter = filter.unwrap_or_default();
-        let Some(tenant) = absent(filter.organization_id.as_ref().map(organization_id).transpose())? else { return Ok(None) };
-        let Some(request) = absent(session.within(tenant))? else { return Ok(None) };
-        let (sites, severities) = (sites(filter.site), SeverityFilter::severities(filter.severity));
+        let Some(tenant) = absent(
+            filter
+                .organization_id
+                .as_ref()
+                .map(organization_id)
+                .transpose(),
+        )?
+        else {
+            return Ok(None);
+        };
+        let Some(request) = absent(session.within(tenant))? else {
+            return Ok(None);
+        };
+        let (sites, severities) = (
+            sites(filter.site),
+            SeverityFilter::severities(filter.severity),
+        );
         let asked = asked("queue", &(tenant, &sites, &severities), first, after)?;
-        let list = inventory::QueueList { page: asked.page.clone(), tenant, sites, severities };
+        let list = inventory::QueueList {
+            page: asked.page.clone(),
+            tenant,
+            sites,
+            severities,
+        };
         let page = session.apis.inventory.queue_list(&request, list).await?;
         Ok(Some(asked.connection(page, QueueItem)))
     }

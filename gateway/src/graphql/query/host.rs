@@ -12,7 +12,13 @@ pub struct HostQuery;
 impl HostQuery {
     /// Hosts of every organization in reach, by name.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn hosts(&self, ctx: &Context<'_>, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>, #[graphql(desc = "Which ones.")] filter: Option<HostFilter>) -> Result<Option<Connection<Host>>> {
+    async fn hosts(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, 1 to 100.")] first: i32,
+        #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>,
+        #[graphql(desc = "Which ones.")] filter: Option<HostFilter>,
+    ) -> Result<Option<Connection<Host>>> {
         let session = session(ctx)?;
         session.principal()?;
         crate::graphql::model::host::list(session, first, after, filter.unwrap_or_default()).await

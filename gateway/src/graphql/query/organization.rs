@@ -13,14 +13,23 @@ pub struct OrganizationQuery;
 impl OrganizationQuery {
     /// Organizations in reach, by name.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
-    async fn organizations(&self, ctx: &Context<'_>, #[graphql(desc = "How many, 1 to 100.")] first: i32, #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>) -> Result<Option<Connection<Organization>>> {
+    async fn organizations(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, 1 to 100.")] first: i32,
+        #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>,
+    ) -> Result<Option<Connection<Organization>>> {
         let asked = asked("organizations", &(), first, after)?;
         let all = crate::graphql::model::organization::all(session(ctx)?).await?;
         Ok(Some(asked.slice(all, Organization::order)))
     }
 
     /// One organization.
-    async fn organization(&self, ctx: &Context<'_>, #[graphql(desc = "Which.")] id: ID) -> Result<Option<Organization>> {
+    async fn organization(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which.")] id: ID,
+    ) -> Result<Option<Organization>> {
         let session = session(ctx)?;
         session.principal()?;
         match absent(organization_id(&id))? {

@@ -25,14 +25,34 @@ impl PatchQuery {
     ) -> Result<Option<Connection<Patch>>> {
         let session = session(ctx)?;
         session.principal()?;
-        let Some(of) = absent(self::organization_id(&organization_id))? else { return Ok(None) };
-        let Some(request) = absent(session.inside(of))? else { return Ok(None) };
+        let Some(of) = absent(self::organization_id(&organization_id))? else {
+            return Ok(None);
+        };
+        let Some(request) = absent(session.inside(of))? else {
+            return Ok(None);
+        };
         let filter = filter.unwrap_or_default();
-        let classifications: Vec<Classification> = filter.classification.unwrap_or_default().into_iter().map(Into::into).collect();
-        let patch = |id: ID| catalog_id(&id, PatchId::PREFIX, "patch").unwrap_or(PatchId(uuid::Uuid::nil()));
-        let ids: Vec<PatchId> = filter.ids.unwrap_or_default().into_iter().map(patch).collect();
+        let classifications: Vec<Classification> = filter
+            .classification
+            .unwrap_or_default()
+            .into_iter()
+            .map(Into::into)
+            .collect();
+        let patch = |id: ID| {
+            catalog_id(&id, PatchId::PREFIX, "patch").unwrap_or(PatchId(uuid::Uuid::nil()))
+        };
+        let ids: Vec<PatchId> = filter
+            .ids
+            .unwrap_or_default()
+            .into_iter()
+            .map(patch)
+            .collect();
         let asked = asked("patches", &(of, &classifications, &ids), first, after)?;
-        let list = inventory::PatchList { page: asked.page.clone(), classifications, ids };
+        let list = inventory::PatchList {
+            page: asked.page.clone(),
+            classifications,
+            ids,
+        };
         let page = session.apis.inventory.patch_list(&request, list).await?;
         Ok(Some(asked.connection(page, |patch| Patch { of, patch })))
     }

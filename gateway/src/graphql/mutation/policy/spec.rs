@@ -118,8 +118,12 @@ macro_rules! spec {
     ($input:ident) => {
         impl $input {
             pub(super) fn spec(self, of: OrganizationId) -> Result<policy::PolicySpec> {
-                let group = |id: &ID| same_organization::<GroupId>(id, of, GroupId::PREFIX, "groupId", "group");
-                let window = |id: &ID| same_organization::<WindowId>(id, of, WindowId::PREFIX, "windowIds", "window");
+                let group = |id: &ID| {
+                    same_organization::<GroupId>(id, of, GroupId::PREFIX, "groupId", "group")
+                };
+                let window = |id: &ID| {
+                    same_organization::<WindowId>(id, of, WindowId::PREFIX, "windowIds", "window")
+                };
                 Ok(policy::PolicySpec {
                     name: self.name,
                     enabled: self.is_enabled.unwrap_or(true),
@@ -138,25 +142,40 @@ spec!(PolicyCreateInput);
 spec!(PolicyUpdateInput);
 
 fn count(field: &str, value: i32) -> Result<u32> {
-    u32::try_from(value).map_err(|_| ServiceError::invalid(field, format!("{field} cannot be negative")))
+    u32::try_from(value)
+        .map_err(|_| ServiceError::invalid(field, format!("{field} cannot be negative")))
 }
 
 fn rule(input: PolicyRuleInput) -> Result<policy::Rule> {
     let then = match input.decision {
         PolicyDecision::Approve => policy::Decision::Approve,
-        PolicyDecision::RequireApprovals => {
-            policy::Decision::RequireApprovals { count: count("requiredApprovals", input.required_approvals.unwrap_or(1))? }
-        }
+        PolicyDecision::RequireApprovals => policy::Decision::RequireApprovals {
+            count: count("requiredApprovals", input.required_approvals.unwrap_or(1))?,
+        },
         PolicyDecision::Defer => {
-            let seconds = input.defer_seconds.ok_or_else(|| ServiceError::invalid("deferSeconds", "DEFER says for how many seconds"))?;
-            policy::Decision::Defer { seconds: count("deferSeconds", seconds)? }
+            let seconds = input.defer_seconds.ok_or_else(|| {
+                ServiceError::invalid("deferSeconds", "DEFER says for how many seconds")
+            })?;
+            policy::Decision::Defer {
+                seconds: count("deferSeconds", seconds)?,
+            }
         }
         PolicyDecision::Block => policy::Decision::Block,
     };
     Ok(policy::Rule {
         name: input.name,
-        classifications: input.classifications.unwrap_or_default().into_iter().map(Into::into).collect(),
-        severities: input.severities.unwrap_or_default().into_iter().map(Into::into).collect(),
+        classifications: input
+            .classifications
+            .unwrap_or_default()
+            .into_iter()
+            .map(Into::into)
+            .collect(),
+        severities: input
+            .severities
+            .unwrap_or_default()
+            .into_iter()
+            .map(Into::into)
+            .collect(),
         cvss_at_least: input.cvss_at_least,
         epss_at_least: input.epss_at_least,
         kev: input.is_known_exploited,
@@ -168,16 +187,29 @@ fn rule(input: PolicyRuleInput) -> Result<policy::Rule> {
 
 fn rollout(input: RolloutInput) -> Result<policy::Rollout> {
     let size = |size: WaveSizeInput| match (size.hosts, size.percent) {
-        (Some(hosts), None) => Ok(policy::WaveSize::Count { hosts: count("hosts", hosts)? }),
-        (None, Some(percent)) => Ok(policy::WaveSize::Percent { percent: count("percent", percent)? }),
-        _ => Err(ServiceError::invalid("rollout", "a wave has either hosts or percent")),
+        (Some(hosts), None) => Ok(policy::WaveSize::Count {
+            hosts: count("hosts", hosts)?,
+        }),
+        (None, Some(percent)) => Ok(policy::WaveSize::Percent {
+            percent: count("percent", percent)?,
+        }),
+        _ => Err(ServiceError::invalid(
+            "rollout",
+            "a wave has either hosts or percent",
+        )),
     };
     Ok(policy::Rollout {
         waves: input.waves.into_iter().map(size).collect::<Result<_>>()?,
-        min_success_percent: count("minSuccessPercent", input.min_success_percent.unwrap_or(100))?,
+        min_success_percent: count(
+            "minSuccessPercent",
+            input.min_success_percent.unwrap_or(100),
+        )?,
         max_failed: count("maxFailed", input.max_failed.unwrap_or(0))?,
         soak_seconds: count("soakSeconds", input.soak_seconds.unwrap_or(0))?,
-        silent_after_seconds: count("silentAfterSeconds", input.silent_after_seconds.unwrap_or(3600))?,
+        silent_after_seconds: count(
+            "silentAfterSeconds",
+            input.silent_after_seconds.unwrap_or(3600),
+        )?,
         lease_seconds: count("leaseSeconds", input.lease_seconds.unwrap_or(900))?,
         require_rollback: input.requires_rollback.unwrap_or(false),
         reboot_in_window: input.reboots_in_window.unwrap_or(false),
