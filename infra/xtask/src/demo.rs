@@ -60,6 +60,18 @@ pub(crate) fn check(target: &Target) -> Result<()> {
     play(target, &mut Show::new(), false)
 }
 
+/// A platform alone, for as long as `use_it` runs; it gets the URL and an administrator's token.
+pub(crate) fn with_platform(
+    target: &Target,
+    use_it: impl FnOnce(&str, &str) -> Result<()>,
+) -> Result<()> {
+    folder::remove_dead()?;
+    let folder = folder::Folder::create()?;
+    let platform = platform::start(&mut Show::new(), target, folder.path())?;
+    let administrator = platform.administrator()?;
+    use_it(&platform.http, administrator.api.token())
+}
+
 /// All steps in order. Values are dropped in reverse: hosts first, then relay, LAN, platform, folder.
 fn play(target: &Target, show: &mut Show, stays: bool) -> Result<()> {
     sweep::dead_runs()?;

@@ -27,6 +27,11 @@ impl Api {
         })
     }
 
+    /// What goes into the header `authorization: Bearer …`.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Runs a query and returns its `data`; any error in the answer is an error here.
     pub(crate) fn query(&self, query: &str, variables: Value) -> Result<Value> {
         let body = json!({ "query": query, "variables": variables });

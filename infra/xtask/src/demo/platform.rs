@@ -30,6 +30,15 @@ impl Platform {
         format!("{}/", self.http)
     }
 
+    /// Signs in with the login that the first start wrote down.
+    pub(crate) fn administrator(&self) -> Result<Person> {
+        let file = self.data.join("keys/bootstrap-admin");
+        let login = fs::read_to_string(&file)
+            .with_context(|| format!("read the first login from {}", file.display()))?;
+        let login: Value = serde_json::from_str(&login).context("parse the first login")?;
+        person(self, text(&login, "/email")?, text(&login, "/password")?)
+    }
+
     /// The fingerprint that relays are given to trust it.
     pub(crate) fn root_fingerprint(&self) -> Result<String> {
         let file = self.data.join("platform-root.sha256");
@@ -102,15 +111,7 @@ pub(crate) fn people(show: &mut Show, platform: &Platform) -> Result<People> {
     show.step(
         "Create an organization with a requester and an approver",
         |_| {
-            let file = platform.data.join("keys/bootstrap-admin");
-            let login = fs::read_to_string(&file)
-                .with_context(|| format!("read the first login from {}", file.display()))?;
-            let login: Value = serde_json::from_str(&login).context("parse the first login")?;
-            let administrator = person(
-                platform,
-                text(&login, "/email")?,
-                text(&login, "/password")?,
-            )?;
+            let administrator = platform.administrator()?;
             let api = &administrator.api;
             let own = api.query(
                 "query { viewer { organizations(first: 10) { nodes { id kind } } } }",
