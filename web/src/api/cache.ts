@@ -1,5 +1,5 @@
 import { cacheExchange, type Cache } from '@urql/exchange-graphcache';
-import { embeddedTypes } from './embedded.ts';
+import { embeddedSuffixes, embeddedTypes } from './embedded.ts';
 
 const inside = () => null;
 
@@ -12,7 +12,7 @@ function forgetLists(store: Cache) {
 
 /** Types whose names are generated from another type's have no entry in `embeddedTypes`. */
 const generated = new Proxy<Record<string, () => null>>(Object.fromEntries(embeddedTypes.map((name) => [name, inside])), {
-  get: (known, name: string) => known[name] ?? (/(Connection|Edge|Payload|Error)$/.test(name) ? inside : undefined),
+  get: (known, name: string) => known[name] ?? (embeddedSuffixes.some((suffix) => String(name).endsWith(suffix)) ? inside : undefined),
 });
 
 const mutations = [

@@ -3,6 +3,7 @@ import { createClient as createSocket } from 'graphql-ws';
 import { cache } from './cache.ts';
 import { setLiveness } from './connection.ts';
 import { isUnauthenticated } from './errors.ts';
+import { patientFetch } from './patience.ts';
 
 /** The header that a cross-site form cannot send. */
 export const csrfHeaders = { 'X-NetPatch-CSRF': '1' };
@@ -37,6 +38,7 @@ export function createClient(onSignedOut: () => void) {
   return new Client({
     url: '/graphql',
     preferGetMethod: false,
+    fetch: patientFetch,
     requestPolicy: 'cache-and-network',
     fetchOptions: { credentials: 'same-origin', headers: csrfHeaders },
     exchanges: [

@@ -37,7 +37,7 @@ export const policyTexts = {
   'windows.zone': 'Time zone',
   'windows.zone.own': 'each host’s own',
   'windows.next': 'Next five',
-  'windows.next.site': 'Site time',
+  'windows.next.utc': 'For hosts in UTC',
   'windows.next.viewer': 'Your time',
   'windows.next.none': 'It does not open again.',
   'windows.empty.title': 'No window yet',

@@ -24,7 +24,7 @@ export type Approval = ResultOf<typeof ApprovalRow>;
 export const ApprovalsQuery = graphql(
   `
     query Approvals($after: String, $filter: ApprovalFilter) {
-      approvals(first: 50, after: $after, filter: $filter) {
+      approvals(first: 25, after: $after, filter: $filter) {
         totalCount { value display }
         pageInfo { hasNextPage endCursor }
         nodes { ...ApprovalRow }

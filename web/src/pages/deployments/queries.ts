@@ -23,7 +23,7 @@ export const DeploymentState = graphql(`
 export const DeploymentsQuery = graphql(
   `
     query Deployments($after: String, $filter: DeploymentFilter) {
-      deployments(first: 25, after: $after, filter: $filter) {
+      deployments(first: 15, after: $after, filter: $filter) {
         totalCount { value display }
         pageInfo { hasNextPage endCursor }
         nodes {

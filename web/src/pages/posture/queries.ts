@@ -20,7 +20,7 @@ export const HistoryQuery = graphql(`
   query ComplianceHistory($id: ID!) {
     organization(id: $id) {
       id
-      complianceHistory(first: 30) {
+      complianceHistory(first: 14) {
         nodes { id asOf cells { severity hosts compliant unknown findings } }
       }
     }

@@ -10,7 +10,7 @@ export function Occurrences({ starts, zone, name }: { starts: readonly string[];
       <thead>
         <tr>
           <th scope="col" style={{ textAlign: 'left', paddingRight: '1.5rem' }}>
-            {zone ?? 'UTC'}
+            {zone ?? text('windows.next.utc')}
           </th>
           <th scope="col" style={{ textAlign: 'left' }}>
             {text('windows.next.viewer')}
