@@ -87,11 +87,11 @@ fn play(target: &Target, show: &mut Show, stays: bool) -> Result<()> {
     let relay = relay::start(show, target, &platform, &people, &site, &lan, folder.path())?;
     let hosts = estate::hosts(show, target, &lan, &base, &repository)?;
     let _agents = estate::enrol(show, &hosts, &platform, &relay, &people, &site)?;
-    estate::scan(show, &people)?;
+    let pending = estate::scan(show, &people)?;
     queue::show_top(show, &people)?;
     let window = window::create(show, &people)?;
     let policy = policy::create(show, &people, &window)?;
-    let patches = policy::approve(show, &people, &policy)?;
+    let patches = policy::approve(show, &people, &policy, pending)?;
     let before = verdict::Before::take(show, &people, &hosts)?;
     let deployment = rollout::create(show, &people, &policy, &patches)?;
     rollout::follow(show, &people, &deployment, &window)?;

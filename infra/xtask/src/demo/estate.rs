@@ -177,7 +177,8 @@ pub(crate) fn enrol(
 }
 
 /// Asks for a scan and waits until every host has reported what it has and what apt offers it.
-pub(crate) fn scan(show: &mut Show, people: &People) -> Result<()> {
+/// Returns the number of pending patches.
+pub(crate) fn scan(show: &mut Show, people: &People) -> Result<usize> {
     show.step("Scan, and match against the advisories", |line| {
         let input = json!({ "organizationId": people.organization });
         people
@@ -206,7 +207,7 @@ pub(crate) fn scan(show: &mut Show, people: &People) -> Result<()> {
             "{patches} patches are pending; open findings: {}",
             found.join(", ")
         );
-        Ok(((), sentence))
+        Ok((patches, sentence))
     })
 }
 

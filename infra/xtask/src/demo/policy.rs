@@ -3,10 +3,11 @@
 use super::api::{list, text};
 use super::platform::People;
 use super::repository::FAILING;
-use super::show::Show;
+use super::show::{Show, until};
 use super::window::Window;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Critical and security patches by themselves, everything else by a person.
 pub(crate) fn create(show: &mut Show, people: &People, window: &Window) -> Result<String> {
@@ -38,12 +39,19 @@ pub(crate) fn create(show: &mut Show, people: &People, window: &Window) -> Resul
 }
 
 /// Lets the policy decide, then the approver about the failing package. Returns the approved patches.
-pub(crate) fn approve(show: &mut Show, people: &People, policy: &str) -> Result<Vec<String>> {
+pub(crate) fn approve(
+    show: &mut Show,
+    people: &People,
+    policy: &str,
+    pending: usize,
+) -> Result<Vec<String>> {
     show.step("Let the policy decide, and a person about the rest", |line| {
-        let selection = "approvals { id title status isAutomatic subject { id } }";
         let input = json!({ "id": policy });
-        let evaluated = people.requester.api.mutate("policyEvaluate", input, selection)?;
-        let approvals = list(&evaluated, "/approvals")?;
+        people.requester.api.mutate("policyEvaluate", input, "approvals { id }")?;
+        let approvals = until("a decision about every patch", Duration::from_secs(60), || {
+            let approvals = approvals(people)?;
+            Ok((approvals.len() >= pending).then_some(approvals))
+        })?;
         let (waiting, decided): (Vec<_>, Vec<_>) =
             approvals.iter().partition(|approval| approval["status"] == "AWAITING");
         let mut patches = Vec::new();
@@ -74,6 +82,16 @@ pub(crate) fn approve(show: &mut Show, people: &People, policy: &str) -> Result<
         );
         Ok((patches, sentence))
     })
+}
+
+/// All approvals of the organization; the policy decides in the background as well as when it is told to.
+fn approvals(people: &People) -> Result<Vec<Value>> {
+    let answer = people.requester.api.query(
+        "query($id: ID!) { approvals(first: 100, filter: { organizationId: $id }) { nodes {
+            id title status isAutomatic subject { id } } } }",
+        json!({ "id": people.organization }),
+    )?;
+    list(&answer, "/approvals/nodes").cloned()
 }
 
 /// Who asked may not decide.
