@@ -1,7 +1,8 @@
 import { GraphQLError } from 'graphql';
 import { connection, type PageArgs } from './connection.ts';
 import { patches } from './fixtures.ts';
-import { people, type World } from './world.ts';
+import { people } from './stored.ts';
+import type { World } from './world.ts';
 
 /** Who asks. */
 export interface MockContext {
@@ -21,6 +22,7 @@ interface Input {
   dryRun?: boolean;
   name?: string;
   kind: string;
+  deploymentId?: string;
   hostIds?: string[];
 }
 
@@ -157,6 +159,9 @@ export function root(world: World) {
     hostScan: ({ input }: { input: Input }) => ({ requested: input.hostIds?.length ?? world.hosts.length, userErrors: [] }),
     reportCreate: ({ input }: { input: Input }) =>
       world.once(input.idempotencyKey, () => {
+        if (input.kind !== 'FINDINGS_CSV' && !input.deploymentId) {
+          return { report: null, userErrors: [refuse('InputError', 'BAD_USER_INPUT', 'this report is of a deployment: name it')] };
+        }
         const report = { id: world.fresh('report'), kind: input.kind, createdAt: new Date().toISOString() };
         world.reports.unshift(report);
         return { report: world.report(report), userErrors: [] };

@@ -7,7 +7,8 @@ import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
 import { root, type MockContext } from './resolvers.ts';
 import { loadSchema } from './schema.ts';
-import { people, World } from './world.ts';
+import { people } from './stored.ts';
+import { World } from './world.ts';
 
 
 const types: Record<string, string> = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.json': 'application/json' };

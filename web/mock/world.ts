@@ -1,73 +1,10 @@
 import { connection, type PageArgs } from './connection.ts';
 import { makeHosts, patches, sites, type MockHost, type MockPatch } from './fixtures.ts';
 import { MockLedger } from './ledger.ts';
+import { runStatus, type Filter, type StoredApproval, type StoredDeployment, type StoredRun, type StoredWave } from './stored.ts';
 
 const day = 86_400_000;
 const severityOrder = ['CRITICAL', 'HIGH', 'UNKNOWN', 'MEDIUM', 'LOW'];
-
-/** Who signs in to the mock platform. */
-export const people = [
-  { email: 'tess@msp.example', name: 'Tess Technician', password: 'correct horse' },
-  { email: 'otto@acme.example', name: 'Otto Approver', password: 'battery staple' },
-];
-
-interface Decision {
-  by: { kind: string; name: string };
-  verdict: string;
-  reason: string;
-  at: string;
-}
-
-interface StoredApproval {
-  id: string;
-  patch: MockPatch;
-  status: string;
-  requestedBy: { kind: string; name: string };
-  requestedAt: string;
-  required: number;
-  decisions: Decision[];
-}
-
-interface StoredRun {
-  id: string;
-  host: MockHost;
-  status: string;
-  lastEventAt: string;
-}
-
-interface StoredWave {
-  id: string;
-  ordinal: number;
-  status: string;
-  runs: StoredRun[];
-}
-
-interface StoredDeployment {
-  id: string;
-  name: string;
-  status: string;
-  reason: string;
-  revision: number;
-  patches: MockPatch[];
-  waves: StoredWave[];
-  createdAt: string;
-}
-
-interface Filter {
-  severity?: { eq?: string; in?: string[] };
-  site?: { eq?: string };
-  hostname?: { contains?: string };
-  hostId?: string;
-  patchId?: string;
-  advisoryId?: string;
-  isKnownExploited?: boolean;
-  isRebootPending?: boolean;
-  notSeenSince?: string;
-  isUnknown?: boolean;
-  isNeverScanned?: boolean;
-  organizationId?: string;
-  groupId?: string;
-}
 
 /** All state of the mock platform. Objects with methods: graphql-js calls them with the field's arguments. */
 export class World {
@@ -505,10 +442,4 @@ export class World {
     complianceHistory: (args: PageArgs) => connection([], args), ledger: (args: PageArgs) => connection([], args), ledgerCheckpoint: null, ledgerConsistency: null,
     reports: (args: PageArgs) => connection([], args), blockList: [], webhooks: [], enrolmentTokens: [],
   });
-}
-
-function runStatus(wave: string, index: number) {
-  if (wave === 'PASSED') return 'SUCCEEDED';
-  if (wave === 'FAILED') return index === 0 ? 'ROLLED_BACK' : 'SUCCEEDED';
-  return ['SUCCEEDED', 'FAILED', 'SUCCEEDED', 'INSTALLING', 'WAITING_FOR_WINDOW', 'STAGING', 'REBOOTING'][index] ?? 'OFFERED';
 }

@@ -126,6 +126,16 @@ async function ledger({ page, url }) {
   expect(steps.length === 4 && steps.every((step) => step.includes('ok')), `all four steps hold: ${steps.join('; ')}`);
 }
 
+/** The evidence pack of a deployment can be had and downloaded. */
+async function pack({ page, url }) {
+  await page.goto(`${url}/o/acme/deployments/deployment_0003`);
+  await page.getByRole('button', { name: 'Make an evidence pack' }).click();
+  const link = page.getByRole('link', { name: /^Download/ });
+  await link.waitFor();
+  const [download] = await Promise.all([page.waitForEvent('download'), link.click()]);
+  expect(!(await download.failure()), 'the pack arrives');
+}
+
 /** Ctrl-K goes anywhere; `?` explains the keys; the scheme can be switched. */
 async function palette({ page, url }) {
   await page.goto(`${url}/o/acme/posture`);
@@ -149,5 +159,6 @@ export const scenarios = [
   { name: 'live counters and pause', run: liveAndPause },
   { name: 'address, Back and counts', run: address },
   { name: 'ledger checked in the browser', run: ledger },
+  { name: 'evidence pack', run: pack },
   { name: 'palette and keys', run: palette },
 ];

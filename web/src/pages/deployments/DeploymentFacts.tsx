@@ -4,6 +4,7 @@ import { useText } from '../../i18n/text.ts';
 import { Facts, Panel } from '../../ui/Page.tsx';
 import { SeverityMark, Status } from '../../ui/status.tsx';
 import { Moment } from '../../ui/Time.tsx';
+import { PackButton } from './PackButton.tsx';
 import type { Deployment } from './queries.ts';
 
 /** What is rolled out, by whom, under which policy and approval, until when. */
@@ -19,7 +20,7 @@ export function DeploymentFacts({ deployment }: { deployment: Deployment }) {
     </div>
   ));
   return (
-    <Panel title={text('deployment.facts')} id="facts">
+    <Panel title={text('deployment.facts')} id="facts" acts={<PackButton deployment={deployment.id} />}>
       <Facts
         rows={[
           [text('deployment.patches'), patches],

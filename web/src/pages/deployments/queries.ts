@@ -133,3 +133,10 @@ export const CancelDeployment = graphql(
   `,
   [DeploymentState],
 );
+
+/** Asks for an evidence pack. */
+export const MakePack = graphql(`
+  mutation MakePack($input: ReportCreateInput!) {
+    reportCreate(input: $input) { report { id status fileName url } userErrors { code message } }
+  }
+`);

@@ -57,7 +57,7 @@ function Checked({ head }: { head: Head }) {
       <Text mt="sm" size="sm">
         {text('ledger.offline')}
       </Text>
-      <Code block>netpatch verify evidence-pack.zip</Code>
+      <Code block>netpatch verify evidence-pack.json</Code>
     </>
   );
 }

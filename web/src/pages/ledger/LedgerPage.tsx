@@ -1,4 +1,4 @@
-import { getRouteApi } from '@tanstack/react-router';
+import { getRouteApi, Link } from '@tanstack/react-router';
 import { useQuery } from 'urql';
 import { useOrganization } from '../../app/organization.ts';
 import { useText } from '../../i18n/text.ts';
@@ -11,7 +11,6 @@ import { Pager } from '../../ui/Pager.tsx';
 import { useEntryColumns } from './columns.tsx';
 import { EntryProof } from './EntryProof.tsx';
 import { HeadPanel } from './HeadPanel.tsx';
-import { PackButton } from './PackButton.tsx';
 import { LedgerQuery } from './queries.ts';
 
 const route = getRouteApi('/signed-in/o/$org/ledger');
@@ -28,7 +27,7 @@ export function LedgerPage() {
   const columns = useEntryColumns(entry, open);
   const isFiltered = Boolean(action ?? subject);
   return (
-    <Page title={text('ledger.title')} question={text('ledger.question')} acts={<PackButton />}>
+    <Page title={text('ledger.title')} question={text('ledger.question')} acts={<PackLink />}>
       <HeadPanel />
       <Filters onClear={isFiltered ? () => void navigate({ search: {} }) : undefined}>
         <TextFilter label={text('ledger.action')} value={action} onChange={(value) => void navigate({ search: { action: value, subject } })} />
@@ -57,5 +56,15 @@ export function LedgerPage() {
         }}
       </Loaded>
     </Page>
+  );
+}
+
+function PackLink() {
+  const text = useText();
+  const { slug } = useOrganization();
+  return (
+    <Link className="np-link" to="/o/$org/reports" params={{ org: slug }}>
+      {text('ledger.pack')}
+    </Link>
   );
 }

@@ -44,10 +44,3 @@ export const ProofQuery = graphql(`
     }
   }
 `);
-
-/** Asks for an evidence pack. */
-export const MakePack = graphql(`
-  mutation MakePack($input: ReportCreateInput!) {
-    reportCreate(input: $input) { report { id status fileName url } userErrors { code message } }
-  }
-`);

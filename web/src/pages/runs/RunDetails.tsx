@@ -1,8 +1,10 @@
 import { Button } from '@mantine/core';
+import { useIntl } from 'react-intl';
 import { useQuery } from 'urql';
 import { useText } from '../../i18n/text.ts';
 import { Loaded } from '../../ui/Loaded.tsx';
-import { Panel } from '../../ui/Page.tsx';
+import { Facts, Panel } from '../../ui/Page.tsx';
+import { readableBytes } from '../../ui/size.ts';
 import { Status } from '../../ui/status.tsx';
 import { Moment } from '../../ui/Time.tsx';
 import { RunJournalQuery, type Run } from './queries.ts';
@@ -11,6 +13,7 @@ import { RunJournalQuery, type Run } from './queries.ts';
 export function RunDetails({ run, onClose }: { run: Run; onClose: () => void }) {
   const text = useText();
   const [state, ask] = useQuery({ query: RunJournalQuery, variables: { id: run.id } });
+  const { locale } = useIntl();
   const title = text('runs.details', { host: run.host?.hostname ?? run.id });
   const close = (
     <Button size="xs" variant="default" onClick={onClose}>
@@ -19,6 +22,13 @@ export function RunDetails({ run, onClose }: { run: Run; onClose: () => void }) 
   );
   return (
     <Panel title={title} id="run" acts={close}>
+      <Facts
+        rows={[
+          [text('runs.started'), <Moment key="started" at={run.startedAt} />],
+          [text('runs.ended'), <Moment key="ended" at={run.endedAt} />],
+          [text('runs.bytes'), `${readableBytes(run.bytesFromRelay, locale)} / ${readableBytes(run.bytesFromOrigin, locale)}`],
+        ]}
+      />
       {run.error && run.error.evidence.length > 0 ? <Lines title={text('runs.evidence')} lines={run.error.evidence} /> : null}
       <Loaded state={state} retry={() => ask({ requestPolicy: 'network-only' })}>
         {({ node }) => (

@@ -1,10 +1,8 @@
 import { Button } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { useMemo } from 'react';
-import { useIntl } from 'react-intl';
 import { useText } from '../../i18n/text.ts';
 import { DataTable, type Column } from '../../ui/DataTable.tsx';
-import { readableBytes } from '../../ui/size.ts';
 import { Status } from '../../ui/status.tsx';
 import { Ago } from '../../ui/Time.tsx';
 import type { Run } from './queries.ts';
@@ -24,7 +22,6 @@ interface Props {
 /** Runs with code, plain reason and next step; details on demand. */
 export function RunsTable({ rows, org, by, total, open, onOpen }: Props) {
   const text = useText();
-  const intl = useIntl();
   const columns = useMemo<Column<Run>[]>(
     () => [
       by === 'host'
@@ -34,12 +31,6 @@ export function RunsTable({ rows, org, by, total, open, onOpen }: Props) {
       { id: 'status', header: text('runs.status'), cell: (run) => <Status of="run" value={run.isSilent ? 'SILENT' : run.status} /> },
       { id: 'reason', header: text('runs.reason'), cell: (run) => <span className="np-wide"><RunReason run={run} /></span> },
       { id: 'last', header: text('runs.last'), cell: (run) => <Ago at={run.endedAt ?? run.lastEventAt ?? run.startedAt} none={text('time.none')} /> },
-      {
-        id: 'bytes',
-        header: text('runs.bytes'),
-        isNumber: true,
-        cell: (run) => `${readableBytes(run.bytesFromRelay, intl.locale)} / ${readableBytes(run.bytesFromOrigin, intl.locale)}`,
-      },
       {
         id: 'details',
         header: text('runs.journal'),
@@ -56,7 +47,7 @@ export function RunsTable({ rows, org, by, total, open, onOpen }: Props) {
         ),
       },
     ],
-    [by, intl.locale, onOpen, open, org, text],
+    [by, onOpen, open, org, text],
   );
   const shown = rows.find((run) => run.id === open);
   return (
@@ -71,7 +62,7 @@ function HostLink({ run, org }: { run: Run; org: string }) {
   const text = useText();
   if (!run.host) return text('unknown.value');
   return (
-    <Link to="/o/$org/hosts/$host" params={{ org, host: run.host.id }} search={{ tab: 'runs' }}>
+    <Link className="np-nowrap" to="/o/$org/hosts/$host" params={{ org, host: run.host.id }} search={{ tab: 'runs' }}>
       {run.host.hostname}
     </Link>
   );

@@ -7,19 +7,19 @@ import { useText } from '../../i18n/text.ts';
 import { Problem, Refusals } from '../../ui/Problem.tsx';
 import { MakePack } from './queries.ts';
 
-/** Makes an evidence pack; it is offered here at once if it is ready at once, under Reports otherwise. */
-export function PackButton() {
+/** Makes the evidence pack of a deployment; it is offered here at once if it is ready at once, under Reports otherwise. */
+export function PackButton({ deployment }: { deployment: string }) {
   const text = useText();
   const { id, slug } = useOrganization();
   const [made, setMade] = useState<{ url: string | null; fileName: string; status: string } | null>(null);
   const { run, errors, error, isBusy } = useChange(MakePack, (data) => data.reportCreate);
   async function make() {
-    const data = await run({ organizationId: id, kind: 'EVIDENCE_PACK' });
+    const data = await run({ organizationId: id, kind: 'EVIDENCE_PACK', deploymentId: deployment });
     setMade(data?.reportCreate.report ?? null);
   }
   return (
     <Stack gap="xs" align="flex-end">
-      <Button loading={isBusy} onClick={() => void make()}>
+      <Button variant="default" loading={isBusy} onClick={() => void make()}>
         {text('ledger.pack.make')}
       </Button>
       <span role="status">
