@@ -189,9 +189,43 @@ impl FakeHost {
         &self,
         sandbox: &Sandbox,
         ctx: &RequestContext,
-        (digest, _, order): &(Sha256, Envelope, Order),
+        order: &(Sha256, Envelope, Order),
         works: bool,
     ) {
+        let report = self.journal(sandbox, order, works);
+        self.tell(sandbox, ctx, report).await;
+        let installed = if works { FIXED } else { OLD };
+        self.report(sandbox, ctx, installed).await;
+    }
+
+    /// The first steps of a good run, as an agent in the middle of it reports them.
+    pub(crate) async fn begin(
+        &self,
+        sandbox: &Sandbox,
+        ctx: &RequestContext,
+        order: &(Sha256, Envelope, Order),
+        last: RunStatus,
+    ) {
+        let mut report = self.journal(sandbox, order, true);
+        let steps = report.events.iter().position(|event| event.status == last);
+        report.events.truncate(steps.unwrap() + 1);
+        report.result = None;
+        self.tell(sandbox, ctx, report).await;
+    }
+
+    async fn tell(&self, sandbox: &Sandbox, ctx: &RequestContext, report: RunReport) {
+        let steps = report.events.len() as u64;
+        let stored = sandbox.roles.scheduler.run_report(ctx, report).await;
+        assert_eq!(stored.unwrap().step, steps);
+    }
+
+    /// The whole journal of a run, with its signed result.
+    fn journal(
+        &self,
+        sandbox: &Sandbox,
+        (digest, _, order): &(Sha256, Envelope, Order),
+        works: bool,
+    ) -> RunReport {
         let now = sandbox.clock.now();
         let (end, cause) = if works {
             (RunStatus::Succeeded, "")
@@ -240,7 +274,7 @@ impl FakeHost {
             },
             evidence: Vec::new(),
         };
-        let report = RunReport {
+        RunReport {
             host: self.id,
             deployment: order.deployment_id.parse::<uuid::Uuid>().unwrap().into(),
             sequence: order.sequence,
@@ -250,16 +284,7 @@ impl FakeHost {
             result: Some(envelope),
             bytes_from_relay: 2000,
             bytes_from_origin: 0,
-        };
-        let steps = report.events.len() as u64;
-        let stored = sandbox
-            .roles
-            .scheduler
-            .run_report(ctx, report)
-            .await
-            .unwrap();
-        assert_eq!(stored.step, steps);
-        self.report(sandbox, ctx, installed).await;
+        }
     }
 }
 

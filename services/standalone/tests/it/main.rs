@@ -1,8 +1,11 @@
-//! Cross-service tests: every role over one real PostgreSQL, in both topologies.
+//! Cross-service tests: every role over one real PostgreSQL, in both topologies; and the program itself, also killed.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may fail")]
 
+mod cli;
 mod holes;
 mod host;
+mod killed;
+mod program;
 mod sandbox;
 mod the_loop;

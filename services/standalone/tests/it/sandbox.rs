@@ -4,9 +4,12 @@ use netpatch::roles::{Parts, Roles, Wiring};
 use netpatch_chassis::rpc::RpcService;
 use netpatch_chassis::{WireError, through_rpc};
 use netpatch_reporting::ReportingSettings;
-use netpatch_storage::{Blobs, KeyFolder, Migrations, bus};
+use netpatch_storage::{
+    Blobs, Database, KeyFolder, Migrations, PoolSettings, bus, postgres, roles,
+};
 use netpatch_testkit::TestDatabase;
 use netpatch_types::{RequestContext, SharedClock, SystemClock, TenantId};
+use std::path::Path;
 use std::sync::Arc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -52,7 +55,7 @@ pub(crate) struct Sandbox {
     pub(crate) roles: Roles,
     pub(crate) clock: SharedClock,
     _stop: DropGuard,
-    _database: TestDatabase,
+    _database: Option<TestDatabase>,
     _folder: tempfile::TempDir,
 }
 
@@ -85,7 +88,44 @@ impl Sandbox {
             roles,
             clock,
             _stop: stop.drop_guard(),
-            _database: database,
+            _database: Some(database),
+            _folder: folder,
+        }
+    }
+
+    /// The roles without their jobs over the database and the keys of a running `netpatch serve`: the way in for calls,
+    /// while all background work is done by that process alone.
+    pub(crate) async fn beside(data_dir: &Path) -> Self {
+        let running = postgres::attach(&data_dir.join("postgres"))
+            .unwrap()
+            .expect("the platform runs its database");
+        let urls = roles::bootstrap(&running.admin_url("postgres"), "netpatch")
+            .await
+            .unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let clock: SharedClock = SystemClock::shared();
+        let parts = Parts {
+            database: Database::connect(&urls, &PoolSettings::default())
+                .await
+                .unwrap(),
+            blobs: Blobs::connect(&format!("file:{}", folder.path().display()))
+                .await
+                .unwrap(),
+            bus: bus::connect("memory:").await.unwrap(),
+            clock: clock.clone(),
+            keys: KeyFolder::open(data_dir.join("keys")).unwrap(),
+            reporting: ReportingSettings::default(),
+        };
+        let between = Between {
+            topology: Topology::Direct,
+            clock: clock.clone(),
+        };
+        let services = netpatch_chassis::Sources::new().load().unwrap().services;
+        Self {
+            roles: Roles::new(parts, &services, &between).unwrap(),
+            clock,
+            _stop: CancellationToken::new().drop_guard(),
+            _database: None,
             _folder: folder,
         }
     }

@@ -213,10 +213,10 @@ async fn the_loop(topology: Topology) {
 }
 
 /// An organization with three outdated hosts and a policy that approves security patches.
-struct Setting {
-    sandbox: Sandbox,
+pub(crate) struct Setting {
+    pub(crate) sandbox: Sandbox,
     tenant: netpatch_types::TenantId,
-    hosts: Vec<FakeHost>,
+    pub(crate) hosts: Vec<FakeHost>,
     policy: Policy,
     patch: PatchId,
 }
@@ -225,6 +225,11 @@ impl Setting {
     async fn new(topology: Topology) -> Self {
         let sandbox = Sandbox::new(topology).await;
         sandbox.roles.auth.bootstrap().await.unwrap().unwrap();
+        Self::within(sandbox).await
+    }
+
+    /// Where the platform has its administrator already.
+    pub(crate) async fn within(sandbox: Sandbox) -> Self {
         let platform = sandbox.system(netpatch_types::OrganizationId(uuid::Uuid::now_v7()));
         let organization = sandbox
             .roles
@@ -308,12 +313,12 @@ impl Setting {
             .id
     }
 
-    fn system(&self) -> RequestContext {
+    pub(crate) fn system(&self) -> RequestContext {
         self.sandbox.system(self.tenant)
     }
 
     /// Creates the deployment once the rule's approval stands in the ledger.
-    async fn deploy(&self) -> Deployment {
+    pub(crate) async fn deploy(&self) -> Deployment {
         let scheduler = &self.sandbox.roles.scheduler;
         let create = DeploymentCreate {
             name: String::new(),
@@ -353,7 +358,7 @@ impl Setting {
     }
 
     /// The host that has an order of the deployment now, and the order.
-    async fn wave_order(
+    pub(crate) async fn wave_order(
         &self,
         deployment: &Deployment,
         ordinal: u32,
@@ -392,7 +397,11 @@ impl Setting {
         found
     }
 
-    async fn reaches(&self, deployment: &Deployment, status: DeploymentStatus) -> Deployment {
+    pub(crate) async fn reaches(
+        &self,
+        deployment: &Deployment,
+        status: DeploymentStatus,
+    ) -> Deployment {
         let scheduler = &self.sandbox.roles.scheduler;
         poll_until("the deployment's state", SOON, async || {
             let now = scheduler
