@@ -202,9 +202,6 @@ fn show_code(data: &DataDir, clock: &SharedClock, pending: &ClaimPending) {
         .fingerprint()
         .map(|f| f.to_string())
         .unwrap_or_default();
-    eprintln!("type this code in the portal and compare the fingerprint; waiting …");
-    println!("claim code   {}", pending.claim_code);
-    println!("fingerprint  {fingerprint}");
     let shown =
         Status::new(data, clock.now().timestamp_millis(), Standing::Unclaimed).and_then(|status| {
             Status {
@@ -216,6 +213,9 @@ fn show_code(data: &DataDir, clock: &SharedClock, pending: &ClaimPending) {
     if let Err(error) = shown {
         eprintln!("warning: {error}");
     }
+    eprintln!("type this code in the portal and compare the fingerprint; waiting …");
+    println!("claim code   {}", pending.claim_code);
+    println!("fingerprint  {fingerprint}");
 }
 
 fn claimed(enrolment: &Enrolment, output: Output) {

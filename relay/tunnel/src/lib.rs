@@ -70,8 +70,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             handshake_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(45),
-            keep_alive: Duration::from_secs(15),
+            idle_timeout: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(10),
             agent_streams: 64,
             relay_streams: 4096,
             connections: 20_000,

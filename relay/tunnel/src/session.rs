@@ -115,6 +115,8 @@ const UNCOUNTED: usize = 64;
 const EVENTS: usize = 256;
 /// A peer that takes nothing for this long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a way to the edge may stay silent while there is another one.
+const HEAD_START: Duration = Duration::from_secs(5);
 /// A carrier that lived this long was a good one: the next wait starts small again.
 const LIVED: Duration = Duration::from_secs(10);
 
@@ -404,7 +406,15 @@ async fn first_of(
     };
     let mut failed = TunnelError::Unexpected("there is no way to the edge in the list".into());
     for (index, candidate) in options.candidates.iter().take(count).enumerate() {
-        match candidate.connect(&with).await {
+        // Where there is another way, a silent one is not waited for to the end.
+        let has_another = index + 1 < options.candidates.len().min(count);
+        let limit = if has_another {
+            options.limits.handshake_timeout.min(HEAD_START)
+        } else {
+            options.limits.handshake_timeout * 3
+        };
+        let connecting = within(limit, "connecting a carrier", candidate.connect(&with));
+        match connecting.await {
             Ok(carrier) => return Ok((index, Box::new(carrier))),
             Err(error) => {
                 tracing::debug!(kind = ?candidate.kind(), %error, "carrier cannot be connected");
