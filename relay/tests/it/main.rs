@@ -5,6 +5,7 @@
 mod cache;
 mod claim;
 mod command;
+mod killed;
 mod relay;
 mod upstream;
 mod world;

@@ -1,0 +1,107 @@
+//! The program killed in mid-fetch: nobody takes the half for the whole, and the next process serves it.
+
+use crate::upstream::{Served, Upstream};
+use crate::world::{Edge, clock, limits};
+use netpatch_protocol::site::{PayloadRequest, SiteSettings, Upstream as Source};
+use netpatch_tunnel::SiteClient;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::Notify;
+
+fn program(arguments: &[&str], data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_netpatch-relay"));
+    command.args(arguments).arg("--data-dir").arg(data);
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(30), future)
+        .await
+        .expect("in time")
+}
+
+/// A running relay that knows its site, and where it listens.
+async fn run(data: &Path, listen: &str) -> (Child, String) {
+    let mut command = program(&["run", "--listen", listen], data);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first = within(lines.next_line()).await.unwrap().unwrap();
+    let address = first.strip_prefix("ready listen=").expect(&first);
+    let address = address.split(' ').next().unwrap().to_owned();
+    let pid = child.id();
+    within(async {
+        loop {
+            let output = program(&["status", "-o", "json"], data).output().await;
+            let status: serde_json::Value =
+                serde_json::from_slice(&output.unwrap().stdout).unwrap();
+            // What a killed process left behind says "online" too.
+            if status["state"] == "online" && status["pid"].as_u64() == pid.map(u64::from) {
+                break;
+            }
+        }
+    })
+    .await;
+    (child, address)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_killed_during_a_fetch_serves_the_whole_payload_when_it_is_back() {
+    let (edge, upstream) = (Edge::start().await, Upstream::start().await);
+    *edge.desk.settings.lock().unwrap() = SiteSettings {
+        site_id: "a-site".into(),
+        upstreams: vec![Source {
+            repository: upstream.base.clone(),
+            urls: Vec::new(),
+        }],
+        direct_allowed: false,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    edge.claimed(folder.path());
+    let wanted: Vec<u8> = (0..400_000u32).flat_map(u32::to_be_bytes).collect();
+    let hold = Arc::new(Notify::new());
+    let held = Served {
+        body: wanted.clone(),
+        etag: "\"v1\"".into(),
+        hold: Some(hold.clone()),
+        ..Served::default()
+    };
+    upstream.put("pool/a.deb", held);
+    let request = PayloadRequest {
+        repository: upstream.base.clone(),
+        path: "pool/a.deb".into(),
+        ..PayloadRequest::default()
+    };
+    let host = edge.organization.host();
+    let connect = async |address: &str| {
+        let ca = edge.organization.der.clone();
+        let client = SiteClient::new(address.to_owned(), ca, host.clone(), clock(), limits());
+        within(client.connection()).await.expect("connected")
+    };
+
+    let (mut relay, address) = run(folder.path(), "127.0.0.1:0").await;
+    let connection = connect(&address).await;
+    let (answer, mut stream) = within(connection.payload(request.clone())).await.unwrap();
+    assert_eq!((answer.status, answer.size_bytes), (200, 1_600_000));
+    let mut got = vec![0; 1000];
+    within(stream.read_exact(&mut got)).await.unwrap();
+    relay.kill().await.unwrap();
+    let ended = within(stream.read_to_end(&mut got)).await;
+    assert!(ended.is_err(), "half a payload does not look whole");
+    assert!(got.len() < wanted.len() && wanted.starts_with(&got));
+
+    let (_relay, again) = run(folder.path(), &address).await;
+    assert_eq!(again, address, "where its hosts look for it");
+    hold.notify_one();
+    let connection = connect(&address).await;
+    let (answer, mut stream) = within(connection.payload(request)).await.unwrap();
+    assert_eq!((answer.status, answer.from_cache), (200, false));
+    let mut whole = Vec::new();
+    within(stream.read_to_end(&mut whole)).await.unwrap();
+    assert!(whole == wanted);
+    assert_eq!(upstream.requests().len(), 2, "{:?}", upstream.requests());
+}
