@@ -12,7 +12,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Opens the QUIC edge.
-pub(crate) fn quic(process: &mut Process, roles: &Roles, bus: &SharedBus) -> Result<SocketAddr, BoxError> {
+pub(crate) fn quic(
+    process: &mut Process,
+    roles: &Roles,
+    bus: &SharedBus,
+) -> Result<SocketAddr, BoxError> {
     let shown = roles.auth.edge_identity()?;
     let identity = ServerIdentity {
         chain: shown.chain.into_iter().map(Into::into).collect(),
@@ -26,7 +30,14 @@ pub(crate) fn quic(process: &mut Process, roles: &Roles, bus: &SharedBus) -> Res
         reporting: roles.reporting.clone(),
     });
     let address = process.configuration.quic.addr;
-    let ingress = Ingress::bind(address, &identity, services, bus.clone(), process.clock(), Options::default())?;
+    let ingress = Ingress::bind(
+        address,
+        &identity,
+        services,
+        bus.clone(),
+        process.clock(),
+        Options::default(),
+    )?;
     let address = ingress.local_addr()?;
     let stop = process.tasks.stop_token();
     process.tasks.spawn("edge", async move {
@@ -37,7 +48,12 @@ pub(crate) fn quic(process: &mut Process, roles: &Roles, bus: &SharedBus) -> Res
 }
 
 /// The portal, the API, sign-in.
-pub(crate) fn http(process: &mut Process, roles: &Roles, bus: &SharedBus, portal: Option<PathBuf>) -> Router {
+pub(crate) fn http(
+    process: &mut Process,
+    roles: &Roles,
+    bus: &SharedBus,
+    portal: Option<PathBuf>,
+) -> Router {
     let http = &process.configuration.http;
     let apis = Apis {
         inventory: roles.inventory.clone(),
