@@ -82,8 +82,9 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command
         .status()
         .with_context(|| format!("start {}", shown(command)))?;
-    check_interrupted()?;
     if !status.success() {
+        // Ctrl-C reaches the program too. One that succeeded all the same is no error: cleaning up goes on.
+        check_interrupted()?;
         bail!("{} ended with {status}", shown(command));
     }
     Ok(())
@@ -95,9 +96,9 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
         .stdin(Stdio::null())
         .output()
         .with_context(|| format!("start {}", shown(command)))?;
-    check_interrupted()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
+        check_interrupted()?;
         let both = format!("{text}\n{}", String::from_utf8_lossy(&output.stderr));
         bail!(
             "{} ended with {}\n{}",

@@ -9,7 +9,7 @@ use serde_json::json;
 use std::process::Command;
 
 /// Enough to approve and plan before it opens.
-const OPENS_IN_SECONDS: u32 = 50;
+const OPENS_IN_SECONDS: u32 = 40;
 
 /// The window and when it opens.
 pub(crate) struct Window {
