@@ -149,7 +149,7 @@ impl Cache {
         let Some(urls) = upstreams.urls_of(&key) else {
             return Reply::Status(403, "repository is not one of the site's".into());
         };
-        if let Some(reply) = self.from_held(&key, request, true).await {
+        if let Some(reply) = self.serve_held(&key, request, true).await {
             add(&self.inner.counters.hits, 1);
             return reply;
         }
@@ -158,11 +158,11 @@ impl Cache {
             Role::Leader => add(&self.inner.counters.misses, 1),
             Role::Follower => add(&self.inner.counters.hits, 1),
         }
-        self.from_fill(&key, request, fill).await
+        self.serve_fill(&key, request, fill).await
     }
 
     /// From held bytes, if they may be served as they are; `must_be_fresh` is false once the origin has been asked.
-    async fn from_held(
+    async fn serve_held(
         &self,
         key: &PayloadKey,
         request: &PayloadRequest,
@@ -211,7 +211,7 @@ impl Cache {
         (fill, role)
     }
 
-    async fn from_fill(
+    async fn serve_fill(
         &self,
         key: &PayloadKey,
         request: &PayloadRequest,
@@ -220,7 +220,7 @@ impl Cache {
         let head = match fill.head().await {
             Ok(Some(head)) => head,
             Ok(None) => {
-                let held = self.from_held(key, request, false).await;
+                let held = self.serve_held(key, request, false).await;
                 return held.unwrap_or_else(|| {
                     Reply::Status(502, "held payload was damaged; try again".into())
                 });

@@ -64,7 +64,7 @@ fn certificate(data: &DataDir, clock: &SharedClock) -> Check {
 fn disk(data: &DataDir, config: &Config) -> Check {
     let id = "disk.free";
     let free = nix::sys::statvfs::statvfs(data.path())
-        .map(|stat| u64::from(stat.blocks_available()) * u64::from(stat.fragment_size()));
+        .map(|stat| stat.blocks_available() * stat.fragment_size());
     match free {
         Ok(free) if free < 256 << 20 => Check::fail(
             id,

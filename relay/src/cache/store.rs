@@ -215,7 +215,7 @@ impl Store {
     /// Bytes free on the cache's disk.
     pub fn free_bytes(&self) -> io::Result<u64> {
         let stat = nix::sys::statvfs::statvfs(&self.root)?;
-        Ok(u64::from(stat.blocks_available()).saturating_mul(u64::from(stat.fragment_size())))
+        Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
     }
 
     fn bytes_path(&self, digest: Sha256) -> PathBuf {
