@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may fail")]
 
 mod cli;
+mod faults;
 mod holes;
 mod host;
 mod killed;
