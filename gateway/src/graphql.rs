@@ -9,6 +9,7 @@
 pub mod connection;
 pub mod context;
 pub mod cost;
+pub(crate) mod fault;
 mod loader;
 pub mod model;
 pub mod mutation;
@@ -45,7 +46,7 @@ pub fn schema() -> Schema {
     async_graphql::Schema::build(
         query::Query::default(),
         mutation::Mutation::default(),
-        subscription::Subscription::default(),
+        subscription::Subscription,
     )
     .limit_depth(DEPTH)
     .limit_complexity(COMPLEXITY)
@@ -53,6 +54,7 @@ pub fn schema() -> Schema {
     .limit_directives(DIRECTIVES)
     .disable_suggestions()
     .extension(cost::Charging)
+    .extension(fault::Containing)
     .finish()
 }
 

@@ -11,6 +11,7 @@ pub mod deployment;
 pub mod enrolment;
 pub mod group;
 pub mod host;
+pub mod identity;
 pub mod organization;
 mod payload;
 pub mod policy;
@@ -36,6 +37,7 @@ pub struct Mutation(
     enrolment::EnrolmentMutation,
     relay::RelayMutation,
     host::HostMutation,
+    identity::IdentityMutation,
     group::GroupMutation,
     window::WindowMutation,
     policy::PolicyMutation,

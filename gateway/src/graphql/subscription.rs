@@ -44,7 +44,6 @@ pub struct OrganizationEvent {
 }
 
 /// What can be followed.
-#[derive(Default)]
 pub struct Subscription;
 
 /// What can be followed.
@@ -208,7 +207,7 @@ impl Following {
                 return Ok(None);
             };
             let Some(waves) =
-                absent(super::model::wave::list(&self.session, self.of, self.id).await)?
+                absent(super::model::wave::listing(&self.session, self.of, self.id).await)?
             else {
                 return Ok(None);
             };

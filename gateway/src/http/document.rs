@@ -254,7 +254,7 @@ pub(crate) fn persisted<'a>(
         })
 }
 
-/// Fields named `__schema` or `__type` at the root, through fragments.
+/// A field named `__schema`, through fragments. `__type` alone is not refused: it is null where introspection is off.
 pub(crate) fn asks_introspection(
     document: &ExecutableDocument,
     operation: &OperationDefinition,
@@ -269,7 +269,7 @@ fn introspects<'a>(
     seen: &mut HashSet<&'a str>,
 ) -> bool {
     set.items.iter().any(|selection| match &selection.node {
-        Selection::Field(field) => matches!(field.node.name.node.as_str(), "__schema" | "__type"),
+        Selection::Field(field) => field.node.name.node == "__schema",
         Selection::InlineFragment(fragment) => {
             introspects(document, &fragment.node.selection_set.node, seen)
         }

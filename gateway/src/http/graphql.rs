@@ -7,6 +7,7 @@ use super::{caller, negotiate::accepted};
 use crate::graphql::Loaders;
 use crate::graphql::context::{Caller, Channel, Session};
 use crate::graphql::cost::Charge;
+use crate::graphql::fault::Faults;
 use crate::state::GatewayState;
 use async_graphql::{Request as Document, Response as Answer, Variables};
 use axum::extract::Request;
@@ -114,7 +115,7 @@ pub(crate) async fn answer(state: GatewayState, request: Request) -> Response {
 /// Why a request does not come to execution.
 pub(crate) enum Unprepared {
     /// A GraphQL request error.
-    Answer(Answer),
+    Answer(Box<Answer>),
     /// Not a GraphQL request.
     Malformed(String),
     /// Only POST changes something.
@@ -129,8 +130,9 @@ pub(crate) fn prepare(
     parameters: Parameters,
     is_get: bool,
 ) -> Result<Document, Unprepared> {
-    let refused =
-        |refusal: Refusal| Unprepared::Answer(answer::refused(refusal, caller.request_id));
+    let refused = |refusal: Refusal| {
+        Unprepared::Answer(Box::new(answer::refused(refusal, caller.request_id)))
+    };
     let text = match document::persisted(&parameters.extensions, &state.settings().documents) {
         Ok(Some(text)) => text.to_owned(),
         // A text beside an unknown hash is executed, but never registered.
@@ -193,9 +195,15 @@ pub(crate) async fn execute(
     charge: &Charge,
     caller: &Caller,
 ) -> Answer {
+    let begun = state.clock().monotonic();
+    let faults = Faults::default();
+    let document = document.data(faults.clone());
     let mut answer = match tokio::time::timeout(WALL_CLOCK, state.schema().execute(document)).await
     {
-        Ok(answer) => answer,
+        Ok(mut answer) => {
+            answer.errors.extend(faults.take());
+            answer
+        }
         Err(_) => {
             let error = ServiceError::new(
                 ErrorCode::UpstreamUnavailable,
@@ -207,6 +215,14 @@ pub(crate) async fn execute(
         }
     };
     answer::coded(&mut answer.errors, caller.request_id);
+    let outcome = if answer.errors.is_empty() {
+        "ok"
+    } else {
+        "errors"
+    };
+    metrics::counter!("graphql_requests_total", "outcome" => outcome).increment(1);
+    metrics::histogram!("graphql_request_seconds")
+        .record((state.clock().monotonic() - begun).as_secs_f64());
     if !answer::is_request_error(&answer) || charge.refused_for_ms().is_some() {
         answer
             .extensions

@@ -8,6 +8,7 @@ use super::caller::{self, bearer, bearer_principal};
 use super::graphql::{Unprepared, execute, from_object, prepare};
 use crate::graphql::context::{Caller, Channel};
 use crate::graphql::cost::Charge;
+use crate::graphql::fault::Faults;
 use crate::state::GatewayState;
 use async_graphql::parser::types::OperationType;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
@@ -360,9 +361,11 @@ async fn operate(
             .await;
         return;
     }
-    let mut answers = state.schema().execute_stream(document);
+    let faults = Faults::default();
+    let mut answers = state.schema().execute_stream(document.data(faults.clone()));
     let mut is_first = true;
     while let Some(mut answer) = answers.next().await {
+        answer.errors.extend(faults.take());
         answer::coded(&mut answer.errors, caller.request_id);
         if is_first && answer::is_request_error(&answer) {
             let _ = out

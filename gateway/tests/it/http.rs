@@ -202,11 +202,12 @@ async fn nobody_gets_unauthenticated_and_never_an_internal_text() {
         )
         .await;
     assert_eq!(
-        (&answer.json()["data"]["hosts"], answer.code().as_str()),
-        (&json!(null), "UNAUTHENTICATED")
+        (&answer.json()["data"], answer.code().as_str()),
+        (&json!({"hosts": null, "node": null}), "UNAUTHENTICATED")
     );
 
     let token = world.bearer(world.own, Role::Owner).await;
+    // A failing nullable field is null; its neighbours are answered.
     world.script.answer_with(|method, _| {
         let secret = || {
             netpatch_types::ServiceError::new(
@@ -217,11 +218,20 @@ async fn nobody_gets_unauthenticated_and_never_an_internal_text() {
         (method == "host_list").then(|| Err(secret()))
     });
     let answer = world
-        .ask(&token, "{ hosts(first: 1) { nodes { id } } }", json!({}))
+        .ask(
+            &token,
+            "{ hosts(first: 1) { nodes { id } } deployments(first: 1) { nodes { name } } }",
+            json!({}),
+        )
         .await;
     assert_eq!(
         (answer.status, answer.code().as_str()),
         (StatusCode::OK, "INTERNAL_SERVER_ERROR")
+    );
+    let data = json!({"hosts": null, "deployments": {"nodes": [{"name": "d"}]}});
+    assert_eq!(
+        (&answer.json()["data"], &answer.json()["errors"][0]["path"]),
+        (&data, &json!(["hosts"]))
     );
     assert!(
         !answer.text.contains("123")

@@ -131,7 +131,7 @@ fn every_mutation_takes_one_input_with_a_key_and_answers_with_user_errors() {
 }
 
 /// Owner, field and further required arguments of every field that answers with a connection.
-pub fn connection_fields() -> Vec<(String, String, String)> {
+pub(crate) fn connection_fields() -> Vec<(String, String, String)> {
     let document = document();
     let mut found = Vec::new();
     for (owner, definition) in types(&document) {
@@ -155,7 +155,7 @@ pub fn connection_fields() -> Vec<(String, String, String)> {
 }
 
 /// Names of the root fields of `Query`, `Mutation` or `Subscription`.
-pub fn root_fields(root: &str) -> Vec<String> {
+pub(crate) fn root_fields(root: &str) -> Vec<String> {
     let document = document();
     let TypeKind::Object(object) = &types(&document)[root].kind else {
         panic!("no {root}")

@@ -16,17 +16,18 @@ use uuid::Uuid;
 
 /// A call that reached a service.
 #[derive(Clone, Debug)]
-pub struct Call {
+pub(crate) struct Call {
     pub method: String,
     pub ctx: RequestContext,
     pub body: Value,
 }
 
 /// What the services do when a method is called; `None`: the usual answer.
-pub type Override = Arc<dyn Fn(&str, &Value) -> Option<Result<Value, ServiceError>> + Send + Sync>;
+pub(crate) type Override =
+    Arc<dyn Fn(&str, &Value) -> Option<Result<Value, ServiceError>> + Send + Sync>;
 
 #[derive(Clone)]
-pub struct Script {
+pub(crate) struct Script {
     verifier: ContextVerifier,
     keys: Arc<ContextKeys>,
     clock: SharedClock,
@@ -35,7 +36,7 @@ pub struct Script {
 }
 
 impl Script {
-    pub fn new(clock: SharedClock) -> Self {
+    pub(crate) fn new(clock: SharedClock) -> Self {
         let keys = ContextKeys::random();
         Self {
             verifier: keys.verifier(clock.clone()),
@@ -46,7 +47,7 @@ impl Script {
         }
     }
 
-    pub fn api<Api: RpcService + ?Sized>(&self) -> Arc<Api> {
+    pub(crate) fn api<Api: RpcService + ?Sized>(&self) -> Arc<Api> {
         let router = Router::new()
             .route("/rpc/{service}/{method}", post(call))
             .with_state(self.clone());
@@ -57,15 +58,15 @@ impl Script {
         ))
     }
 
-    pub fn calls(&self) -> Vec<Call> {
+    pub(crate) fn calls(&self) -> Vec<Call> {
         self.calls.lock().unwrap().clone()
     }
 
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.calls.lock().unwrap().clear();
     }
 
-    pub fn answer_with(
+    pub(crate) fn answer_with(
         &self,
         special: impl Fn(&str, &Value) -> Option<Result<Value, ServiceError>> + Send + Sync + 'static,
     ) {

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 /// Root fields of `Subscription` that are tested here with two tenants.
-pub const FOLLOWED: [&str; 2] = ["waveProgress", "organizationEvents"];
+pub(crate) const FOLLOWED: [&str; 2] = ["waveProgress", "organizationEvents"];
 
 struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 

@@ -1,6 +1,9 @@
 //! Two tenants: for every root field and mutation another organization's ids are as good as none, and no service is asked about it.
 
+mod cases;
+
 use crate::world::World;
+use cases::*;
 use netpatch_auth::{Role, SiteCreate};
 use netpatch_types::{OrganizationId, PatchId, PublicId};
 use serde_json::{Value, json};
@@ -8,7 +11,7 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// The public id of object 7 of an organization.
-pub fn public(prefix: &str, of: OrganizationId) -> String {
+pub(crate) fn public(prefix: &str, of: OrganizationId) -> String {
     let prefix = netpatch_types::id::PREFIXES
         .iter()
         .find(|known| **known == prefix)
@@ -21,178 +24,9 @@ pub fn public(prefix: &str, of: OrganizationId) -> String {
     .to_string()
 }
 
-pub fn patch() -> String {
+pub(crate) fn patch() -> String {
     PatchId(Uuid::from_u128(7)).public()
 }
-
-/// A root field, its arguments and selection; `$name` in the arguments is the public id of that prefix.
-type Case = (&'static str, &'static str, &'static str);
-
-/// Root fields that take an id: with a foreign one they are null.
-const QUERIES: [Case; 14] = [
-    ("node", "id: $host", "{ id }"),
-    ("nodes", "ids: [$host, $deploy]", "{ id }"),
-    ("organization", "id: $org", "{ name }"),
-    (
-        "hosts",
-        "first: 1, filter: {organizationId: $org}",
-        "{ nodes { hostname } }",
-    ),
-    (
-        "findings",
-        "first: 1, filter: {organizationId: $org}",
-        "{ nodes { hostname } }",
-    ),
-    (
-        "queue",
-        "first: 1, filter: {organizationId: $org}",
-        "{ nodes { hostCount } }",
-    ),
-    (
-        "patches",
-        "organizationId: $org, first: 1",
-        "{ nodes { name } }",
-    ),
-    (
-        "approvals",
-        "first: 1, filter: {organizationId: $org}",
-        "{ nodes { title } }",
-    ),
-    (
-        "deployments",
-        "first: 1, filter: {organizationId: $org}",
-        "{ nodes { name } }",
-    ),
-    (
-        "policies",
-        "organizationId: $org, first: 1",
-        "{ nodes { name } }",
-    ),
-    (
-        "windows",
-        "organizationId: $org, first: 1",
-        "{ nodes { name } }",
-    ),
-    (
-        "policyExplain",
-        "hostId: $host, patchId: $patch",
-        "{ sentence }",
-    ),
-    ("organizations", "first: 100", "{ nodes { id } }"),
-    (
-        "viewer",
-        "",
-        "{ organizations(first: 100) { nodes { id } } }",
-    ),
-];
-
-/// Root fields without an id of a tenant: they only may not ask for more than the caller's organizations.
-const SHARED: [Case; 4] = [
-    ("rateLimit", "", "{ maximum }"),
-    (
-        "advisory",
-        "by: {cve: \"CVE-2026-1\"}",
-        "{ name findings(first: 1) { nodes { hostname } } }",
-    ),
-    (
-        "windowPreview",
-        "input: {rrule: \"FREQ=DAILY\", startsAt: \"2026-01-01T02:00:00\", duration: \"PT2H\", timeZone: \"UTC\"}",
-        "{ start }",
-    ),
-    ("feeds", "", "{ name }"),
-];
-
-const ROLLOUT: &str = "rollout: {waves: [{hosts: 1}]}, rules: [], windowIds: []";
-
-/// Mutations and their input without the key.
-const MUTATIONS: [(&str, &str); 30] = [
-    (
-        "organizationCreate",
-        "name: \"New\", kind: CUSTOMER, partnerId: $org",
-    ),
-    (
-        "siteCreate",
-        "organizationId: $org, name: \"s\", timeZone: \"UTC\"",
-    ),
-    (
-        "delegationCreate",
-        "partnerId: $org, customerId: $org, roles: [OWNER], expiresAt: \"2026-03-01T00:00:00Z\"",
-    ),
-    (
-        "delegationDecide",
-        "id: $dlg, isApproved: true, reason: \"yes\"",
-    ),
-    (
-        "userCreate",
-        "organizationId: $org, email: \"new@example.com\", name: \"n\", roles: [AUDITOR]",
-    ),
-    (
-        "apiClientCreate",
-        "organizationId: $org, name: \"c\", permissions: [READ]",
-    ),
-    (
-        "enrolmentTokenCreate",
-        "organizationId: $org, siteId: $site",
-    ),
-    ("enrolmentTokenRevoke", "id: $enrol"),
-    (
-        "relayClaim",
-        "organizationId: $org, siteId: $site, claimCode: \"BCDF-GHJK\", name: \"r\"",
-    ),
-    (
-        "hostUpdate",
-        "id: $host, labels: [{key: \"tier\", value: \"server\"}]",
-    ),
-    ("hostScan", "organizationId: $org, hostIds: [$host]"),
-    (
-        "groupCreate",
-        "organizationId: $org, name: \"g\", selector: [{key: \"tier\", values: [\"server\"]}]",
-    ),
-    (
-        "windowCreate",
-        "organizationId: $org, name: \"w\", rrule: \"FREQ=DAILY\", startsAt: \"2026-01-01T02:00:00\", duration: \"PT2H\"",
-    ),
-    (
-        "windowUpdate",
-        "id: $window, name: \"w\", rrule: \"FREQ=DAILY\", startsAt: \"2026-01-01T02:00:00\", duration: \"PT2H\"",
-    ),
-    ("policyCreate", "organizationId: $org, name: \"p\", ROLLOUT"),
-    ("policyUpdate", "id: $policy, name: \"p\", ROLLOUT"),
-    ("policyEvaluate", "id: $policy"),
-    (
-        "blockListSet",
-        "organizationId: $org, package: \"linux-*\", reason: \"frozen\", isBlocked: true",
-    ),
-    ("approvalRequest", "organizationId: $org, patchId: $patch"),
-    (
-        "approvalDecide",
-        "id: $approval, verdict: APPROVE, reason: \"fine\"",
-    ),
-    (
-        "deploymentCreate",
-        "organizationId: $org, policyId: $policy, patchIds: [$patch]",
-    ),
-    ("deploymentPause", "id: $deploy"),
-    ("deploymentResume", "id: $deploy, reason: \"again\""),
-    ("deploymentHalt", "id: $deploy, reason: \"stop\""),
-    ("deploymentCancel", "id: $deploy, reason: \"stop\""),
-    ("complianceSnapshotTake", "organizationId: $org"),
-    ("reportCreate", "organizationId: $org, kind: FINDINGS_CSV"),
-    (
-        "webhookCreate",
-        "organizationId: $org, url: \"https://example.com\"",
-    ),
-    ("webhookDelete", "id: $webhook"),
-    ("webhookReplay", "id: $delivery"),
-];
-
-/// Mutations that the own organization may refuse for another reason than the id (no code is open, not a partner).
-const OTHERWISE_REFUSED: [&str; 4] = [
-    "organizationCreate",
-    "delegationCreate",
-    "delegationDecide",
-    "relayClaim",
-];
 
 /// Writes ids into a template.
 struct Ids {
@@ -245,7 +79,7 @@ impl Ids {
             text = text.replace(name, &format!("\"{id}\""));
         }
         for prefix in [
-            "host", "deploy", "window", "policy", "approval", "webhook", "delivery",
+            "host", "relay", "deploy", "window", "policy", "approval", "webhook", "delivery",
         ] {
             text = text.replace(
                 &format!("${prefix}"),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-pub struct World {
+pub(crate) struct World {
     pub database: TestDatabase,
     pub clock: Arc<ManualClock>,
     pub auth: Auth,
@@ -32,25 +32,25 @@ pub struct World {
 }
 
 /// An answer of the router.
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub text: String,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
     }
 
     /// Code of the first error.
-    pub fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         self.json()["errors"][0]["extensions"]["code"]
             .as_str()
             .unwrap_or_default()
@@ -59,11 +59,11 @@ impl Answer {
 }
 
 impl World {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(Settings::default()).await
     }
 
-    pub async fn with(settings: Settings) -> Self {
+    pub(crate) async fn with(settings: Settings) -> Self {
         let database = TestDatabase::new(&[netpatch_auth::migrations()]).await;
         let clock = ManualClock::shared();
         let shared: SharedClock = clock.clone();
@@ -113,12 +113,12 @@ impl World {
     }
 
     /// The platform acting in an organization.
-    pub fn system(&self, of: OrganizationId) -> RequestContext {
+    pub(crate) fn system(&self, of: OrganizationId) -> RequestContext {
         RequestContext::system(of, "test", self.clock.now())
     }
 
     /// A new person; e-mail address and password.
-    pub async fn person(&self, of: OrganizationId, role: Role) -> (String, String) {
+    pub(crate) async fn person(&self, of: OrganizationId, role: Role) -> (String, String) {
         let email = format!(
             "{}-{}@example.com",
             role.as_str(),
@@ -138,7 +138,7 @@ impl World {
     }
 
     /// A person's bearer token.
-    pub async fn bearer(&self, of: OrganizationId, role: Role) -> String {
+    pub(crate) async fn bearer(&self, of: OrganizationId, role: Role) -> String {
         let (email, password) = self.person(of, role).await;
         let body = json!({"email": email, "password": password, "bearer": true});
         let answer = self.post("/auth/sign-in", &[], body).await;
@@ -147,7 +147,7 @@ impl World {
     }
 
     /// A program's access token.
-    pub async fn program(&self, of: OrganizationId, permissions: &[Permission]) -> String {
+    pub(crate) async fn program(&self, of: OrganizationId, permissions: &[Permission]) -> String {
         let create = ApiClientCreate {
             name: "program".into(),
             permissions: permissions.iter().copied().collect(),
@@ -164,7 +164,7 @@ impl World {
             .token
     }
 
-    pub async fn send(&self, request: Request<Body>) -> Answer {
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, 1 << 24).await.unwrap();
@@ -175,7 +175,7 @@ impl World {
         }
     }
 
-    pub async fn post(&self, path: &str, headers: &[(&str, &str)], body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, headers: &[(&str, &str)], body: Value) -> Answer {
         let mut request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -184,7 +184,7 @@ impl World {
             .await
     }
 
-    pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut request = Request::get(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -193,7 +193,7 @@ impl World {
     }
 
     /// GraphQL with a bearer token; an empty token is nobody.
-    pub async fn ask(&self, token: &str, query: &str, variables: Value) -> Answer {
+    pub(crate) async fn ask(&self, token: &str, query: &str, variables: Value) -> Answer {
         let authorization = format!("Bearer {token}");
         let headers: &[(&str, &str)] = if token.is_empty() {
             &[]
@@ -208,7 +208,7 @@ impl World {
         .await
     }
 
-    pub fn id(&self, of: OrganizationId) -> String {
+    pub(crate) fn id(&self, of: OrganizationId) -> String {
         of.public(of)
     }
 }

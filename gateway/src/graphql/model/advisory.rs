@@ -95,6 +95,6 @@ impl Advisory {
             advisory_id: Some(self.0.id.public().into()),
             ..filter.unwrap_or_default()
         };
-        super::finding::list(session(ctx)?, first, after, filter).await
+        super::finding::listing(session(ctx)?, first, after, filter).await
     }
 }

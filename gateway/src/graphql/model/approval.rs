@@ -154,7 +154,7 @@ pub(crate) async fn find(
 }
 
 /// Approvals, those that wait first.
-pub(crate) async fn list(
+pub(crate) async fn listing(
     session: &Session,
     first: i32,
     after: Option<String>,

@@ -62,7 +62,7 @@ impl Deployment {
     #[graphql(complexity = "2 + 5 * child_complexity")]
     async fn waves(&self, ctx: &Context<'_>) -> Result<Option<Vec<Wave>>> {
         Ok(Some(
-            super::wave::list(session(ctx)?, self.0.tenant, self.0.id).await?,
+            super::wave::listing(session(ctx)?, self.0.tenant, self.0.id).await?,
         ))
     }
 
@@ -113,7 +113,7 @@ impl Deployment {
             deployment: Some(self.0.id),
             ..Default::default()
         };
-        super::run::list(session(ctx)?, self.0.tenant, first, after, list).await
+        super::run::listing(session(ctx)?, self.0.tenant, first, after, list).await
     }
 }
 
@@ -137,7 +137,7 @@ pub(crate) async fn find(
 }
 
 /// Deployments, newest first.
-pub(crate) async fn list(
+pub(crate) async fn listing(
     session: &Session,
     first: i32,
     after: Option<String>,

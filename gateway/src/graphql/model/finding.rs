@@ -213,7 +213,7 @@ pub(crate) async fn find(
 }
 
 /// Findings, worst first.
-pub(crate) async fn list(
+pub(crate) async fn listing(
     session: &Session,
     first: i32,
     after: Option<String>,

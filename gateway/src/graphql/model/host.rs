@@ -232,7 +232,7 @@ impl Host {
             host_id: Some(self.0.id.public(self.0.tenant).into()),
             ..filter.unwrap_or_default()
         };
-        super::finding::list(session(ctx)?, first, after, filter).await
+        super::finding::listing(session(ctx)?, first, after, filter).await
     }
 
     /// Installed components by name.
@@ -271,7 +271,7 @@ impl Host {
             host: Some(self.0.id),
             ..Default::default()
         };
-        super::run::list(session(ctx)?, self.0.tenant, first, after, list).await
+        super::run::listing(session(ctx)?, self.0.tenant, first, after, list).await
     }
 }
 
@@ -295,7 +295,7 @@ pub(crate) async fn find(
 }
 
 /// Hosts in order of name.
-pub(crate) async fn list(
+pub(crate) async fn listing(
     session: &Session,
     first: i32,
     after: Option<String>,

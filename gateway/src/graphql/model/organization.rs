@@ -145,7 +145,7 @@ impl Organization {
             organization_id: Some(self.0.id.public(self.0.id).into()),
             ..filter.unwrap_or_default()
         };
-        super::host::list(session(ctx)?, first, after, filter).await
+        super::host::listing(session(ctx)?, first, after, filter).await
     }
 
     /// Groups by name.
@@ -347,9 +347,22 @@ impl Delegation {
         self.0.id.public(self.0.customer).into()
     }
 
-    /// Who acts; null unless the viewer may read it.
+    /// Who acts: by name; what is inside stays closed to the customer.
     async fn partner(&self, ctx: &Context<'_>) -> Result<Option<Organization>> {
-        find(session(ctx)?, self.0.partner).await
+        let session = session(ctx)?;
+        if let Some(partner) = find(session, self.0.partner).await? {
+            return Ok(Some(partner));
+        }
+        // Who may read the delegation has to know whom it lets in.
+        session.inside(self.0.customer)?;
+        let now = session.apis.auth.clock().now();
+        let system = RequestContext::system(self.0.partner, "delegation", now);
+        let partner = session
+            .apis
+            .auth
+            .organization_get(&system, self.0.partner)
+            .await;
+        Ok(absent(partner)?.map(Organization))
     }
 
     /// Where.

@@ -173,7 +173,7 @@ pub(crate) async fn find(
 }
 
 /// Runs of something, newest first.
-pub(crate) async fn list(
+pub(crate) async fn listing(
     session: &Session,
     organization: OrganizationId,
     first: i32,

@@ -81,6 +81,6 @@ impl Site {
             }),
             ..filter.unwrap_or_default()
         };
-        super::host::list(session(ctx)?, first, after, filter).await
+        super::host::listing(session(ctx)?, first, after, filter).await
     }
 }

@@ -102,7 +102,7 @@ impl Wave {
             deployment: Some(self.0.deployment),
             ..Default::default()
         };
-        super::run::list(session(ctx)?, self.0.tenant, first, after, list).await
+        super::run::listing(session(ctx)?, self.0.tenant, first, after, list).await
     }
 }
 
@@ -126,7 +126,7 @@ pub(crate) async fn find(
 }
 
 /// Waves of a deployment in order.
-pub(crate) async fn list(
+pub(crate) async fn listing(
     session: &Session,
     organization: OrganizationId,
     deployment: DeploymentId,

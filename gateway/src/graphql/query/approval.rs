@@ -21,7 +21,7 @@ impl ApprovalQuery {
     ) -> Result<Option<Connection<Approval>>> {
         let session = session(ctx)?;
         session.principal()?;
-        crate::graphql::model::approval::list(session, first, after, filter.unwrap_or_default())
+        crate::graphql::model::approval::listing(session, first, after, filter.unwrap_or_default())
             .await
     }
 }

@@ -21,7 +21,12 @@ impl DeploymentQuery {
     ) -> Result<Option<Connection<Deployment>>> {
         let session = session(ctx)?;
         session.principal()?;
-        crate::graphql::model::deployment::list(session, first, after, filter.unwrap_or_default())
-            .await
+        crate::graphql::model::deployment::listing(
+            session,
+            first,
+            after,
+            filter.unwrap_or_default(),
+        )
+        .await
     }
 }

@@ -24,7 +24,7 @@ impl FindingQuery {
     ) -> Result<Option<Connection<Finding>>> {
         let session = session(ctx)?;
         session.principal()?;
-        crate::graphql::model::finding::list(session, first, after, filter.unwrap_or_default())
+        crate::graphql::model::finding::listing(session, first, after, filter.unwrap_or_default())
             .await
     }
 

@@ -21,6 +21,7 @@ impl HostQuery {
     ) -> Result<Option<Connection<Host>>> {
         let session = session(ctx)?;
         session.principal()?;
-        crate::graphql::model::host::list(session, first, after, filter.unwrap_or_default()).await
+        crate::graphql::model::host::listing(session, first, after, filter.unwrap_or_default())
+            .await
     }
 }
