@@ -43,14 +43,15 @@ impl Store {
 
     /// As [`Self::open`], but joins the embedded server that `serve` may be running now.
     pub(crate) async fn join(configuration: &Configuration) -> anyhow::Result<Self> {
-        if configuration.database.embedded() {
-            if let Some(running) = postgres::attach(&directory(configuration))? {
-                let urls = roles::bootstrap(&running.admin_url("postgres"), DATABASE).await?;
-                return Ok(Self {
-                    database: connect(configuration, &urls).await?,
-                    server: None,
-                });
-            }
+        if configuration.database.embedded()
+            && let Some(running) = postgres::attach(&directory(configuration))?
+        {
+            let urls = roles::bootstrap(&running.admin_url("postgres"), DATABASE).await?;
+            let database = connect(configuration, &urls).await?;
+            return Ok(Self {
+                database,
+                server: None,
+            });
         }
         Self::open(configuration).await
     }
