@@ -15,6 +15,7 @@ pub mod model;
 pub mod mutation;
 pub(crate) mod once;
 pub mod query;
+pub mod right;
 pub mod scalar;
 pub mod subscription;
 

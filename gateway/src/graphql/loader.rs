@@ -262,12 +262,12 @@ impl Loader<PatchKey> for Batch {
                 continue;
             };
             for chunk in ids.chunks(100) {
-                let list = inventory::PatchList {
+                let request = inventory::PatchList {
                     page: PageRequest::largest(),
                     ids: chunk.to_vec(),
                     ..Default::default()
                 };
-                let page = self.0.apis.inventory.patch_list(&ctx, list).await?;
+                let page = self.0.apis.inventory.patch_list(&ctx, request).await?;
                 found.extend(page.into_nodes().into_iter().map(|patch| {
                     (
                         PatchKey(organization, patch.id),
@@ -314,7 +314,7 @@ impl Loader<ApprovalKey> for Batch {
             let Some(ctx) = absent(self.0.inside(organization))? else {
                 continue;
             };
-            let list = policy::ApprovalList {
+            let request = policy::ApprovalList {
                 page: PageRequest::largest(),
                 tenant: Some(organization),
                 patches,
@@ -324,7 +324,7 @@ impl Loader<ApprovalKey> for Batch {
                 .0
                 .apis
                 .policy
-                .approval_list(&ctx, list)
+                .approval_list(&ctx, request)
                 .await?
                 .into_nodes()
             {

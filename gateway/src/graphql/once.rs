@@ -45,6 +45,7 @@ pub(crate) async fn once<T>(
     work: impl Future<Output = Result<T>>,
     made: impl Fn(&T) -> Vec<Uuid>,
 ) -> Result<Once<T>> {
+    super::right::require(ctx, mutation)?;
     let auth = &session.apis.auth;
     let body = serde_json::to_vec(&(mutation, input.to_value())).map_err(|error| {
         tracing::error!(%error, mutation, "the input of a mutation has no JSON form");

@@ -7,6 +7,7 @@ mod ledger;
 mod limits;
 mod once;
 mod portal;
+mod rights;
 mod schema;
 mod script;
 mod sign;

@@ -1,6 +1,6 @@
 //! Two tenants: for every root field and mutation another organization's ids are as good as none, and no service is asked about it.
 
-mod cases;
+pub(crate) mod cases;
 
 use crate::world::World;
 use cases::*;
@@ -29,7 +29,7 @@ pub(crate) fn patch() -> String {
 }
 
 /// Writes ids into a template.
-struct Ids {
+pub(crate) struct Ids {
     of: OrganizationId,
     site: String,
     token: String,
@@ -37,7 +37,7 @@ struct Ids {
 }
 
 impl Ids {
-    async fn of(world: &World, of: OrganizationId) -> Self {
+    pub(crate) async fn of(world: &World, of: OrganizationId) -> Self {
         let ctx = world.system(of);
         let create = SiteCreate {
             name: "Main".into(),
@@ -66,7 +66,7 @@ impl Ids {
         }
     }
 
-    fn fill(&self, template: &str) -> String {
+    pub(crate) fn fill(&self, template: &str) -> String {
         let mut text = template.replace("ROLLOUT", ROLLOUT);
         let known = [
             ("$org", self.of.public(self.of)),
@@ -282,69 +282,4 @@ fn every_root_field_has_a_two_tenant_test() {
         "without a two-tenant test: {untested:?}"
     );
     assert_eq!(tested.len(), all.len(), "tests of fields that are gone");
-}
-
-#[tokio::test]
-async fn a_delegation_opens_and_its_end_closes() {
-    let world = World::new().await;
-    let partner = world.bearer(world.partner, Role::Technician).await;
-    let query = "query($org: ID!) { hosts(first: 1, filter: {organizationId: $org}) { nodes { hostname } } }";
-    let variables = json!({"org": world.id(world.own)});
-    let hosts = async || {
-        world.ask(&partner, query, variables.clone()).await.json()["data"]["hosts"].clone()
-    };
-    assert_eq!(hosts().await, Value::Null);
-    let expires_at = netpatch_types::Clock::now(&*world.clock) + chrono::Duration::days(30);
-    let asked = world
-        .auth
-        .delegation_create(
-            &world.system(world.partner),
-            world.own,
-            &[netpatch_auth::Role::Technician],
-            expires_at,
-        )
-        .await;
-    asked.unwrap();
-    assert_eq!(hosts().await, Value::Null, "pending is not yet");
-    let customer = world.bearer(world.own, Role::Owner).await;
-    let listed = world
-        .ask(
-            &customer,
-            "query($org: ID!) { organization(id: $org) { delegations { id status roles } } }",
-            variables.clone(),
-        )
-        .await
-        .json();
-    let delegation = listed["data"]["organization"]["delegations"][0].clone();
-    assert_eq!(
-        (&delegation["status"], &delegation["roles"]),
-        (&json!("PENDING"), &json!(["TECHNICIAN"]))
-    );
-    let decide = |is_approved: bool| {
-        let input = json!({"input": {"id": delegation["id"], "isApproved": is_approved, "reason": "contract", "idempotencyKey": format!("{is_approved}")}});
-        world.ask(&customer, "mutation($input: DelegationDecideInput!) { delegationDecide(input: $input) { delegation { status } userErrors { message } } }", input)
-    };
-    assert_eq!(
-        decide(true).await.json()["data"]["delegationDecide"]["delegation"]["status"],
-        "ACTIVE"
-    );
-    assert!(hosts().await.is_object());
-    // What the delegation does not give is forbidden, not absent.
-    let stop = "mutation($id: ID!) { deploymentResume(input: {id: $id, reason: \"again\", idempotencyKey: \"1\"}) { userErrors { code } } }";
-    world.script.answer_with(|method, _| {
-        (method == "deployment_resume").then(|| Err(netpatch_types::ServiceError::forbidden("no")))
-    });
-    let answer = world
-        .ask(&partner, stop, json!({"id": public("deploy", world.own)}))
-        .await
-        .json();
-    assert_eq!(
-        answer["data"]["deploymentResume"]["userErrors"][0]["code"],
-        "FORBIDDEN"
-    );
-    assert_eq!(
-        decide(false).await.json()["data"]["delegationDecide"]["delegation"]["status"],
-        "REVOKED"
-    );
-    assert_eq!(hosts().await, Value::Null);
 }

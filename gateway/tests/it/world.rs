@@ -137,9 +137,14 @@ impl World {
         (email, password)
     }
 
-    /// A person's bearer token.
+    /// A new person's bearer token.
     pub(crate) async fn bearer(&self, of: OrganizationId, role: Role) -> String {
         let (email, password) = self.person(of, role).await;
+        self.sign_in(&email, &password).await
+    }
+
+    /// A person's bearer token.
+    pub(crate) async fn sign_in(&self, email: &str, password: &str) -> String {
         let body = json!({"email": email, "password": password, "bearer": true});
         let answer = self.post("/auth/sign-in", &[], body).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);

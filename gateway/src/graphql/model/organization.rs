@@ -234,7 +234,7 @@ impl Organization {
         let filter = filter.unwrap_or_default();
         let (actions, subject) = (filter.action.unwrap_or_default(), filter.subject);
         let asked = asked("ledger", &(self.0.id, &actions, &subject), first, after)?;
-        let list = reporting::LedgerList {
+        let request = reporting::LedgerList {
             page: asked.page.clone(),
             tenant: Some(self.0.id),
             actions,
@@ -243,7 +243,7 @@ impl Organization {
         let page = session(ctx)?
             .apis
             .reporting
-            .ledger_list(&self.inside(ctx)?, list)
+            .ledger_list(&self.inside(ctx)?, request)
             .await?;
         Ok(Some(asked.connection(page, LedgerEntry)))
     }
@@ -284,23 +284,23 @@ impl Organization {
     /// Webhook endpoints.
     #[graphql(complexity = "2 + 10 * child_complexity")]
     async fn webhooks(&self, ctx: &Context<'_>) -> Result<Option<Vec<Webhook>>> {
-        let list = session(ctx)?
+        let listed = session(ctx)?
             .apis
             .reporting
             .webhook_list(&self.inside(ctx)?, reporting::WebhookList {})
             .await?;
-        Ok(Some(list.into_iter().map(Webhook).collect()))
+        Ok(Some(listed.into_iter().map(Webhook).collect()))
     }
 
     /// Enrolment tokens without their secrets, newest first.
     #[graphql(complexity = "2 + 20 * child_complexity")]
     async fn enrolment_tokens(&self, ctx: &Context<'_>) -> Result<Option<Vec<EnrolmentToken>>> {
-        let list = session(ctx)?
+        let listed = session(ctx)?
             .apis
             .auth
             .enrolment_token_list(&self.inside(ctx)?)
             .await?;
-        Ok(Some(list.into_iter().map(EnrolmentToken).collect()))
+        Ok(Some(listed.into_iter().map(EnrolmentToken).collect()))
     }
 
     /// Reports, newest first.
@@ -312,13 +312,13 @@ impl Organization {
         #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>,
     ) -> Result<Option<Connection<Report>>> {
         let asked = asked("reports", &self.0.id, first, after)?;
-        let list = reporting::ReportList {
+        let request = reporting::ReportList {
             page: asked.page.clone(),
         };
         let page = session(ctx)?
             .apis
             .reporting
-            .report_list(&self.inside(ctx)?, list)
+            .report_list(&self.inside(ctx)?, request)
             .await?;
         Ok(Some(asked.connection(page, Report)))
     }
@@ -326,12 +326,12 @@ impl Organization {
     /// Packages that are never installed.
     #[graphql(complexity = "2 + 20 * child_complexity")]
     async fn block_list(&self, ctx: &Context<'_>) -> Result<Option<Vec<BlockEntry>>> {
-        let list = session(ctx)?
+        let listed = session(ctx)?
             .apis
             .policy
             .block_list(&self.inside(ctx)?, policy::BlockList {})
             .await?;
-        Ok(Some(list.into_iter().map(BlockEntry::from).collect()))
+        Ok(Some(listed.into_iter().map(BlockEntry::from).collect()))
     }
 }
 
@@ -395,8 +395,8 @@ pub(crate) async fn find_delegation(
     let Some(ctx) = absent(session.inside(customer))? else {
         return Ok(None);
     };
-    let list = session.apis.auth.delegation_list(&readable(ctx)?).await?;
-    Ok(list
+    let listed = session.apis.auth.delegation_list(&readable(ctx)?).await?;
+    Ok(listed
         .into_iter()
         .find(|delegation| delegation.id == id)
         .map(Delegation))
