@@ -13,6 +13,7 @@ mod command;
 mod crash;
 mod edge;
 mod host;
+mod killed;
 mod order;
 mod relay;
 mod repository;

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 /// The test repository as a web server: what the sources of a host without a relay name.
-async fn web_server() -> (String, AbortOnDropHandle<()>) {
+pub(crate) async fn web_server() -> (String, AbortOnDropHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/debian", listener.local_addr().expect("address"));
     let task = tokio::spawn(async move {
@@ -50,7 +50,7 @@ async fn web_server() -> (String, AbortOnDropHandle<()>) {
     (url, AbortOnDropHandle::new(task))
 }
 
-async fn enrol_with(
+pub(crate) async fn enrol_with(
     state: &StateFolder,
     server: &str,
     relay: Option<&str>,
@@ -243,7 +243,7 @@ async fn an_order_becomes_an_installed_update_and_a_signed_result() {
 }
 
 /// The step that carries the result.
-async fn final_step(edge: &Edge, sequence: u64) -> netpatch_protocol::session::RunEvent {
+pub(crate) async fn final_step(edge: &Edge, sequence: u64) -> netpatch_protocol::session::RunEvent {
     until(|| async {
         edge.steps()
             .into_iter()
