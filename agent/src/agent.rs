@@ -69,9 +69,6 @@ pub enum AgentFault {
     /// The disk.
     #[error("cannot use the state folder: {0}")]
     Io(#[from] std::io::Error),
-    /// No client for payloads.
-    #[error("cannot make an http client: {0}")]
-    Http(#[from] reqwest::Error),
     /// The certificate.
     #[error("the certificate cannot be read: {0}")]
     Certificate(#[from] netpatch_tunnel::IdentityError),
@@ -150,7 +147,7 @@ impl Agent {
         });
         let payloads: Arc<dyn PayloadSource> = match &site {
             Some(site) => Arc::new(Relay::new(Arc::clone(site))),
-            None => Arc::new(Direct::new()?),
+            None => Arc::new(Direct::default()),
         };
         let provider: Arc<dyn Provider> = Arc::new(Apt::new(runner.clone(), state.file("apt")));
         std::fs::create_dir_all(state.file("apt"))?;

@@ -6,20 +6,23 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use http::header;
 use std::time::Duration;
 
-/// Fetches over HTTP and HTTPS as the sources say.
-#[derive(Clone, Debug)]
+/// Fetches over HTTP and HTTPS as the sources say. The client is made at the first fetch: a host that never fetches by
+/// itself needs no certificates of the web.
+#[derive(Debug, Default)]
 pub struct Direct {
-    client: reqwest::Client,
+    client: tokio::sync::OnceCell<reqwest::Client>,
 }
 
 impl Direct {
-    /// A client with a limit for silence, none for length.
-    pub fn new() -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(20))
-            .read_timeout(Duration::from_secs(60))
-            .build()?;
-        Ok(Self { client })
+    /// The client, with a limit for silence, none for length.
+    async fn client(&self) -> Result<&reqwest::Client, reqwest::Error> {
+        let make = async || {
+            reqwest::Client::builder()
+                .connect_timeout(Duration::from_secs(20))
+                .read_timeout(Duration::from_secs(60))
+                .build()
+        };
+        self.client.get_or_try_init(make).await
     }
 }
 
@@ -31,9 +34,12 @@ impl PayloadSource for Direct {
             path: request.path.clone(),
             reason: error.without_url().to_string(),
         };
-        let mut get = self
-            .client
-            .get(format!("{}/{}", request.repository, request.path));
+        let client = self.client().await.map_err(|error| PayloadError {
+            repository: request.repository.clone(),
+            path: request.path.clone(),
+            reason: format!("no HTTPS client ({error}); install ca-certificates or use a relay"),
+        })?;
+        let mut get = client.get(format!("{}/{}", request.repository, request.path));
         if request.offset > 0 || request.length > 0 {
             let last = if request.length > 0 {
                 (request.offset + request.length - 1).to_string()

@@ -27,7 +27,7 @@ async fn an_agent_killed_while_apt_works_goes_on_where_it_was() {
     use_sources(&host.root(), &url);
     let program = host.root().join("usr/bin/netpatch-agent");
     std::fs::copy(env!("CARGO_BIN_EXE_netpatch-agent"), program).expect("the program");
-    // The minimal Debian has no certificate authorities, and the program's client for vendors wants some.
+    // The minimal Debian has no certificate authorities, and fetching without a relay wants some.
     let authorities = "etc/ssl/certs/ca-certificates.crt";
     std::fs::create_dir_all(host.root().join("etc/ssl/certs")).expect("a folder");
     std::fs::copy(format!("/{authorities}"), host.root().join(authorities))
