@@ -11,6 +11,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// How often old idempotency keys are forgotten.
+const SWEEP_EVERY: std::time::Duration = std::time::Duration::from_secs(3600);
+
 /// Opens the QUIC edge.
 pub(crate) fn quic(
     process: &mut Process,
@@ -73,6 +76,19 @@ pub(crate) fn http(
     let ledger = netpatch_gateway::ledger::run(apis.clone(), stop.clone());
     process.tasks.spawn("identity events", async move {
         ledger.await;
+        Ok::<(), BoxError>(())
+    });
+    let (auth, ended) = (roles.auth.clone(), stop.clone());
+    process.tasks.spawn("idempotency keys", async move {
+        while !ended.is_cancelled() {
+            if let Err(error) = auth.idempotency_sweep().await {
+                tracing::warn!(%error, "forgetting old idempotency keys failed, trying again");
+            }
+            tokio::select! {
+                () = ended.cancelled() => {}
+                () = tokio::time::sleep(SWEEP_EVERY) => {}
+            }
+        }
         Ok::<(), BoxError>(())
     });
     let state = GatewayState::new(apis, settings, stop.clone());
