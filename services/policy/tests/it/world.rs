@@ -250,6 +250,8 @@ impl World {
 
     /// Every event of policy so far.
     pub(crate) async fn events(&self) -> Vec<PolicyEventV1> {
+        // Transactions of other tests hold the horizon back.
+        self.test.settle("policy").await;
         let page = self
             .api
             .events(
