@@ -17,8 +17,7 @@ use crate::counter::CheckIn;
 use crate::payload::PayloadSource;
 use crate::payload::direct::Direct;
 use crate::payload::relay::Relay;
-use crate::provider::Provider;
-use crate::provider::apt::Apt;
+use crate::provider::Providers;
 use crate::run::report::ResultSigner;
 use crate::run::{Engine, Runs};
 use crate::state::StateFolder;
@@ -83,7 +82,7 @@ pub struct Agent {
     enrolled: Enrolled,
     documents: Arc<Mutex<Documents>>,
     clock: Arc<EdgeClock>,
-    provider: Arc<dyn Provider>,
+    providers: Providers,
     payloads: Arc<dyn PayloadSource>,
     site: Option<Arc<SiteClient>>,
     runs: Runs,
@@ -110,13 +109,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub async fn run(options: Options, stop: CancellationToken) -> Result<(), AgentFault> {
     let _only_one = options.state.lock()?;
     let clock = Arc::new(EdgeClock::new(&options.state, options.clock.clone()));
-    let mut agent = Agent::new(options, clock)?;
+    let mut agent = Agent::new(options, clock).await?;
     agent.renew_if_expired().await;
     agent.serve(stop).await
 }
 
 impl Agent {
-    fn new(options: Options, clock: Arc<EdgeClock>) -> Result<Self, AgentFault> {
+    async fn new(options: Options, clock: Arc<EdgeClock>) -> Result<Self, AgentFault> {
         let Options {
             state,
             runner,
@@ -149,11 +148,11 @@ impl Agent {
             Some(site) => Arc::new(Relay::new(Arc::clone(site))),
             None => Arc::new(Direct::default()),
         };
-        let provider: Arc<dyn Provider> = Arc::new(Apt::new(runner.clone(), state.file("apt")));
+        let providers = Providers::of_host(&runner, &state.file("")).await;
         std::fs::create_dir_all(state.file("apt"))?;
         let zone = crate::facts::read(runner.root()).time_zone;
         let engine = Engine::new(
-            Arc::clone(&provider),
+            Arc::clone(providers.installer()),
             Arc::clone(&documents),
             Arc::clone(&clock),
             Arc::clone(&payloads),
@@ -184,7 +183,7 @@ impl Agent {
             enrolled,
             documents,
             clock,
-            provider,
+            providers,
             payloads,
             site,
             runs,

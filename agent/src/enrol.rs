@@ -80,7 +80,7 @@ pub async fn enrol(state: &StateFolder, request: Request<'_>) -> Result<Enrolmen
             key
         }
     };
-    let arch = dpkg_arch(request.root).await;
+    let arch = package_arch(request.root).await;
     let body = EnrolRequest {
         protocol: PROTOCOL_VERSION,
         body: Some(enrol_request::Body::Host(HostEnrolment {
@@ -218,12 +218,8 @@ pub fn save_certificate(state: &StateFolder, enrolled: &Enrolled) -> io::Result<
     state.write("identity.json", &json)
 }
 
-async fn dpkg_arch(root: &Path) -> String {
-    use crate::provider::Provider as _;
+async fn package_arch(root: &Path) -> String {
     let runner = crate::command::Runner::in_root(root.to_owned(), Vec::new());
-    let apt = crate::provider::apt::Apt::new(runner, root.to_owned());
-    apt.inventory()
-        .await
-        .map(|inventory| inventory.arch)
-        .unwrap_or_default()
+    let providers = crate::provider::Providers::of_host(&runner, root).await;
+    providers.installer().arch().await.unwrap_or_default()
 }

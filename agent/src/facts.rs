@@ -16,10 +16,12 @@ pub struct Facts {
     pub os_id: String,
     /// os-release VERSION_ID.
     pub os_version: String,
-    /// os-release VERSION_CODENAME.
+    /// The release's word for components and advisories; see [`release_word`].
     pub os_release: String,
     /// os-release PRETTY_NAME.
     pub os_name: String,
+    /// Whose relative it is.
+    pub family: Family,
     /// The running kernel's release.
     pub kernel: String,
     /// IANA name; empty when unknown.
@@ -34,6 +36,64 @@ pub struct Facts {
     pub boot_id: String,
 }
 
+/// Families of operating systems: each has its own package manager.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Family {
+    /// dpkg and apt.
+    Debian,
+    /// rpm and dnf.
+    RedHat,
+    /// rpm and zypper.
+    Suse,
+    /// pacman.
+    Arch,
+    /// apk.
+    Alpine,
+    /// None of these.
+    #[default]
+    Other,
+}
+
+impl Family {
+    /// From os-release ID and ID_LIKE.
+    fn of(id: &str, like: &str) -> Self {
+        std::iter::once(id)
+            .chain(like.split_whitespace())
+            .map(|word| match word {
+                "debian" | "ubuntu" => Self::Debian,
+                "rhel" | "fedora" | "centos" | "almalinux" | "rocky" | "ol" | "amzn" => {
+                    Self::RedHat
+                }
+                "suse" | "sles" | "opensuse" | "opensuse-leap" | "opensuse-tumbleweed" => {
+                    Self::Suse
+                }
+                "arch" => Self::Arch,
+                "alpine" => Self::Alpine,
+                _ => Self::Other,
+            })
+            .find(|family| *family != Self::Other)
+            .unwrap_or_default()
+    }
+}
+
+/// How vendors name the release in their advisories: Debian and Ubuntu by code name, Red Hat's relatives by major
+/// version (`9`), Alpine by branch (`3.19`), SUSE and the rest by version (`15.5`), `rolling` without any.
+fn release_word(family: Family, id: &str, version: &str, codename: &str) -> String {
+    let parts: Vec<&str> = version.split('.').collect();
+    let word = match family {
+        Family::Debian if !codename.is_empty() => codename.to_owned(),
+        Family::RedHat if id != "fedora" => parts[0].to_owned(),
+        Family::Alpine => parts[..parts.len().min(2)].join("."),
+        _ if version.is_empty() => codename.to_owned(),
+        _ => version.to_owned(),
+    };
+    if word.is_empty() {
+        "rolling".to_owned()
+    } else {
+        word
+    }
+}
+
 /// Reads the facts of the host under `root`.
 #[must_use]
 pub fn read(root: &Path) -> Facts {
@@ -41,6 +101,7 @@ pub fn read(root: &Path) -> Facts {
     let os = os_release(&file("etc/os-release"));
     let field = |name: &str| os.get(name).cloned().unwrap_or_default();
     let machine_id = file("etc/machine-id");
+    let family = Family::of(&field("ID"), &field("ID_LIKE"));
     Facts {
         hostname: nix::unistd::gethostname()
             .ok()
@@ -50,8 +111,14 @@ pub fn read(root: &Path) -> Facts {
             .to_string(),
         os_id: field("ID"),
         os_version: field("VERSION_ID"),
-        os_release: field("VERSION_CODENAME"),
+        os_release: release_word(
+            family,
+            &field("ID"),
+            &field("VERSION_ID"),
+            &field("VERSION_CODENAME"),
+        ),
         os_name: field("PRETTY_NAME"),
+        family,
         kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
             .unwrap_or_default()
             .trim()
@@ -152,5 +219,50 @@ mod tests {
         assert_eq!(facts.time_zone, "Europe/Berlin");
         assert_eq!(facts.machine_id.len(), 64);
         assert!(facts.memory_bytes > 0 && !facts.boot_id.is_empty());
+    }
+
+    #[test]
+    fn releases_have_their_vendors_words() {
+        for (text, family, word) in [
+            (
+                "ID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm",
+                Family::Debian,
+                "bookworm",
+            ),
+            (
+                "ID=ubuntu\nID_LIKE=debian\nVERSION_ID=24.04\nVERSION_CODENAME=noble",
+                Family::Debian,
+                "noble",
+            ),
+            ("ID=debian\nPRETTY_NAME=sid", Family::Debian, "rolling"),
+            (
+                "ID=almalinux\nID_LIKE=\"rhel centos fedora\"\nVERSION_ID=\"9.4\"",
+                Family::RedHat,
+                "9",
+            ),
+            (
+                "ID=fedora\nVERSION_ID=41\nVERSION_CODENAME=\"\"",
+                Family::RedHat,
+                "41",
+            ),
+            (
+                "ID=opensuse-leap\nID_LIKE=\"suse opensuse\"\nVERSION_ID=15.5",
+                Family::Suse,
+                "15.5",
+            ),
+            ("ID=arch\nBUILD_ID=rolling", Family::Arch, "rolling"),
+            ("ID=alpine\nVERSION_ID=3.19.1", Family::Alpine, "3.19"),
+            ("", Family::Other, "rolling"),
+        ] {
+            let root = tempfile::tempdir().expect("folder");
+            fs::create_dir(root.path().join("etc")).expect("etc");
+            fs::write(root.path().join("etc/os-release"), text).expect("os-release");
+            let facts = read(root.path());
+            assert_eq!(
+                (facts.family, facts.os_release.as_str()),
+                (family, word),
+                "{text}"
+            );
+        }
     }
 }

@@ -1,27 +1,43 @@
-//! A package manager behind one trait: what is installed, what could be, and the steps of a run.
+//! Who put software on the host, behind two traits: a [`Provider`] says what is installed, an [`Installer`] is one that
+//! also says what could be and takes the steps of a run.
 //!
 //! Invariants: nothing but the two `start_` methods and `mend` changes the host's packages; each works from files
 //! in the run's folder, so a later agent process can go on where an earlier one ended. Sources, keys and settings
-//! of the host are never written.
+//! of the host are never written. A host has any number of providers and one installer.
 
 pub mod apt;
 pub mod fake;
+pub mod providers;
+pub mod union;
+
+pub use providers::Providers;
 
 use async_trait::async_trait;
 use netpatch_agent_core::decide::Transaction;
 use netpatch_agent_core::journal::ProcessRecord;
 use netpatch_agent_core::plan::{ContentItem, Plan, PlanItem, Wanted};
 use netpatch_agent_core::{Failure, Refused};
-use netpatch_types::{ComponentKey, Sha256};
+use netpatch_types::{ComponentKey, Ecosystem, Sha256};
 use std::path::Path;
 
 /// What is installed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inventory {
-    /// The host's architecture.
-    pub arch: String,
-    /// Sorted, without duplicates.
+    /// In any order.
     pub components: Vec<ComponentKey>,
+    /// Why there may be more than these; `None` when there are not.
+    pub cut_short: Option<String>,
+}
+
+impl Inventory {
+    /// Everything there is.
+    #[must_use]
+    pub fn whole(components: Vec<ComponentKey>) -> Self {
+        Self {
+            components,
+            cut_short: None,
+        }
+    }
 }
 
 /// Why an update would or would not be installed now.
@@ -110,14 +126,32 @@ pub enum Step {
     Rollback(usize),
 }
 
-/// A package manager.
+/// Who knows what was put on the host in one way.
 #[async_trait]
 pub trait Provider: Send + Sync {
+    /// The word for people and logs, e.g. `apt`.
+    fn name(&self) -> &'static str;
+
     /// Whether the host has it.
     async fn detect(&self) -> bool;
 
     /// What is installed.
     async fn inventory(&self) -> Result<Inventory, Failure>;
+
+    /// Files and folders, as the host sees them, whose change means that something was installed or removed.
+    fn databases(&self) -> &'static [&'static str] {
+        &[]
+    }
+}
+
+/// A package manager that carries out runs.
+#[async_trait]
+pub trait Installer: Provider {
+    /// The package world: decides the version order.
+    fn ecosystem(&self) -> Ecosystem;
+
+    /// The host's architecture in the package manager's word, e.g. `amd64`.
+    async fn arch(&self) -> Result<String, Failure>;
 
     /// Base URLs of the host's sources, as its configuration says.
     async fn repositories(&self) -> Result<Vec<String>, Failure>;

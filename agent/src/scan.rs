@@ -1,14 +1,16 @@
 //! A scan: what is installed, and what could be, as the edge wants it.
 
 use crate::payload::{PayloadOrigin, PayloadSource};
-use crate::provider::{Installable, Inventory, Provider, UpdateState};
+use crate::provider::union::{Known, Part};
+use crate::provider::{Installable, Installer, Providers, UpdateState};
 use netpatch_agent_core::Failure;
 use netpatch_agent_core::plan::Change;
 use netpatch_protocol::manifest::manifest_of;
 use netpatch_protocol::session::{
-    Applicability, Component, HostFacts, InstallableUpdate, Manifest, PlannedChange,
+    Applicability, Component, HostFacts, InstallableUpdate, Manifest, PlannedChange, ProviderState,
     installable_update,
 };
+use netpatch_types::ComponentKey;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,21 +21,33 @@ pub struct Scan {
     pub facts: HostFacts,
     /// What is installed.
     pub manifest: Manifest,
+    /// The same, by provider.
+    pub known: Known,
     /// What could be installed.
     pub applicability: Applicability,
 }
 
-/// Scans the host: refreshes the package manager's indices and asks it.
+/// Scans the host: asks every provider what is installed, refreshes the installer's indices and asks it what could be.
+/// `known` is what an earlier scan found. Fails only when nothing is known at all.
 pub async fn scan(
-    provider: &dyn Provider,
+    providers: &Providers,
+    known: &Known,
     payloads: Arc<dyn PayloadSource>,
     root: &Path,
     audit_only: bool,
 ) -> Result<Scan, Failure> {
-    let inventory = provider.inventory().await?;
-    let manifest = manifest_of(components(&inventory));
-    let refreshed = refresh(provider, payloads).await;
-    let (updates, problem) = match provider.installable().await {
+    let answers = providers.ask().await;
+    let failure = answers
+        .iter()
+        .find_map(|answer| answer.inventory.clone().err());
+    let (known, parts) = known.after(answers);
+    if let Some(failure) = failure.filter(|_| known.is_empty()) {
+        return Err(failure);
+    }
+    let manifest = manifest_of(components(&known.components()));
+    let installer = providers.installer().as_ref();
+    let refreshed = refresh(installer, payloads).await;
+    let (updates, problem) = match installer.installable().await {
         Ok(updates) => (
             updates,
             refreshed
@@ -48,15 +62,22 @@ pub async fn scan(
         updates: updates.iter().map(update).collect(),
         problem,
     };
+    let arch = installer.arch().await.unwrap_or_default();
+    let mut facts = facts(root, &arch, audit_only);
+    facts.providers = parts.iter().map(provider_state).collect();
     Ok(Scan {
-        facts: facts(root, &inventory.arch, audit_only),
+        facts,
         manifest,
+        known,
         applicability,
     })
 }
 
-async fn refresh(provider: &dyn Provider, payloads: Arc<dyn PayloadSource>) -> Result<(), Failure> {
-    let repositories = provider.repositories().await?;
+async fn refresh(
+    installer: &dyn Installer,
+    payloads: Arc<dyn PayloadSource>,
+) -> Result<(), Failure> {
+    let repositories = installer.repositories().await?;
     let origin = PayloadOrigin::open(payloads, repositories)
         .await
         .map_err(|error| {
@@ -65,26 +86,21 @@ async fn refresh(provider: &dyn Provider, payloads: Arc<dyn PayloadSource>) -> R
                 [format!("cannot open a port: {error}")],
             )
         })?;
-    provider.refresh(Some(&origin.url())).await
+    installer.refresh(Some(&origin.url())).await
 }
 
-/// An inventory in the protocol's words.
+/// Components in the protocol's words.
 #[must_use]
-pub fn components(inventory: &Inventory) -> Vec<Component> {
-    inventory
-        .components
-        .iter()
-        .map(|key| Component {
-            name: key.name.clone(),
-            version: key.version.clone(),
-            arch: key.arch.clone(),
-            source: key.source.clone(),
-            source_version: key.source_version.clone(),
-            ecosystem: key.ecosystem.as_str().to_owned(),
-            distribution: key.distribution.clone(),
-            release: key.release.clone(),
-        })
-        .collect()
+pub fn components(keys: &[ComponentKey]) -> Vec<Component> {
+    keys.iter().map(Component::from).collect()
+}
+
+fn provider_state(part: &Part) -> ProviderState {
+    ProviderState {
+        name: part.name.clone(),
+        components: u32::try_from(part.components).unwrap_or(u32::MAX),
+        problem: part.problem.clone(),
+    }
 }
 
 /// The host's facts in the protocol's words.
@@ -108,6 +124,7 @@ pub fn facts(root: &Path, arch: &str, audit_only: bool) -> HostFacts {
         boot_id: facts.boot_id,
         reboot_pending: is_reboot_pending(root),
         audit_only,
+        providers: Vec::new(),
     }
 }
 

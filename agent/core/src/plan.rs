@@ -33,9 +33,9 @@ pub struct PlanItem {
     pub before: Option<String>,
     /// The version that will be installed; `None` for a removal.
     pub version: Option<String>,
-    /// Hash of the .deb from the verified index; `None` for a removal.
+    /// Hash of the package's file from the verified index; `None` for a removal.
     pub sha256: Option<Sha256>,
-    /// Size of the .deb, bytes; 0 for a removal.
+    /// Size of the package's file, bytes; 0 for a removal.
     pub size_bytes: u64,
     /// The file's name in the staging folder; empty for a removal.
     pub file_name: String,
@@ -74,9 +74,9 @@ pub struct ContentItem {
     pub version: String,
     /// At least this counts as done; empty for a removal.
     pub fixed_version: String,
-    /// Hash of the .deb; `None` for a removal.
+    /// Hash of the package's file; `None` for a removal.
     pub sha256: Option<Sha256>,
-    /// Size of the .deb, bytes.
+    /// Size of the package's file, bytes.
     pub size_bytes: u64,
     /// It goes.
     pub remove: bool,
@@ -96,8 +96,9 @@ pub struct Wanted {
 }
 
 /// What of the list applies to a host: packages that are installed here in a version below the fixed one.
-/// `installed` gives a package's version by name and arch.
+/// `installed` gives a package's version by name and arch; the ecosystem decides the version order.
 pub fn wanted<'a>(
+    ecosystem: Ecosystem,
     content: &[ContentItem],
     installed: impl Fn(&str, &str) -> Option<&'a str>,
 ) -> Result<Vec<Wanted>, Refused> {
@@ -106,7 +107,7 @@ pub fn wanted<'a>(
         let Some(before) = installed(&item.name, &item.arch) else {
             continue;
         };
-        if compare(before, &item.fixed_version)? == Ordering::Less {
+        if compare(ecosystem, before, &item.fixed_version)? == Ordering::Less {
             wanted.push(Wanted {
                 name: item.name.clone(),
                 arch: item.arch.clone(),
@@ -188,8 +189,8 @@ fn glob(pattern: &str, text: &str) -> bool {
     }
 }
 
-fn compare(left: &str, right: &str) -> Result<Ordering, Refused> {
-    version::compare(Ecosystem::Deb, left, right).map_err(|error| differs(error.to_string()))
+fn compare(ecosystem: Ecosystem, left: &str, right: &str) -> Result<Ordering, Refused> {
+    version::compare(ecosystem, left, right).map_err(|error| differs(error.to_string()))
 }
 
 fn differs(detail: String) -> Refused {
@@ -229,7 +230,7 @@ mod tests {
     #[test]
     fn only_what_is_here_and_old_is_wanted() {
         let content = [listed("a", "2"), listed("b", "2"), listed("c", "2")];
-        let wanted = wanted(&content, |name, _| match name {
+        let wanted = wanted(Ecosystem::Deb, &content, |name, _| match name {
             "a" => Some("1"),
             "b" => Some("2"),
             _ => None,

@@ -251,7 +251,9 @@ impl Agent {
             let folder = recorded.folder.clone();
             let stored = report::acknowledged(&folder);
             let after = self.sent.get(&folder).copied().unwrap_or(0).max(stored);
-            match report::events(&recorded, after, self.provider.as_ref(), &self.signer).await {
+            let known = lock(&self.reported).known.clone();
+            let installer = self.providers.installer().as_ref();
+            match report::events(&recorded, after, installer, &known, &self.signer).await {
                 Ok(events) if events.is_empty() => {}
                 Ok(events) => {
                     let last = events.last().map_or(after, |event| event.step);

@@ -2,6 +2,7 @@
 
 use super::link::Link;
 use super::{Agent, lock};
+use crate::provider::union::Known;
 use crate::scan::{self, Scan};
 use crate::state::StateFolder;
 use netpatch_agent_core::Failure;
@@ -15,6 +16,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 const FILE: &str = "manifest.bin";
+/// What each provider said last.
+const KNOWN: &str = "known.json";
 /// A scan that failed is tried again after this.
 const AGAIN: Duration = Duration::from_secs(60);
 
@@ -27,6 +30,8 @@ pub(super) struct Reported {
     base: Option<Manifest>,
     facts: Option<HostFacts>,
     applicability: Option<Sha256>,
+    /// What the last scan found, by provider.
+    pub(super) known: Known,
 }
 
 impl Reported {
@@ -36,8 +41,15 @@ impl Reported {
             .ok()
             .flatten()
             .and_then(|bytes| Manifest::decode(bytes.as_slice()).ok());
+        let known = state
+            .read(KNOWN)
+            .ok()
+            .flatten()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
         Self {
             manifest,
+            known,
             ..Self::default()
         }
     }
@@ -66,12 +78,13 @@ impl Agent {
         self.scanning = true;
         self.next_scan = Instant::now() + self.scan_every;
         let audit_only = self.is_audit_only();
-        let (driver, provider) = (Arc::clone(&self.driver), Arc::clone(&self.provider));
+        let (driver, providers) = (Arc::clone(&self.driver), self.providers.clone());
+        let known = lock(&self.reported).known.clone();
         let (payloads, done) = (Arc::clone(&self.payloads), done.clone());
         let root = self.runner.root().to_owned();
         tokio::spawn(async move {
             let _gate = driver.gate.lock().await;
-            let scan = scan::scan(provider.as_ref(), payloads, &root, audit_only).await;
+            let scan = scan::scan(&providers, &known, payloads, &root, audit_only).await;
             let _ = done.send(scan).await;
         });
     }
@@ -102,6 +115,10 @@ impl Agent {
         {
             reported.facts = Some(scan.facts);
         }
+        if reported.known != scan.known {
+            self.keep_known(&scan.known);
+            reported.known = scan.known;
+        }
         let is_new = reported.hash() != scan.manifest.hash;
         if is_new {
             if let Err(error) = self.state.write(FILE, &scan.manifest.encode_to_vec()) {
@@ -122,6 +139,15 @@ impl Agent {
             && link.send(agent_message::Body::Applicability(scan.applicability))
         {
             reported.applicability = Some(digest);
+        }
+    }
+
+    fn keep_known(&self, known: &Known) {
+        let written = serde_json::to_vec(known)
+            .map_err(std::io::Error::other)
+            .and_then(|json| self.state.write(KNOWN, &json));
+        if let Err(error) = written {
+            tracing::warn!(%error, "cannot keep what is known of the host");
         }
     }
 

@@ -19,14 +19,16 @@ mod verify;
 
 pub(crate) use verify::replaced_files;
 
-use super::{Installable, Inventory, PlanError, Provider, StageOutcome, Step, Verification};
+use super::{
+    Installable, Installer, Inventory, PlanError, Provider, StageOutcome, Step, Verification,
+};
 use crate::command::{CommandLine, Output, Runner};
 use async_trait::async_trait;
 use netpatch_agent_core::decide::Transaction;
 use netpatch_agent_core::journal::ProcessRecord;
 use netpatch_agent_core::plan::{ContentItem, Plan, Wanted};
 use netpatch_agent_core::{Failure, FailureCause};
-use netpatch_types::Sha256;
+use netpatch_types::{Ecosystem, Sha256};
 use status::Status;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -143,17 +145,36 @@ fn io_failure(what: &str, path: &Path, error: &std::io::Error) -> Failure {
 
 #[async_trait]
 impl Provider for Apt {
+    fn name(&self) -> &'static str {
+        "apt"
+    }
+
     async fn detect(&self) -> bool {
         self.runner.outside("/usr/bin/apt-get").exists()
-            && self.runner.outside(status::STATUS).exists()
+            || self.runner.outside(status::STATUS).exists()
     }
 
     async fn inventory(&self) -> Result<Inventory, Failure> {
         let facts = crate::facts::read(self.runner.root());
-        Ok(Inventory {
-            arch: self.native_arch().await?,
-            components: self.status()?.components(&facts.os_id, &facts.os_release),
-        })
+        let status = self.status()?;
+        Ok(Inventory::whole(
+            status.components(&facts.os_id, &facts.os_release),
+        ))
+    }
+
+    fn databases(&self) -> &'static [&'static str] {
+        &[status::STATUS]
+    }
+}
+
+#[async_trait]
+impl Installer for Apt {
+    fn ecosystem(&self) -> Ecosystem {
+        Ecosystem::Deb
+    }
+
+    async fn arch(&self) -> Result<String, Failure> {
+        self.native_arch().await
     }
 
     async fn repositories(&self) -> Result<Vec<String>, Failure> {

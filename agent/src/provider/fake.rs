@@ -1,7 +1,8 @@
 //! A package manager in memory, for tests of everything around it. It counts what it changed and can be told to fail.
 
 use super::{
-    Installable, Inventory, PlanError, Provider, StageOutcome, Step, UpdateState, Verification,
+    Installable, Installer, Inventory, PlanError, Provider, StageOutcome, Step, UpdateState,
+    Verification,
 };
 use async_trait::async_trait;
 use netpatch_agent_core::decide::Transaction;
@@ -76,6 +77,10 @@ fn process(purpose: Purpose) -> ProcessRecord {
 
 #[async_trait]
 impl Provider for Fake {
+    fn name(&self) -> &'static str {
+        "fake"
+    }
+
     async fn detect(&self) -> bool {
         true
     }
@@ -92,10 +97,18 @@ impl Provider for Fake {
             source: name.clone(),
             source_version: version.clone(),
         });
-        Ok(Inventory {
-            arch: "amd64".into(),
-            components: components.collect(),
-        })
+        Ok(Inventory::whole(components.collect()))
+    }
+}
+
+#[async_trait]
+impl Installer for Fake {
+    fn ecosystem(&self) -> Ecosystem {
+        Ecosystem::Deb
+    }
+
+    async fn arch(&self) -> Result<String, Failure> {
+        Ok("amd64".into())
     }
 
     async fn repositories(&self) -> Result<Vec<String>, Failure> {

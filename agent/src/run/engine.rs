@@ -2,7 +2,7 @@
 
 use crate::clock::EdgeClock;
 use crate::payload::PayloadSource;
-use crate::provider::{Provider, Step};
+use crate::provider::{Installer, Step};
 use crate::state::documents::Documents;
 use crate::state::journal::{Journal, JournalFault};
 use chrono::{DateTime, Utc};
@@ -50,7 +50,7 @@ pub enum EngineFault {
 
 /// What the engine works with.
 pub struct Engine {
-    pub(super) provider: Arc<dyn Provider>,
+    pub(super) provider: Arc<dyn Installer>,
     pub(super) documents: Arc<Mutex<Documents>>,
     pub(super) clock: Arc<EdgeClock>,
     pub(super) payloads: Arc<dyn PayloadSource>,
@@ -63,7 +63,7 @@ impl Engine {
     /// An engine; nothing happens until [`Self::advance`].
     #[must_use]
     pub fn new(
-        provider: Arc<dyn Provider>,
+        provider: Arc<dyn Installer>,
         documents: Arc<Mutex<Documents>>,
         clock: Arc<EdgeClock>,
         payloads: Arc<dyn PayloadSource>,

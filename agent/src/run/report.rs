@@ -1,6 +1,7 @@
 //! What the edge is told about a run: the states of its journal in order, the last one with a signed result.
 
-use crate::provider::{Inventory, Provider};
+use crate::provider::union::Known;
+use crate::provider::{Installer, Inventory};
 use crate::state::journal::Recorded;
 use crate::state::write_durably;
 use netpatch_agent_core::RunState;
@@ -40,11 +41,12 @@ pub enum ReportFault {
     Io(#[from] io::Error),
 }
 
-/// The steps of a run that come after `after`.
+/// The steps of a run that come after `after`. `known` is what the last scan found.
 pub async fn events(
     recorded: &Recorded,
     after: u64,
-    provider: &dyn Provider,
+    installer: &dyn Installer,
+    known: &Known,
     signer: &ResultSigner,
 ) -> Result<Vec<RunEvent>, ReportFault> {
     let run = &recorded.run;
@@ -53,7 +55,7 @@ pub async fn events(
     for step in run.steps.iter().filter(|step| step.step > after) {
         let is_last = step.step == last && run.is_final();
         let result = if is_last {
-            Some(result(recorded, provider, signer).await?)
+            Some(result(recorded, installer, known, signer).await?)
         } else {
             None
         };
@@ -88,7 +90,8 @@ fn cause(state: RunState, run: &Run) -> String {
 /// The signed result, made once and kept.
 async fn result(
     recorded: &Recorded,
-    provider: &dyn Provider,
+    installer: &dyn Installer,
+    known: &Known,
     signer: &ResultSigner,
 ) -> Result<Envelope, ReportFault> {
     let path = recorded.folder.join("result.envelope");
@@ -97,7 +100,11 @@ async fn result(
     {
         return Ok(envelope);
     }
-    let inventory = provider.inventory().await?;
+    let inventory = installer.inventory().await?;
+    let all = known
+        .clone()
+        .with(installer.name(), inventory.components.clone())
+        .components();
     let run = &recorded.run;
     let document = RunResult {
         organization_id: signer.organization_id.clone(),
@@ -114,7 +121,7 @@ async fn result(
             .steps
             .last()
             .map_or(run.offered_at_ms, |step| step.at_ms),
-        manifest_hash: manifest::manifest_hash(&crate::scan::components(&inventory))
+        manifest_hash: manifest::manifest_hash(&crate::scan::components(&all))
             .0
             .to_vec(),
         // These two states are reached only over a clean audit.

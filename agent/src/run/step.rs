@@ -108,7 +108,8 @@ impl Engine {
                 )
             })
             .collect();
-        let wanted = wanted(&order.content, |name, arch| {
+        let ecosystem = self.provider.ecosystem();
+        let wanted = wanted(ecosystem, &order.content, |name, arch| {
             installed.get(&(name, arch)).copied()
         })?;
         let plan = self.provider.plan(&wanted).await?;

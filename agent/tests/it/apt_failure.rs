@@ -1,7 +1,7 @@
 //! Transactions that fail on purpose: the named cause, and the way back.
 
 use crate::host::Host;
-use netpatch_agent::provider::{PlanError, Provider as _, Step};
+use netpatch_agent::provider::{Installer as _, PlanError, Step};
 use netpatch_agent_core::decide::Transaction;
 use netpatch_agent_core::{Failure, FailureCause};
 use nix::fcntl::{FcntlArg, fcntl};

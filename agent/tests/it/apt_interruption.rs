@@ -3,7 +3,7 @@
 use crate::host::{Host, until};
 use netpatch_agent::command::Runner;
 use netpatch_agent::provider::apt::Apt;
-use netpatch_agent::provider::{Provider as _, Step};
+use netpatch_agent::provider::{Installer as _, Step};
 use netpatch_agent_core::decide::Transaction;
 use netpatch_agent_core::plan::{ContentItem, Plan};
 use std::fs;

@@ -2,7 +2,7 @@
 
 use crate::host::{Host, use_sources, wanted};
 use crate::repository::URL;
-use netpatch_agent::provider::{PlanError, Provider as _, UpdateState};
+use netpatch_agent::provider::{Installer as _, PlanError, Provider as _, UpdateState};
 use netpatch_agent_core::plan::{Change, Wanted};
 use netpatch_agent_core::{FailureCause, Refusal};
 

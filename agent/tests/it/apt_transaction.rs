@@ -1,7 +1,7 @@
 //! Transactions that go as planned, with the real apt.
 
 use crate::host::Host;
-use netpatch_agent::provider::{Provider as _, Step};
+use netpatch_agent::provider::{Installer as _, Step};
 use netpatch_agent_core::decide::Transaction;
 use netpatch_agent_core::plan::Change;
 use std::fs;

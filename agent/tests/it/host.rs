@@ -7,7 +7,7 @@ use crate::repository::{self, Shelf, URL};
 use netpatch_agent::command::Runner;
 use netpatch_agent::payload::PayloadOrigin;
 use netpatch_agent::provider::apt::Apt;
-use netpatch_agent::provider::{Provider as _, Step};
+use netpatch_agent::provider::{Installer as _, Step};
 use netpatch_agent_core::decide::Transaction;
 use netpatch_agent_core::plan::{ContentItem, Plan, Wanted};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};

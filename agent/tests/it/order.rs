@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use netpatch_agent::clock::EdgeClock;
 use netpatch_agent::payload::{PayloadAnswer, PayloadError, PayloadRequest, PayloadSource};
-use netpatch_agent::provider::Provider;
+use netpatch_agent::provider::Installer;
 use netpatch_agent::run::{Engine, Runs};
 use netpatch_agent::state::StateFolder;
 use netpatch_agent::state::documents::Documents;
@@ -180,7 +180,7 @@ impl Agent {
 
     pub(crate) fn engine(
         &self,
-        provider: Arc<dyn Provider>,
+        provider: Arc<dyn Installer>,
         payloads: Arc<dyn PayloadSource>,
     ) -> Engine {
         Engine::new(

@@ -1,0 +1,97 @@
+//! Everybody on one host who knows what is installed: the package manager of the operating system, which also carries
+//! out runs, and all others.
+//!
+//! Each is asked at every scan whether the host has it, so a package manager that was added later is heard too.
+
+use super::apt::Apt;
+use super::{Installer, Inventory, Provider};
+use crate::command::Runner;
+use crate::facts::Family;
+use netpatch_agent_core::Failure;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What one provider answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Who.
+    pub name: &'static str,
+    /// What is installed, or why nobody can tell.
+    pub inventory: Result<Inventory, Failure>,
+}
+
+/// The providers of a host.
+#[derive(Clone)]
+pub struct Providers {
+    installer: Arc<dyn Installer>,
+    others: Vec<Arc<dyn Provider>>,
+}
+
+impl Providers {
+    /// An installer and everybody else, in order of importance: what does not fit into a manifest is left out from the
+    /// end.
+    #[must_use]
+    pub fn new(installer: Arc<dyn Installer>, others: Vec<Arc<dyn Provider>>) -> Self {
+        Self { installer, others }
+    }
+
+    /// The providers that this version knows, for a host reached through the runner. `work` is a folder under its root
+    /// that belongs to the agent.
+    pub async fn of_host(runner: &Runner, work: &Path) -> Self {
+        let apt = Arc::new(Apt::new(runner.clone(), work.join("apt")));
+        let systems: Vec<(Family, Arc<dyn Installer>)> = vec![(Family::Debian, apt)];
+        let family = crate::facts::read(runner.root()).family;
+        let installer = chosen(&systems, family).await;
+        let mut others: Vec<Arc<dyn Provider>> = Vec::new();
+        for (_, system) in &systems {
+            if system.name() != installer.name() {
+                others.push(Arc::clone(system) as Arc<dyn Provider>);
+            }
+        }
+        Self { installer, others }
+    }
+
+    /// The one that carries out runs.
+    #[must_use]
+    pub fn installer(&self) -> &Arc<dyn Installer> {
+        &self.installer
+    }
+
+    /// Asks everybody whom the host has, the installer first. The installer answers in any case.
+    pub async fn ask(&self) -> Vec<Answer> {
+        let mut answers = vec![Answer {
+            name: self.installer.name(),
+            inventory: self.installer.inventory().await,
+        }];
+        for other in &self.others {
+            if other.detect().await {
+                answers.push(Answer {
+                    name: other.name(),
+                    inventory: other.inventory().await,
+                });
+            }
+        }
+        answers
+    }
+
+    /// Files and folders, as the host sees them, whose change means that something was installed or removed.
+    #[must_use]
+    pub fn databases(&self) -> Vec<&'static str> {
+        let mut all = self.installer.databases().to_vec();
+        for other in &self.others {
+            all.extend(other.databases());
+        }
+        all
+    }
+}
+
+/// The package manager of the operating system's family if the host has it, else the first that it has, else the first.
+async fn chosen(systems: &[(Family, Arc<dyn Installer>)], family: Family) -> Arc<dyn Installer> {
+    let of_family = systems.iter().filter(|(of, _)| *of == family);
+    for (_, system) in of_family.chain(systems) {
+        if system.detect().await {
+            return Arc::clone(system);
+        }
+    }
+    Arc::clone(&systems[0].1)
+}
