@@ -212,10 +212,8 @@ fn key(fields: Fields<'_>) -> Result<ComponentKey, ManifestError> {
     if !fields.iter().all(fine) {
         return Err(ManifestError::Field { name: shown() });
     }
-    let ecosystem = match ecosystem {
-        "deb" => Ecosystem::Deb,
-        _ => return Err(ManifestError::Ecosystem { name: shown() }),
-    };
+    let ecosystem = Ecosystem::from_word(ecosystem)
+        .ok_or_else(|| ManifestError::Ecosystem { name: shown() })?;
     Ok(ComponentKey {
         ecosystem,
         distribution: distribution.to_owned(),
@@ -317,7 +315,7 @@ mod tests {
             ManifestError::Field { .. }
         ));
         let other = Component {
-            ecosystem: "rpm".into(),
+            ecosystem: "unheard-of".into(),
             ..component("a", "1")
         };
         assert!(matches!(

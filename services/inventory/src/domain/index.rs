@@ -11,6 +11,7 @@ use netpatch_types::{
     version::{InvalidVersion, Version},
 };
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -181,8 +182,10 @@ impl MatchIndex {
         }
         for intervals in sources.values_mut() {
             intervals.sort_by(|left, right| {
-                left.fixed
-                    .cmp(&right.fixed)
+                let order = left.fixed.partial_cmp(&right.fixed);
+                // All are of the release's ecosystem.
+                order
+                    .unwrap_or(Ordering::Equal)
                     .then(left.advisory.cmp(&right.advisory))
             });
         }

@@ -133,13 +133,10 @@ impl ComponentRow {
 
 /// Reads the word of a stored ecosystem.
 pub(crate) fn ecosystem(word: &str) -> StorageResult<Ecosystem> {
-    match word {
-        "deb" => Ok(Ecosystem::Deb),
-        _ => Err(StorageError::Encoding {
-            what: "an ecosystem",
-            reason: word.to_owned(),
-        }),
-    }
+    Ecosystem::from_word(word).ok_or_else(|| StorageError::Encoding {
+        what: "an ecosystem",
+        reason: word.to_owned(),
+    })
 }
 
 /// Components by number.

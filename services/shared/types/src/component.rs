@@ -1,25 +1,8 @@
 //! One installed piece of software, named by a package URL.
 
+use crate::Ecosystem;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
-
-/// Which package world a component belongs to; decides the version order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ecosystem {
-    /// Debian and its derivatives.
-    Deb,
-}
-
-impl Ecosystem {
-    /// The word stored in the database, and the purl type.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Deb => "deb",
-        }
-    }
-}
 
 /// One (ecosystem, distribution, release, name, version, arch) with its source package.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! Words that every crate shares: ids, tenants, clock, severity, package URLs, version order, error codes.
+//! Words that every crate shares: ids, tenants, clock, severity, package URLs, version orders, error codes.
 //!
 //! Invariants: no IO except [`SystemClock`], which is the one place that reads the wall clock. Nothing here
 //! knows a service, a database or a network.
@@ -8,6 +8,7 @@ pub mod clock;
 pub mod component;
 pub mod context;
 pub mod doctor;
+pub mod ecosystem;
 pub mod error;
 pub mod event;
 pub mod hash;
@@ -18,8 +19,9 @@ pub mod severity;
 pub mod version;
 
 pub use clock::{Clock, SharedClock, SystemClock};
-pub use component::{ComponentKey, Ecosystem};
+pub use component::ComponentKey;
 pub use context::{Actor, ActorKind, Permission, RequestContext};
+pub use ecosystem::Ecosystem;
 pub use error::{ErrorCode, ServiceError, ServiceResult};
 pub use event::{Cursor, EventEnvelope, EventPage};
 pub use hash::Sha256;
