@@ -29,12 +29,8 @@ pub struct Enrichment {
 /// The base score of a CVSS vector, 2.0 to 4.0; `None` for anything else.
 #[must_use]
 pub fn base_score(vector: &str) -> Option<f64> {
-    if vector.len() > 400 {
-        return None;
-    }
-    let vector: cvss::Cvss = vector.parse().ok()?;
-    // The qualitative scale has no class below 0.1, and a score is reported with one decimal.
-    Some((vector.score() * 10.0).round() / 10.0)
+    let scores = netpatch_types::cvss::scores(vector).ok()?;
+    Some(scores.base.value())
 }
 
 /// Reads `cve,epss,percentile` lines; comment lines are left out.

@@ -1,4 +1,4 @@
-//! Words that every crate shares: ids, tenants, clock, severity, package URLs, version orders, error codes.
+//! Words that every crate shares: ids, tenants, clock, severity, package URLs, version orders, CVSS scores, error codes.
 //!
 //! Invariants: no IO except [`SystemClock`], which is the one place that reads the wall clock. Nothing here
 //! knows a service, a database or a network.
@@ -7,6 +7,7 @@ mod base32;
 pub mod clock;
 pub mod component;
 pub mod context;
+pub mod cvss;
 pub mod doctor;
 pub mod ecosystem;
 pub mod error;
