@@ -16,6 +16,8 @@ pub mod hash;
 pub mod id;
 pub mod label;
 pub mod page;
+pub mod purl;
+mod release;
 pub mod severity;
 pub mod version;
 
@@ -29,4 +31,6 @@ pub use hash::Sha256;
 pub use id::*;
 pub use label::{Labels, Selector};
 pub use page::{Page, PageRequest};
+pub use purl::Purl;
+pub use release::release_name;
 pub use severity::{Classification, Severity};

@@ -98,6 +98,17 @@ impl Version {
         self.ecosystem
     }
 
+    /// Major, minor and patch of a pre-release of Semantic Versioning; `None` for a release and where others count.
+    #[must_use]
+    pub fn prerelease_of(&self) -> Option<(u64, u64, u64)> {
+        match &self.order {
+            Order::Semver(version) if !version.pre.is_empty() => {
+                Some((version.major, version.minor, version.patch))
+            }
+            _ => None,
+        }
+    }
+
     /// The answer of the ecosystem's own tool.
     ///
     /// It is the order of `partial_cmp` but for one thing: pacman's `vercmp` takes `1.5` as equal to `1.5-1` and to `1.5-2`. That

@@ -3,5 +3,6 @@
 mod constraint;
 mod cvss;
 mod order;
+mod purl;
 mod validity;
 mod vectors;
