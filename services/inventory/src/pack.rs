@@ -1,7 +1,11 @@
 //! Reads an offline pack from a folder. Everything is bounded: a file that unpacks to more than its limit is refused,
 //! a record that cannot be read is skipped and counted, and a feed that broke or shrank refuses the whole pack.
+//!
+//! Debian, KEV, EPSS and CVSS must be there; the feeds of other ecosystems are taken when they are.
 
+mod feeds;
 mod files;
+pub mod offline;
 
 pub use files::PackFileError;
 
@@ -9,33 +13,30 @@ use files::PackFiles;
 
 use crate::domain::accept::{FeedRefused, accept};
 use crate::domain::advisory::AdvisoryRecord;
+use crate::domain::affected::Release;
 use crate::domain::enrich::{self, Enrichment};
-use crate::domain::index::{Aliases, Release};
-use crate::domain::lines::{Parsed, parse_lines};
+use crate::domain::lines::Parsed;
 use crate::domain::merge::merge;
-use crate::domain::osv::{OsvRecord, read_record};
+use crate::domain::osv::OsvRecord;
+use crate::domain::subject::Aliases;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use netpatch_types::Ecosystem;
 use std::collections::HashMap;
 use std::path::Path;
 
 /// The Debian feed's name.
 pub const DEBIAN: &str = "debian-bookworm";
-/// Names of the feeds of a pack, in the order of the freshness view.
-pub const FEEDS: [&str; 4] = [DEBIAN, "kev", "epss", "cvss"];
 
 /// The release that the Debian feed speaks about.
 #[must_use]
 pub fn release() -> Release {
-    Release {
-        distribution: "debian".to_owned(),
-        codename: "bookworm".to_owned(),
-    }
+    Release::os(Ecosystem::Deb, "debian", "bookworm")
 }
 
 /// A pack that was read and may replace what is held.
 #[derive(Clone, Debug)]
 pub struct Pack {
-    /// Its advisories, sorted by name.
+    /// Its advisories, by feed and name.
     pub advisories: Vec<AdvisoryRecord>,
     /// Signed sources.
     pub aliases: Aliases,
@@ -46,7 +47,7 @@ pub struct Pack {
 /// What is said of a feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedFacts {
-    /// One of [`FEEDS`].
+    /// `debian-bookworm`, `kev`, `almalinux`, …
     pub name: &'static str,
     /// Readable records.
     pub records: u64,
@@ -104,12 +105,7 @@ pub fn read(dir: &Path, held: &HashMap<String, u64>) -> Result<Pack, PackError> 
     let mut feeds = Vec::new();
 
     let debian = |name: &str| -> Result<Parsed<OsvRecord>, PackError> {
-        let text = files.text(&format!("{DEBIAN}/{name}.osv.jsonl"))?;
-        let mut parsed = parse_lines(&text, |line| read_record(line, "Debian:12"));
-        parsed.problem = parsed
-            .problem
-            .map(|problem| format!("{name}.osv.jsonl {problem}"));
-        Ok(parsed)
+        Ok(feeds::debian(&files, name, |_| true)?)
     };
     let [notices, cves, uploads] = [debian("advisories")?, debian("cves")?, debian("uploads")?];
     let parts = [&notices, &cves, &uploads];
@@ -128,13 +124,13 @@ pub fn read(dir: &Path, held: &HashMap<String, u64>) -> Result<Pack, PackError> 
     )?);
     let aliases = Aliases::parse(&files.text(&format!("{DEBIAN}/source-aliases.tsv"))?);
 
-    let (kev, released) =
-        enrich::parse_kev(&files.newest("enrich", "kev-", ".json")?.1).map_err(|reason| {
-            PackError::Unreadable {
-                feed: "kev",
-                reason,
-            }
-        })?;
+    let (kev, released) = enrich::parse_kev(
+        &files.text(&files.needed("enrich", "kev-", ".json")?)?,
+    )
+    .map_err(|reason| PackError::Unreadable {
+        feed: "kev",
+        reason,
+    })?;
     feeds.push(facts(
         "kev",
         kev.records.len(),
@@ -144,8 +140,8 @@ pub fn read(dir: &Path, held: &HashMap<String, u64>) -> Result<Pack, PackError> 
         held("kev"),
     )?);
 
-    let (name, text) = files.newest("enrich", "epss-", ".csv")?;
-    let epss = enrich::parse_epss(&text);
+    let name = files.needed("enrich", "epss-", ".csv")?;
+    let epss = enrich::parse_epss(&files.text(&name)?);
     feeds.push(facts(
         "epss",
         epss.records.len(),
@@ -170,7 +166,28 @@ pub fn read(dir: &Path, held: &HashMap<String, u64>) -> Result<Pack, PackError> 
         kev: kev.records.into_iter().collect(),
         cvss: enrich::highest(cvss.records),
     };
-    let advisories = merge(notices.records, cves.records, uploads.records, &enrichment);
+    let mut advisories = merge(
+        DEBIAN,
+        notices.records,
+        cves.records,
+        uploads.records,
+        &enrichment,
+    );
+    for feed in feeds::OTHERS {
+        let Some(parsed) = feed.read(&files, &enrichment)? else {
+            continue;
+        };
+        let newest = parsed.records.iter().filter_map(|one| one.published_at);
+        feeds.push(facts(
+            feed.name,
+            parsed.records.len(),
+            parsed.skipped,
+            parsed.problem,
+            newest.max(),
+            held(feed.name),
+        )?);
+        advisories.extend(parsed.records);
+    }
     Ok(Pack {
         advisories,
         aliases,
@@ -211,6 +228,23 @@ fn about(feed: &str) -> (&'static str, &'static str) {
             "FIRST EPSS, free use with citation: https://www.first.org/epss",
             "CVEs published after its date have no score",
         ),
+        "almalinux" => (
+            "AlmaLinux OSV database (ALSA, ALBA, ALEA), MIT",
+            "module streams are not in the records: a package of another stream of the same module may be named",
+        ),
+        "alpine" => (
+            "Alpine security database, facts",
+            "to June 2020, releases 3.3 to 3.11",
+        ),
+        "crates" => (
+            "RustSec advisory database, CC0-1.0 (a few records CC-BY-4.0)",
+            "unmaintained and unsound crates open no finding",
+        ),
+        "npm" => (
+            "Node.js security working group, MIT",
+            "to 2020; the registry's later advisories are absent",
+        ),
+        "pypi" => ("PyPA advisory database, CC-BY-4.0", "to 2024-10-10"),
         "cvss" => (
             "CVE records (CVE Program terms, © The MITRE Corporation), bitnami/vulndb (Apache-2.0), RustSec (CC0-1.0), PyPA (CC-BY-4.0)",
             "covers about one in ten of Debian's CVEs; most CVEs of 2026 have no vector",

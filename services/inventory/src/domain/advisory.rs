@@ -1,20 +1,14 @@
-//! An advisory as the platform keeps it: one vulnerability with its fixing versions and what is known of it.
+//! An advisory as the platform keeps it: one vulnerability (or one vendor's notice) with what it affects and what is known of it.
 
+use crate::domain::affected::Affected;
 use chrono::{DateTime, Utc};
 use netpatch_types::{Severity, Sha256};
 
-/// A source package that an advisory affects below a version.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Fix {
-    /// Source package.
-    pub source: String,
-    /// The first version that is not affected any more.
-    pub fixed: String,
-}
-
 /// One advisory.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AdvisoryRecord {
+    /// Which feed says so; a name is unique in its feed.
+    pub feed: String,
     /// `CVE-…`, else the vendor's id.
     pub name: String,
     /// The vendor's notices.
@@ -41,8 +35,12 @@ pub struct AdvisoryRecord {
     pub record: String,
     /// SHA-256 of the record's bytes.
     pub record_digest: Sha256,
-    /// What it affects, sorted by source; one line a source.
-    pub fixes: Vec<Fix>,
+    /// Its author took it back, or the feed does not have it any more: it matches nothing.
+    pub withdrawn: bool,
+    /// `unmaintained`, `notice`, …: worth knowing, but no vulnerability, so it opens no finding.
+    pub informational: Option<String>,
+    /// What it affects, sorted.
+    pub affected: Vec<Affected>,
 }
 
 impl AdvisoryRecord {

@@ -1,199 +1,139 @@
-//! The index that matching runs on: per source package the fixing versions, parsed and sorted.
+//! The index that matching runs on: per package the intervals of versions that advisories speak of, parsed and sorted by
+//! their ends.
 //!
-//! A component is affected by every advisory of its source whose fixing version is greater than its own: one binary
-//! search, then a suffix. Debian is matched by **source** name and source version (a binNMU's `+b1` is not in it). The
-//! exception are signed packages (`linux-signed-amd64`): their source is not in the advisories and numbers differently,
-//! so the binary's version is compared with the unsigned source's.
+//! A component is affected by every advisory of its package whose interval holds its version: one binary search leaves those
+//! that end behind it. Distributions say "below the fix", so for them the rest is the answer; elsewhere each is asked whether
+//! it has begun. What a vendor says is not affected or fixed is taken out last.
 
 use crate::domain::advisory::AdvisoryRecord;
+use crate::domain::affected::{Affected, Release, Status};
+use crate::domain::interval::Interval;
+use crate::domain::subject::{Aliases, Rule, Subject};
 use netpatch_types::{
     ComponentKey,
     version::{InvalidVersion, Version},
 };
-use std::borrow::Cow;
-use std::cmp::Ordering;
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 
-/// How a component was matched; the word stands in the evidence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Rule {
-    /// Source name and source version.
-    DebianSource,
-    /// Unsigned source's name and binary version.
-    DebianSignedBinary,
+/// What advisories say of one package.
+#[derive(Clone, Debug, Default)]
+struct Package {
+    /// Sorted by end.
+    intervals: Vec<Interval>,
+    /// What vendors take out.
+    exempt: Vec<Interval>,
+    /// Versions that cannot be ordered, by name.
+    named: Vec<(String, Interval)>,
+    /// Whether a version may be in two intervals of one advisory.
+    repeats: bool,
 }
 
-impl Rule {
-    /// The word of the evidence.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::DebianSource => "debian-source",
-            Self::DebianSignedBinary => "debian-signed-binary",
-        }
-    }
-
-    /// Reads the word of [`Self::as_str`]; anything else is the usual rule.
-    #[must_use]
-    pub fn from_word(word: &str) -> Self {
-        if word == Self::DebianSignedBinary.as_str() {
-            Self::DebianSignedBinary
-        } else {
-            Self::DebianSource
-        }
-    }
-}
-
-/// Where the advisories name what a component was built from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subject<'a> {
-    /// The source package of the advisories.
-    pub source: Cow<'a, str>,
-    /// The version to compare.
-    pub version: &'a str,
-    /// Why these two.
+/// What applies to a component.
+#[derive(Clone, Debug)]
+pub struct Hits<'a> {
+    /// The intervals that hold its version, one an advisory, by fixing version.
+    pub intervals: Vec<&'a Interval>,
+    /// How they were found.
     pub rule: Rule,
 }
 
-/// A version below which a source is affected by an advisory.
-#[derive(Clone, Debug)]
-pub struct Interval {
-    fixed: Version,
-    /// The fixing version as the record says it.
-    pub fixed_version: Arc<str>,
-    /// The advisory's number.
-    pub advisory: u32,
+/// Collects advisories one by one; none is kept.
+#[derive(Clone, Debug, Default)]
+pub struct IndexBuilder {
+    releases: HashMap<Release, HashMap<String, Package>>,
 }
 
-impl Interval {
-    /// The fixing version, parsed.
-    #[must_use]
-    pub fn fixed(&self) -> &Version {
-        &self.fixed
-    }
-}
-
-/// Signed sources and the unsigned ones that advisories name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Aliases(pub HashMap<String, String>);
-
-impl Aliases {
-    /// Reads the first two columns of the pack's table.
-    #[must_use]
-    pub fn parse(text: &str) -> Self {
-        let row = |line: &str| {
-            let mut columns = line.split('\t');
-            Some((
-                columns.next()?.trim().to_owned(),
-                columns.next()?.trim().to_owned(),
-            ))
-        };
-        Self(
-            text.lines()
-                .filter(|line| !line.starts_with('#'))
-                .filter_map(row)
-                .filter(|(signed, source)| !signed.is_empty() && !source.is_empty())
-                .collect(),
-        )
+impl IndexBuilder {
+    /// Adds an advisory under a number. What is withdrawn or informational matches nothing; an entry with a version that cannot be
+    /// read is left out (the feeds' readers refuse those).
+    pub fn add(&mut self, number: u32, advisory: &AdvisoryRecord) {
+        if advisory.withdrawn || advisory.informational.is_some() {
+            return;
+        }
+        // All that the advisory says of one package belongs together.
+        let mut rest = advisory.affected.as_slice();
+        while let Some(first) = rest.first() {
+            let same =
+                |other: &&Affected| other.release == first.release && other.name == first.name;
+            let length = rest.iter().take_while(same).count();
+            let (entries, others) = rest.split_at(length);
+            rest = others;
+            let package = self
+                .releases
+                .entry(first.release.clone())
+                .or_default()
+                .entry(first.name.clone())
+                .or_default();
+            add(package, entries, number);
+        }
     }
 
-    /// What the advisories call the component, and its version there.
+    /// Ready to match.
     #[must_use]
-    pub fn subject<'a>(&self, component: &'a ComponentKey) -> Subject<'a> {
-        let unsigned = match self.0.get(&component.source) {
-            Some(source) => Some(source.clone()),
-            None => unsigned_kernel(&component.source),
-        };
-        match unsigned {
-            Some(source) => Subject {
-                source: source.into(),
-                version: signed_version(component),
-                rule: Rule::DebianSignedBinary,
-            },
-            None => Subject {
-                source: component.source.as_str().into(),
-                version: &component.source_version,
-                rule: Rule::DebianSource,
-            },
+    pub fn finish(mut self, aliases: Aliases) -> MatchIndex {
+        for package in self.releases.values_mut().flat_map(HashMap::values_mut) {
+            package.intervals.sort_by(Interval::by_end);
+        }
+        MatchIndex {
+            aliases,
+            releases: self.releases,
         }
     }
 }
 
-/// `linux-signed-6.12-arm64` → `linux-6.12`, for architectures that the table does not list.
-fn unsigned_kernel(source: &str) -> Option<String> {
-    let rest = source.strip_prefix("linux-signed-")?;
-    Some(match rest.rsplit_once('-') {
-        Some((version, _arch)) => format!("linux-{version}"),
-        None => "linux".to_owned(),
-    })
+fn add(package: &mut Package, entries: &[Affected], number: u32) {
+    let mut said = Vec::new();
+    for entry in entries {
+        let Ok(ranges) = Interval::of(entry, number) else {
+            continue;
+        };
+        let exempts = matches!(entry.status, Status::NotAffected | Status::Fixed);
+        for version in &entry.versions {
+            let Ok(parsed) = Version::parse(entry.release.ecosystem, version) else {
+                if !exempts {
+                    package
+                        .named
+                        .push((version.clone(), Interval::unbounded(entry.status, number)));
+                }
+                continue;
+            };
+            // Most lists repeat what a range says.
+            if !ranges
+                .iter()
+                .any(|range| !range.ends_before(&parsed) && range.has(&parsed))
+            {
+                said.push(Interval::exactly(parsed, entry.status, number));
+            }
+        }
+        said.extend(ranges);
+    }
+    let (exempt, said): (Vec<_>, Vec<_>) = said
+        .into_iter()
+        .partition(|one| matches!(one.status, Status::NotAffected | Status::Fixed));
+    package.exempt.extend(exempt);
+    let joined = Interval::join(said);
+    package.repeats |= joined.len() > 1;
+    package.intervals.extend(joined);
 }
 
-/// The version of what was signed. `shim-signed 1.51~1+deb12u1` builds the binary `1.51~1+deb12u1+16.1-2`: the signed
-/// version stands behind its own. Kernels have the unsigned binary's version as it is.
-fn signed_version(component: &ComponentKey) -> &str {
-    component
-        .version
-        .strip_prefix(component.source_version.as_str())
-        .and_then(|rest| rest.strip_prefix('+'))
-        .filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-        .unwrap_or(&component.version)
-}
-
-/// One OS release that a feed speaks about.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Release {
-    /// `debian`.
-    pub distribution: String,
-    /// `bookworm`.
-    pub codename: String,
-}
-
-/// All advisories of a release, ready to match.
+/// All advisories, ready to match.
 #[derive(Clone, Debug)]
 pub struct MatchIndex {
-    release: Release,
     aliases: Aliases,
-    sources: HashMap<String, Vec<Interval>>,
+    releases: HashMap<Release, HashMap<String, Package>>,
 }
 
 impl MatchIndex {
-    /// Builds the index from (number, advisory) pairs; a fix with an unreadable version is left out (the feed's reader refuses those).
+    /// Builds the index from (number, advisory) pairs.
     pub fn build<'a>(
-        release: Release,
         aliases: Aliases,
         advisories: impl IntoIterator<Item = (u32, &'a AdvisoryRecord)>,
     ) -> Self {
-        let mut sources: HashMap<String, Vec<Interval>> = HashMap::new();
+        let mut builder = IndexBuilder::default();
         for (number, advisory) in advisories {
-            for fix in &advisory.fixes {
-                let Ok(fixed) = Version::parse(netpatch_types::Ecosystem::Deb, &fix.fixed) else {
-                    continue;
-                };
-                sources
-                    .entry(fix.source.clone())
-                    .or_default()
-                    .push(Interval {
-                        fixed,
-                        fixed_version: fix.fixed.as_str().into(),
-                        advisory: number,
-                    });
-            }
+            builder.add(number, advisory);
         }
-        for intervals in sources.values_mut() {
-            intervals.sort_by(|left, right| {
-                let order = left.fixed.partial_cmp(&right.fixed);
-                // All are of the release's ecosystem.
-                order
-                    .unwrap_or(Ordering::Equal)
-                    .then(left.advisory.cmp(&right.advisory))
-            });
-        }
-        Self {
-            release,
-            aliases,
-            sources,
-        }
+        builder.finish(aliases)
     }
 
     /// What the advisories call the component.
@@ -208,59 +148,89 @@ impl MatchIndex {
         &self.aliases
     }
 
-    /// The advisories that apply to a component. An error when its version cannot be compared.
-    pub fn affected(
-        &self,
-        component: &ComponentKey,
-    ) -> Result<(&[Interval], Rule), InvalidVersion> {
+    /// The advisories that apply to a component. An error when its version cannot be compared and no advisory names it.
+    pub fn affected(&self, component: &ComponentKey) -> Result<Hits<'_>, InvalidVersion> {
         let subject = self.subject(component);
-        let rule = subject.rule;
-        if component.distribution != self.release.distribution
-            || component.release != self.release.codename
-        {
-            return Ok((&[], rule));
-        }
-        let Some(intervals) = self.sources.get(subject.source.as_ref()) else {
-            return Ok((&[], rule));
+        let mut hits = Hits {
+            intervals: Vec::new(),
+            rule: subject.rule,
         };
-        let version = Version::parse(component.ecosystem, subject.version)?;
-        let first = intervals.partition_point(|interval| interval.fixed <= version);
-        Ok((&intervals[first..], rule))
+        let release = Release::os(
+            component.ecosystem,
+            &component.distribution,
+            &component.release,
+        );
+        let Some(package) = self
+            .releases
+            .get(&release)
+            .and_then(|packages| packages.get(subject.source.as_ref()))
+        else {
+            return Ok(hits);
+        };
+        hits.intervals.extend(
+            package
+                .named
+                .iter()
+                .filter(|(version, _)| version == subject.version)
+                .map(|(_, interval)| interval),
+        );
+        let version = match Version::parse(component.ecosystem, subject.version) {
+            Ok(version) => version,
+            Err(_) if !hits.intervals.is_empty() => return Ok(hits),
+            Err(error) => return Err(error),
+        };
+        let first = package
+            .intervals
+            .partition_point(|interval| interval.ends_before(&version));
+        hits.intervals.extend(
+            package.intervals[first..]
+                .iter()
+                .filter(|interval| interval.has(&version)),
+        );
+        if !package.exempt.is_empty() {
+            hits.intervals.retain(|hit| {
+                !package.exempt.iter().any(|exempt| {
+                    exempt.advisory == hit.advisory
+                        && !exempt.ends_before(&version)
+                        && exempt.has(&version)
+                })
+            });
+        }
+        if package.repeats {
+            let mut seen = HashSet::new();
+            hits.intervals.retain(|hit| seen.insert(hit.advisory));
+        }
+        Ok(hits)
     }
 
-    /// How many source packages have an advisory.
+    /// How many packages have an advisory.
     #[must_use]
-    pub fn source_count(&self) -> usize {
-        self.sources.len()
+    pub fn package_count(&self) -> usize {
+        self.releases.values().map(HashMap::len).sum()
+    }
+
+    /// The releases and registries that advisories speak of.
+    pub fn releases(&self) -> impl Iterator<Item = &Release> {
+        self.releases.keys()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::advisory::Fix;
-    use netpatch_types::{Ecosystem, Sha256};
+    use crate::domain::affected::{End, Prereleases, Range};
+    use netpatch_types::Ecosystem;
 
     fn advisory(name: &str, source: &str, fixed: &str) -> AdvisoryRecord {
         AdvisoryRecord {
             name: name.into(),
-            vendor_refs: Vec::new(),
-            cves: vec![name.into()],
-            summary: String::new(),
-            cvss_score: None,
-            cvss_vector: None,
-            epss: None,
-            kev: false,
-            ransomware: false,
-            published_at: None,
-            url: None,
-            record: name.into(),
-            record_digest: Sha256::default(),
-            fixes: vec![Fix {
-                source: source.into(),
-                fixed: fixed.into(),
-            }],
+            affected: vec![Affected::below(bookworm(), source, fixed)],
+            ..AdvisoryRecord::default()
         }
+    }
+
+    fn bookworm() -> Release {
+        Release::os(Ecosystem::Deb, "debian", "bookworm")
     }
 
     fn component(name: &str, version: &str, source: &str, source_version: &str) -> ComponentKey {
@@ -277,20 +247,16 @@ mod tests {
     }
 
     fn index(advisories: &[AdvisoryRecord]) -> MatchIndex {
-        let release = Release {
-            distribution: "debian".into(),
-            codename: "bookworm".into(),
-        };
         let aliases =
             Aliases::parse("#signed\tsource\nshim-signed\tshim\trest\nlinux-signed-amd64\tlinux\n");
-        MatchIndex::build(release, aliases, (0..).zip(advisories))
+        MatchIndex::build(aliases, (0..).zip(advisories))
     }
 
     fn numbers(index: &MatchIndex, component: &ComponentKey) -> Vec<u32> {
         let mut numbers: Vec<u32> = index
             .affected(component)
             .expect("comparable")
-            .0
+            .intervals
             .iter()
             .map(|i| i.advisory)
             .collect();
@@ -345,7 +311,7 @@ mod tests {
         );
         assert_eq!(numbers(&index, &arm), [0]);
         assert_eq!(
-            index.affected(&arm).expect("comparable").1,
+            index.affected(&arm).expect("comparable").rule,
             Rule::DebianSignedBinary
         );
     }
@@ -363,5 +329,102 @@ mod tests {
         };
         assert!(numbers(&index, &shim("16.1-2~deb12u1")).is_empty());
         assert_eq!(numbers(&index, &shim("15.7-1")), [0]);
+    }
+
+    fn entry(status: Status, introduced: Option<&str>, end: End) -> Affected {
+        Affected {
+            status,
+            ranges: vec![Range {
+                introduced: introduced.map(str::to_owned),
+                end,
+                prereleases: Prereleases::Ordered,
+            }],
+            ..Affected::below(bookworm(), "curl", "1")
+        }
+    }
+
+    fn says(affected: Vec<Affected>) -> AdvisoryRecord {
+        AdvisoryRecord {
+            affected,
+            ..advisory("A", "curl", "1")
+        }
+    }
+
+    fn hit(advisory: AdvisoryRecord, version: &str) -> bool {
+        !numbers(
+            &index(&[advisory]),
+            &component("curl", version, "curl", version),
+        )
+        .is_empty()
+    }
+
+    #[test]
+    fn no_fix_yet_is_a_finding_without_a_fixing_version() {
+        let index = index(&[says(vec![entry(Status::Affected, Some("7"), End::Open)])]);
+        let hits = index
+            .affected(&component("curl", "8", "curl", "8"))
+            .expect("comparable");
+        assert_eq!(hits.intervals.len(), 1);
+        assert_eq!(hits.intervals[0].fixed_version(), None);
+        assert!(numbers(&index, &component("curl", "6", "curl", "6")).is_empty());
+    }
+
+    #[test]
+    fn what_the_vendor_clears_is_taken_out() {
+        let cleared = |status, end: End| {
+            says(vec![
+                entry(Status::Affected, None, End::Open),
+                entry(status, Some("5"), end),
+            ])
+        };
+        for status in [Status::NotAffected, Status::Fixed] {
+            assert!(hit(cleared(status, End::LastAffected("5".into())), "4"));
+            assert!(!hit(cleared(status, End::LastAffected("5".into())), "5"));
+            assert!(hit(cleared(status, End::LastAffected("5".into())), "6"));
+            assert!(!hit(cleared(status, End::Open), "6"));
+        }
+    }
+
+    #[test]
+    fn versions_are_matched_by_order_or_by_name_and_only_once() {
+        let mut named = entry(Status::Affected, None, End::Fixed("3".into()));
+        named.versions = vec!["2".into(), "7.0".into(), "odd version".into()];
+        let index = index(&[says(vec![
+            named.clone(),
+            Affected {
+                ranges: Vec::new(),
+                versions: vec!["2.5".into()],
+                ..named
+            },
+        ])]);
+        for (version, expected) in [
+            ("2", 1),
+            ("2.5", 1),
+            ("7.0", 1),
+            ("7.1", 0),
+            ("odd version", 1),
+        ] {
+            assert_eq!(
+                numbers(&index, &component("curl", version, "curl", version)).len(),
+                expected,
+                "{version}"
+            );
+        }
+        assert!(
+            index
+                .affected(&component("curl", "other odd", "curl", "other odd"))
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn withdrawn_and_informational_records_match_nothing() {
+        let mut withdrawn = advisory("A", "curl", "9");
+        withdrawn.withdrawn = true;
+        let mut informational = advisory("A", "curl", "9");
+        informational.informational = Some("unmaintained".into());
+        assert!(!hit(withdrawn, "1"));
+        assert!(!hit(informational, "1"));
+        assert!(hit(advisory("A", "curl", "9"), "1"));
     }
 }

@@ -1,9 +1,9 @@
 //! Which update that a host was offered closes a finding, and which updates are still to be installed.
 
-use crate::domain::index::Aliases;
+use crate::domain::subject::Aliases;
 use netpatch_inventory_api::{Applicability, InstallableUpdate, UpdateState};
 use netpatch_types::{
-    ComponentKey, Ecosystem,
+    ComponentKey,
     version::{Version, compare},
 };
 use std::cmp::Ordering;
@@ -54,14 +54,11 @@ pub fn candidate_version(
     Version::parse(candidate.ecosystem, aliases.subject(&candidate).version).ok()
 }
 
-/// What an update makes of a finding whose fixing version is `fixed`: what can be done, and whether the update is its patch.
+/// What an update makes of a finding: what can be done, and whether the update is its patch. `closes` says whether the
+/// candidate lies behind the vulnerable versions.
 #[must_use]
-pub fn applicability(
-    candidate: Option<&Version>,
-    state: UpdateState,
-    fixed: &Version,
-) -> (Applicability, bool) {
-    if candidate.is_some_and(|candidate| candidate >= fixed) {
+pub fn applicability(closes: bool, state: UpdateState) -> (Applicability, bool) {
+    if closes {
         let applicability = Applicability::from(state);
         (applicability, applicability != Applicability::Applicable)
     } else {
@@ -90,7 +87,7 @@ pub fn pending(
                 .or_else(|| all.first());
             exact.is_some_and(|component| {
                 compare(
-                    Ecosystem::Deb,
+                    component.ecosystem,
                     &component.version,
                     &update.candidate_version,
                 ) == Ok(Ordering::Less)
@@ -151,7 +148,7 @@ pub fn state_of(word: &str) -> UpdateState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use netpatch_types::Sha256;
+    use netpatch_types::{Ecosystem, Sha256};
 
     fn component(version: &str) -> ComponentKey {
         ComponentKey {
@@ -193,7 +190,12 @@ mod tests {
         let offered = offers.for_component(&component("1")).expect("offered");
         let candidate = candidate_version(&Aliases::default(), &component("1"), offered);
         let fixed = |text: &str| Version::parse(Ecosystem::Deb, text).expect("version");
-        let with = |state, text: &str| applicability(candidate.as_ref(), state, &fixed(text));
+        let with = |state, text: &str| {
+            applicability(
+                candidate.as_ref().is_some_and(|one| *one >= fixed(text)),
+                state,
+            )
+        };
         assert_eq!(
             with(UpdateState::Installable, "3"),
             (Applicability::Installable, true)

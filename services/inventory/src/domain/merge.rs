@@ -1,45 +1,57 @@
-//! From the records of the Debian feed to advisories.
+//! From the records of feeds to advisories.
 //!
-//! The unit is the vulnerability: one advisory a CVE, with the vendor's notices as references. A notice has several
+//! Most feeds have one record a vulnerability or notice. In the Debian feed the unit is the vulnerability: one advisory a CVE, with the vendor's notices as references. A notice has several
 //! CVEs and a CVE touches many sources, and "DSA X-2" is a regression fix, so notices would count twice. A notice or
 //! upload whose CVEs are not known one by one (or which has none) stays an advisory of its own: it is ranked, never dropped.
 
-use crate::domain::advisory::{AdvisoryRecord, Fix};
+use crate::domain::advisory::AdvisoryRecord;
+use crate::domain::affected::{Affected, Release};
+use crate::domain::cve::is_cve;
 use crate::domain::enrich::{Enrichment, base_score};
 use crate::domain::osv::{OsvRecord, RecordKev};
-use netpatch_types::{Ecosystem, version::compare};
+use netpatch_types::version::compare;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
-/// The advisories of one feed, sorted by name.
+/// The advisory of a record that stands for itself.
+#[must_use]
+pub fn single(feed: &str, record: OsvRecord, enrichment: &Enrichment) -> AdvisoryRecord {
+    let affected = record.affected.clone();
+    let mut advisory = enriched(feed, record.id.clone(), record, enrichment, affected);
+    if !is_cve(&advisory.name) && !advisory.vendor_refs.contains(&advisory.name) {
+        advisory.vendor_refs.insert(0, advisory.name.clone());
+    }
+    advisory
+}
+
+/// The advisories of the Debian feed, sorted by name.
 #[must_use]
 pub fn merge(
+    feed: &str,
     notices: Vec<OsvRecord>,
     cves: Vec<OsvRecord>,
     uploads: Vec<OsvRecord>,
     enrichment: &Enrichment,
 ) -> Vec<AdvisoryRecord> {
     let mut all: BTreeMap<String, AdvisoryRecord> = BTreeMap::new();
-    for record in cves {
+    let valid = |records: Vec<OsvRecord>| records.into_iter().filter(|record| !record.withdrawn);
+    for record in valid(cves) {
         let name = record
             .cves
             .first()
             .cloned()
             .unwrap_or_else(|| record.id.clone());
-        add(&mut all, name, record, enrichment);
+        add(&mut all, feed, name, record, enrichment);
     }
-    let vendor: Vec<bool> = notices
-        .iter()
-        .map(|_| true)
-        .chain(uploads.iter().map(|_| false))
-        .collect();
-    for (mut record, is_notice) in notices.into_iter().chain(uploads).zip(vendor) {
+    let notices = valid(notices).map(|record| (record, true));
+    let uploads = valid(uploads).map(|record| (record, false));
+    for (mut record, is_notice) in notices.chain(uploads) {
         let covered = |cve: &String| {
             all.get(cve).is_some_and(|known| {
                 record
-                    .fixes
+                    .affected
                     .iter()
-                    .all(|fix| known.fixes.iter().any(|other| other.source == fix.source))
+                    .all(|entry| known.affected.iter().any(|other| other.name == entry.name))
             })
         };
         let (known, unknown): (Vec<String>, Vec<String>) =
@@ -56,7 +68,7 @@ pub fn merge(
             if is_notice {
                 record.vendor_refs.push(record.id.clone());
             }
-            add(&mut all, record.id.clone(), record, enrichment);
+            add(&mut all, feed, record.id.clone(), record, enrichment);
         }
     }
     all.into_values().collect()
@@ -73,21 +85,22 @@ fn note(advisory: &mut AdvisoryRecord, notice: &OsvRecord) {
 
 fn add(
     all: &mut BTreeMap<String, AdvisoryRecord>,
+    feed: &str,
     name: String,
     record: OsvRecord,
     enrichment: &Enrichment,
 ) {
-    let fixes = first_fixes(record.fixes.clone());
-    let fresh = enriched(name.clone(), record, enrichment, fixes);
+    let affected = first_fixes(record.affected.clone());
+    let fresh = enriched(feed, name.clone(), record, enrichment, affected);
     match all.get_mut(&name) {
         None => {
             all.insert(name, fresh);
         }
         // A second record of the same name adds its packages; the first one stays the evidence.
         Some(known) => {
-            let mut fixes = std::mem::take(&mut known.fixes);
-            fixes.extend(fresh.fixes);
-            known.fixes = first_fixes(fixes);
+            let mut affected = std::mem::take(&mut known.affected);
+            affected.extend(fresh.affected);
+            known.affected = first_fixes(affected);
             for reference in fresh.vendor_refs {
                 if !known.vendor_refs.contains(&reference) {
                     known.vendor_refs.push(reference);
@@ -97,30 +110,37 @@ fn add(
     }
 }
 
-/// One line a source, with the first fixing version: that one closes the vulnerability, whatever a later notice says.
-fn first_fixes(fixes: Vec<Fix>) -> Vec<Fix> {
-    let mut first: HashMap<String, String> = HashMap::new();
-    for fix in fixes {
-        match first.get(&fix.source) {
-            Some(known) if compare(Ecosystem::Deb, known, &fix.fixed) != Ok(Ordering::Greater) => {}
+/// One entry a package, with the first fixing version: that one closes the vulnerability, whatever a later notice says.
+/// Entries that say more than "below the fix" stay as they are.
+pub(crate) fn first_fixes(entries: Vec<Affected>) -> Vec<Affected> {
+    let mut first: HashMap<(Release, String), Affected> = HashMap::new();
+    let mut all = Vec::new();
+    for entry in entries {
+        let Some(fixed) = entry.only_fix() else {
+            all.push(entry);
+            continue;
+        };
+        let key = (entry.release.clone(), entry.name.clone());
+        match first.get(&key).and_then(Affected::only_fix) {
+            Some(known)
+                if compare(entry.release.ecosystem, known, fixed) != Ok(Ordering::Greater) => {}
             _ => {
-                first.insert(fix.source, fix.fixed);
+                first.insert(key, entry);
             }
         }
     }
-    let mut fixes: Vec<Fix> = first
-        .into_iter()
-        .map(|(source, fixed)| Fix { source, fixed })
-        .collect();
-    fixes.sort();
-    fixes
+    all.extend(first.into_values());
+    all.sort();
+    all
 }
 
-fn enriched(
+/// An advisory of a record, with what other feeds say of its CVEs.
+pub(crate) fn enriched(
+    feed: &str,
     name: String,
     record: OsvRecord,
     enrichment: &Enrichment,
-    fixes: Vec<Fix>,
+    affected: Vec<Affected>,
 ) -> AdvisoryRecord {
     let kev: Vec<_> = record
         .cves
@@ -162,6 +182,7 @@ fn enriched(
         .map(|kev| kev.title.clone())
         .filter(|title| !title.is_empty());
     AdvisoryRecord {
+        feed: feed.to_owned(),
         vendor_refs: record.vendor_refs,
         summary: title.unwrap_or(record.summary),
         cvss_score,
@@ -176,14 +197,24 @@ fn enriched(
         record_digest: record.digest,
         cves: record.cves,
         name,
-        fixes,
+        withdrawn: record.withdrawn,
+        informational: record.informational,
+        affected,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use netpatch_types::Sha256;
+    use netpatch_types::{Ecosystem, Sha256};
+
+    fn below(source: &str, fixed: &str) -> Affected {
+        Affected::below(
+            Release::os(Ecosystem::Deb, "debian", "bookworm"),
+            source,
+            fixed,
+        )
+    }
 
     fn record(id: &str, cves: &[&str], source: &str, fixed: &str) -> OsvRecord {
         OsvRecord {
@@ -193,10 +224,9 @@ mod tests {
             cves: cves.iter().map(|cve| (*cve).to_owned()).collect(),
             summary: format!("{source} - security update"),
             cvss_vectors: Vec::new(),
-            fixes: vec![Fix {
-                source: source.into(),
-                fixed: fixed.into(),
-            }],
+            withdrawn: false,
+            informational: None,
+            affected: vec![below(source, fixed)],
             url: None,
             vendor_refs: Vec::new(),
             epss: None,
@@ -207,6 +237,7 @@ mod tests {
     #[test]
     fn a_notice_becomes_a_reference_and_its_regression_fix_does_not_move_the_fix() {
         let merged = merge(
+            "debian",
             vec![
                 record("DSA-1-1", &["CVE-2026-1001"], "curl", "1-1"),
                 record("DSA-1-2", &["CVE-2026-1001"], "curl", "1-2"),
@@ -217,18 +248,13 @@ mod tests {
         );
         assert_eq!(merged.len(), 1);
         assert_eq!(merged[0].vendor_refs, ["DSA-1-1", "DSA-1-2"]);
-        assert_eq!(
-            merged[0].fixes,
-            [Fix {
-                source: "curl".into(),
-                fixed: "1-1".into()
-            }]
-        );
+        assert_eq!(merged[0].affected, [below("curl", "1-1")]);
     }
 
     #[test]
     fn an_update_without_a_known_cve_is_an_advisory_of_its_own() {
         let merged = merge(
+            "debian",
             vec![record("DSA-2-1", &[], "tor", "2-1")],
             Vec::new(),
             vec![record("upload-less", &["CVE-2026-1002"], "less", "590")],
@@ -254,7 +280,7 @@ mod tests {
             cvss3_base: Some(9.8),
             ransomware: "Known".into(),
         });
-        let merged = merge(Vec::new(), vec![one], Vec::new(), &enrichment);
+        let merged = merge("debian", Vec::new(), vec![one], Vec::new(), &enrichment);
         assert_eq!(merged[0].cvss_score, Some(9.8));
         assert_eq!(merged[0].epss, Some(0.4));
         assert!(merged[0].kev && merged[0].ransomware);

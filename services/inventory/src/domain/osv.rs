@@ -1,14 +1,20 @@
-//! One OSV record of the Debian feed (OSV schema 1.7), read strictly: what cannot be compared later is refused here.
+//! One OSV record (OSV schema 1.7) of any ecosystem, read strictly: what cannot be compared later is refused here.
 
-use crate::domain::advisory::Fix;
+pub mod ecosystem;
+mod range;
+
+use crate::domain::affected::{Affected, Release, Status};
 use crate::domain::cve::is_cve;
+use crate::domain::name::canonical_name;
 use chrono::{DateTime, Utc};
-use netpatch_types::{Ecosystem, Sha256, version::Version};
+use ecosystem::release_of;
+use netpatch_types::Sha256;
+use range::{RawRange, ranges_of};
 use serde::Deserialize;
 
 /// Longest text that is kept of a record's field, characters.
 const MAX_TEXT: usize = 500;
-/// Most CVEs or packages of one record. Real ones have up to 500.
+/// Most CVEs, packages, versions or events of one record. Real ones have up to 1,200.
 const MAX_ITEMS: usize = 5_000;
 
 /// A readable record.
@@ -26,8 +32,12 @@ pub struct OsvRecord {
     pub summary: String,
     /// CVSS vectors, of the record and of its packages.
     pub cvss_vectors: Vec<String>,
-    /// What it affects.
-    pub fixes: Vec<Fix>,
+    /// Its author took it back.
+    pub withdrawn: bool,
+    /// `unmaintained`, `notice`, …: no vulnerability.
+    pub informational: Option<String>,
+    /// What it affects, sorted.
+    pub affected: Vec<Affected>,
     /// The tracker's page.
     pub url: Option<String>,
     /// Vendor's notices that the record names.
@@ -36,6 +46,28 @@ pub struct OsvRecord {
     pub epss: Option<f64>,
     /// KEV as the record says.
     pub kev: Option<RecordKev>,
+}
+
+impl OsvRecord {
+    /// A record that says nothing yet.
+    #[must_use]
+    pub fn new(id: String) -> Self {
+        Self {
+            id,
+            digest: Sha256::default(),
+            published_at: None,
+            cves: Vec::new(),
+            summary: String::new(),
+            cvss_vectors: Vec::new(),
+            withdrawn: false,
+            informational: None,
+            affected: Vec::new(),
+            url: None,
+            vendor_refs: Vec::new(),
+            epss: None,
+            kev: None,
+        }
+    }
 }
 
 /// What a record says about known exploitation.
@@ -58,7 +90,11 @@ struct Raw {
     #[serde(default)]
     aliases: Vec<String>,
     #[serde(default)]
+    related: Vec<String>,
+    #[serde(default)]
     summary: String,
+    #[serde(default)]
+    details: String,
     #[serde(default)]
     severity: Vec<RawSeverity>,
     #[serde(default)]
@@ -78,9 +114,12 @@ struct RawSeverity {
 
 #[derive(Deserialize)]
 struct RawAffected {
-    package: RawPackage,
+    // A record may speak of a repository only.
+    package: Option<RawPackage>,
     #[serde(default)]
     ranges: Vec<RawRange>,
+    #[serde(default)]
+    versions: Vec<String>,
     #[serde(default)]
     severity: Vec<RawSeverity>,
 }
@@ -89,19 +128,6 @@ struct RawAffected {
 struct RawPackage {
     ecosystem: String,
     name: String,
-}
-
-#[derive(Deserialize)]
-struct RawRange {
-    #[serde(rename = "type")]
-    kind: String,
-    events: Vec<RawEvent>,
-}
-
-#[derive(Deserialize)]
-struct RawEvent {
-    introduced: Option<String>,
-    fixed: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -124,46 +150,56 @@ struct RawEpss {
     score: f64,
 }
 
-/// Reads one line of a Debian OSV feed for one ecosystem, e.g. `Debian:12`.
-pub fn read_record(line: &str, ecosystem: &str) -> Result<OsvRecord, String> {
+/// Reads one line of an OSV feed; packages of releases that are not `wanted` are no concern of the feed.
+pub fn read_record(line: &str, wanted: impl Fn(&Release) -> bool) -> Result<OsvRecord, String> {
     let raw: Raw =
         serde_json::from_str(line).map_err(|error| format!("not an OSV record: {error}"))?;
     let id = raw.id;
     if id.is_empty() || id.len() > 200 || id.chars().any(char::is_control) {
         return Err("its id is empty, too long or holds a control character".to_owned());
     }
-    if raw.withdrawn.is_some() {
-        return Err(format!("{id} is withdrawn"));
+    let too_many = || format!("{id} has more than {MAX_ITEMS} CVEs or packages");
+    if raw.affected.len() > MAX_ITEMS {
+        return Err(too_many());
     }
+    let mut affected = Vec::new();
+    let mut severities = raw.severity;
+    for entry in raw.affected {
+        let Some(package) = entry.package else {
+            continue;
+        };
+        let Some(release) = release_of(&package.ecosystem).filter(&wanted) else {
+            continue;
+        };
+        severities.extend(entry.severity);
+        affected.extend(entry_of(
+            &id,
+            release,
+            &package.name,
+            &entry.ranges,
+            entry.versions,
+        )?);
+    }
+    if affected.is_empty() && raw.withdrawn.is_none() {
+        return Err(format!("{id} names no version of a package of this feed"));
+    }
+    affected.sort();
+    // A distribution's notice names its CVEs as related, not as other names of itself.
+    let related = affected
+        .first()
+        .filter(|entry| !entry.release.distribution.is_empty())
+        .map_or(Vec::new(), |_| raw.related);
     let mut cves: Vec<String> = raw
         .upstream
         .into_iter()
         .chain(raw.aliases)
+        .chain(related)
         .filter(|name| is_cve(name))
         .collect();
     cves.sort();
     cves.dedup();
-    if cves.len() > MAX_ITEMS || raw.affected.len() > MAX_ITEMS {
-        return Err(format!("{id} has more than {MAX_ITEMS} CVEs or packages"));
-    }
-    let mut fixes = Vec::new();
-    let mut severities = raw.severity;
-    for affected in raw.affected {
-        // `Debian:12` and `Debian:12:lts` alike; another release's packages are no concern of this feed.
-        if affected
-            .package
-            .ecosystem
-            .split(':')
-            .take(2)
-            .ne(ecosystem.split(':'))
-        {
-            continue;
-        }
-        severities.extend(affected.severity);
-        fixes.extend(fix_of(&id, &affected.package.name, &affected.ranges)?);
-    }
-    if fixes.is_empty() {
-        return Err(format!("{id} names no fixed version for {ecosystem}"));
+    if cves.len() > MAX_ITEMS {
+        return Err(too_many());
     }
     let of_kind = |references: &[RawReference], kind: &str| {
         references
@@ -175,13 +211,18 @@ pub fn read_record(line: &str, ecosystem: &str) -> Result<OsvRecord, String> {
         digest: Sha256::of(line.as_bytes()),
         published_at: raw.published,
         cves,
-        summary: cut(&raw.summary),
+        summary: match raw.summary.as_str() {
+            "" => cut(raw.details.lines().next().unwrap_or_default()),
+            summary => cut(summary),
+        },
         cvss_vectors: severities
             .into_iter()
             .filter(|severity| severity.kind.starts_with("CVSS"))
             .map(|severity| severity.score)
             .collect(),
-        fixes,
+        withdrawn: raw.withdrawn.is_some(),
+        informational: None,
+        affected,
         url: of_kind(&raw.references, "ADVISORY").or_else(|| of_kind(&raw.references, "WEB")),
         vendor_refs: raw.database_specific.advisories,
         epss: raw
@@ -194,49 +235,63 @@ pub fn read_record(line: &str, ecosystem: &str) -> Result<OsvRecord, String> {
     })
 }
 
-/// The fixed version of one package. Debian's ranges start at 0; the first fixing version ends the vulnerability.
-fn fix_of(id: &str, source: &str, ranges: &[RawRange]) -> Result<Option<Fix>, String> {
-    if source.is_empty()
-        || source.len() > 200
-        || source.chars().any(|c| c.is_control() || c.is_whitespace())
-    {
+/// What is said of one package; `None` when no version is named that can be compared (a range of commits).
+fn entry_of(
+    id: &str,
+    release: Release,
+    name: &str,
+    ranges: &[RawRange],
+    versions: Vec<String>,
+) -> Result<Option<Affected>, String> {
+    if !is_name(name) {
         return Err(format!("{id} names a package that cannot be one"));
     }
-    let mut first: Option<(Version, String)> = None;
-    for event in ranges
-        .iter()
-        .filter(|range| range.kind == "ECOSYSTEM")
-        .flat_map(|range| &range.events)
-    {
-        if event
-            .introduced
-            .as_deref()
-            .is_some_and(|introduced| introduced != "0")
-        {
-            return Err(format!(
-                "{id} has a range of {source} that does not start at 0"
-            ));
-        }
-        let Some(fixed) = &event.fixed else { continue };
-        let version =
-            Version::parse(Ecosystem::Deb, fixed).map_err(|error| format!("{id}: {error}"))?;
-        if first.as_ref().is_none_or(|(known, _)| version < *known) {
-            first = Some((version, fixed.clone()));
+    if versions.len() > MAX_ITEMS || versions.iter().any(|version| version.len() > MAX_TEXT) {
+        return Err(format!(
+            "{id} names too many or too long versions of {name}"
+        ));
+    }
+    let mut all = Vec::new();
+    for range in ranges {
+        match ranges_of(release.ecosystem, range) {
+            Ok(read) => all.extend(read),
+            // The list names what the range spans; what stands in neither cannot be judged.
+            Err(_) if !versions.is_empty() => {}
+            Err(reason) => return Err(format!("{id}: {name}: {reason}")),
         }
     }
-    Ok(first.map(|(_, fixed)| Fix {
-        source: source.to_owned(),
-        fixed,
+    all.sort();
+    all.dedup();
+    Ok((!all.is_empty() || !versions.is_empty()).then(|| Affected {
+        name: canonical_name(release.ecosystem, name).into_owned(),
+        release,
+        status: Status::Affected,
+        ranges: all,
+        versions,
     }))
 }
 
-fn cut(text: &str) -> String {
+/// Whether a text can be a package's name.
+pub(crate) fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 300
+        && !name.chars().any(|c| c.is_control() || c.is_whitespace())
+}
+
+/// The text, up to the most that is kept of a field.
+pub(crate) fn cut(text: &str) -> String {
     text.chars().take(MAX_TEXT).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::affected::{End, Range};
+    use netpatch_types::{Ecosystem, version::Version};
+
+    fn bookworm(release: &Release) -> bool {
+        *release == Release::os(Ecosystem::Deb, "debian", "bookworm")
+    }
 
     const RECORD: &str = r#"{"id":"DSA-1-1","published":"2026-01-02T00:00:00Z","upstream":["CVE-2026-100001"],
         "affected":[{"package":{"ecosystem":"Debian:12","name":"curl"},"severity":[{"type":"CVSS_V3","score":"CVSS:3.1/x"}],
@@ -244,36 +299,57 @@ mod tests {
 
     #[test]
     fn a_record_is_read_with_the_severity_of_its_package() {
-        let record = read_record(RECORD, "Debian:12").expect("readable");
+        let record = read_record(RECORD, bookworm).expect("readable");
         assert_eq!(record.cves, ["CVE-2026-100001"]);
-        assert_eq!(record.fixes[0].fixed, "7.88.1-10+deb12u1");
+        assert_eq!(record.affected[0].only_fix(), Some("7.88.1-10+deb12u1"));
         assert_eq!(record.cvss_vectors, ["CVSS:3.1/x"]);
     }
 
     proptest::proptest! {
         #[test]
         fn any_line_is_read_or_refused(line in ".{0,200}", fixed in "[0-9a-z.:~+ -]{0,30}", id in ".{0,30}") {
-            let _ = read_record(&line, "Debian:12");
+            let _ = read_record(&line, bookworm);
             let record = serde_json::json!({"id": id, "affected": [{"package": {"ecosystem": "Debian:12", "name": "a"},
                 "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": fixed}]}]}]});
-            if let Ok(read) = read_record(&record.to_string(), "Debian:12") {
-                proptest::prop_assert!(Version::parse(Ecosystem::Deb, &read.fixes[0].fixed).is_ok());
+            if let Ok(read) = read_record(&record.to_string(), bookworm) {
+                let fixed = read.affected[0].only_fix().expect("a fix");
+                proptest::prop_assert!(Version::parse(Ecosystem::Deb, fixed).is_ok());
             }
         }
     }
 
     #[test]
     fn what_cannot_be_compared_is_refused_with_a_reason() {
-        let refused = |record: &str| read_record(record, "Debian:12").expect_err("refused");
+        let refused = |record: &str| read_record(record, bookworm).expect_err("refused");
         assert!(refused("{").starts_with("not an OSV record"));
         assert!(
             refused(&RECORD.replace("7.88.1-10+deb12u1", "1 2")).contains("is not a deb version")
         );
-        assert!(refused(&RECORD.replace("Debian:12", "Debian:11")).contains("no fixed version"));
         assert!(
-            refused(&RECORD.replace("\"introduced\":\"0\"", "\"introduced\":\"7\""))
-                .contains("start at 0")
+            refused(&RECORD.replace("Debian:12", "Debian:11")).contains("no version of a package")
         );
         assert!(refused(&RECORD.replace("DSA-1-1", "")).contains("id"));
+    }
+
+    #[test]
+    fn a_withdrawn_record_is_read_as_such() {
+        let record = RECORD.replace(
+            "\"published\"",
+            "\"withdrawn\":\"2026-02-02T00:00:00Z\",\"published\"",
+        );
+        assert!(read_record(&record, bookworm).expect("readable").withdrawn);
+    }
+
+    #[test]
+    fn only_ranges_of_versions_count() {
+        let record = RECORD.replace("\"ranges\":[", "\"ranges\":[{\"type\":\"GIT\",\"repo\":\"r\",\"events\":[{\"introduced\":\"0\"},{\"fixed\":\"b42dd4ba\"}]},");
+        let record = read_record(&record, bookworm).expect("readable");
+        assert_eq!(record.affected[0].only_fix(), Some("7.88.1-10+deb12u1"));
+        let since = RECORD.replace("\"introduced\":\"0\"", "\"introduced\":\"7\"");
+        let since = read_record(&since, bookworm).expect("readable");
+        assert!(matches!(
+            since.affected[0].ranges.as_slice(),
+            [Range { introduced: Some(seven), end: End::Fixed(_), .. }] if seven == "7"
+        ));
     }
 }

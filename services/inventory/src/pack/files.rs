@@ -2,11 +2,14 @@
 
 use netpatch_types::Sha256;
 use std::collections::HashMap;
-use std::io::Read as _;
+use std::io::{BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 /// A file may hold this many bytes when unpacked. The largest real one has 14 MiB.
 pub(crate) const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// A zstd frame may ask for this much memory, as a power of two: 128 MiB, the most that the `zstd` tool takes by default.
+const MAX_WINDOW_LOG: u32 = 27;
 
 /// What is wrong with a file of a pack.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +49,48 @@ pub enum PackFileError {
     },
 }
 
+/// A file of a pack while it is read; ends when it is too large.
+pub(crate) struct PackReader {
+    inner: BufReader<std::io::Take<Box<dyn std::io::Read>>>,
+    path: String,
+}
+
+impl PackReader {
+    /// Whether all was read, and no more than may be.
+    pub(crate) fn check<T>(&self, outcome: std::io::Result<T>) -> Result<T, PackFileError> {
+        let path = || self.path.clone();
+        let value = outcome.map_err(|source| PackFileError::Read {
+            path: path(),
+            source,
+        })?;
+        if self.inner.get_ref().limit() == 0 {
+            return Err(PackFileError::TooLarge { path: path() });
+        }
+        Ok(value)
+    }
+
+    /// Its name in the pack.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl std::io::Read for PackReader {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        self.inner.read(out)
+    }
+}
+
+impl BufRead for PackReader {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.inner.consume(amount);
+    }
+}
+
 /// A folder with the layout of the data pack.
 #[derive(Debug)]
 pub(crate) struct PackFiles {
@@ -79,6 +124,16 @@ impl PackFiles {
 
     /// The text of a file, named without `.zst`.
     pub(crate) fn text(&self, path: &str) -> Result<String, PackFileError> {
+        let mut file = self.reader(path)?;
+        let mut text = Vec::new();
+        let read = file.read_to_end(&mut text);
+        file.check(read)?;
+        String::from_utf8(text).map_err(|_| PackFileError::NotText { path: file.path })
+    }
+
+    /// A file, unpacked while it is read and named without `.zst`. Its digest is checked first. What [`PackReader::check`] says counts at
+    /// the end.
+    pub(crate) fn reader(&self, path: &str) -> Result<PackReader, PackFileError> {
         let packed = format!("{path}.zst");
         let (path, is_packed) = if self.dir.join(&packed).is_file() {
             (packed, true)
@@ -89,7 +144,14 @@ impl PackFiles {
             path: path.clone(),
             source,
         };
-        let bytes = match std::fs::read(self.dir.join(&path)) {
+        let full = self.dir.join(&path);
+        match std::fs::metadata(&full) {
+            Ok(facts) if facts.len() > MAX_FILE_BYTES => {
+                return Err(PackFileError::TooLarge { path });
+            }
+            _ => {}
+        }
+        let bytes = match std::fs::read(&full) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(PackFileError::Absent { path });
@@ -103,36 +165,39 @@ impl PackFiles {
         {
             return Err(PackFileError::Digest { path });
         }
-        let unpacked = if is_packed {
-            let mut unpacked = Vec::new();
-            let decoder = zstd::stream::read::Decoder::new(bytes.as_slice()).map_err(read)?;
-            decoder
-                .take(MAX_FILE_BYTES + 1)
-                .read_to_end(&mut unpacked)
-                .map_err(read)?;
-            unpacked
+        let bytes = std::io::Cursor::new(bytes);
+        let inner: Box<dyn std::io::Read> = if is_packed {
+            let mut decoder = zstd::stream::read::Decoder::new(bytes).map_err(read)?;
+            decoder.window_log_max(MAX_WINDOW_LOG).map_err(read)?;
+            Box::new(decoder)
         } else {
-            bytes
+            Box::new(bytes)
         };
-        if unpacked.len() as u64 > MAX_FILE_BYTES {
-            return Err(PackFileError::TooLarge { path });
-        }
-        String::from_utf8(unpacked).map_err(|_| PackFileError::NotText { path })
+        Ok(PackReader {
+            inner: BufReader::with_capacity(128 * 1024, inner.take(MAX_FILE_BYTES + 1)),
+            path,
+        })
     }
 
-    /// The file of a folder whose name starts and ends so and sorts last (names carry dates); its name and text.
+    /// The path of the file of a folder whose name starts and ends so and sorts last (names carry dates), without `.zst`; `None` when
+    /// there is none or no such folder.
     pub(crate) fn newest(
         &self,
         folder: &str,
         prefix: &str,
         suffix: &str,
-    ) -> Result<(String, String), PackFileError> {
+    ) -> Result<Option<String>, PackFileError> {
         let read = |source| PackFileError::Read {
             path: folder.to_owned(),
             source,
         };
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(self.dir.join(folder)).map_err(read)? {
+        let entries = match std::fs::read_dir(self.dir.join(folder)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(read(source)),
+        };
+        let mut newest = None;
+        for entry in entries {
             let name = entry
                 .map_err(read)?
                 .file_name()
@@ -140,17 +205,23 @@ impl PackFiles {
                 .into_owned();
             let name = name.strip_suffix(".zst").unwrap_or(&name);
             if name.starts_with(prefix) && name.ends_with(suffix) {
-                names.push(name.to_owned());
+                newest = newest.max(Some(format!("{folder}/{name}")));
             }
         }
-        let name = names
-            .into_iter()
-            .max()
+        Ok(newest)
+    }
+
+    /// As [`Self::newest`], and absent is an error.
+    pub(crate) fn needed(
+        &self,
+        folder: &str,
+        prefix: &str,
+        suffix: &str,
+    ) -> Result<String, PackFileError> {
+        self.newest(folder, prefix, suffix)?
             .ok_or_else(|| PackFileError::Absent {
                 path: format!("{folder}/{prefix}*{suffix}"),
-            })?;
-        let text = self.text(&format!("{folder}/{name}"))?;
-        Ok((name, text))
+            })
     }
 }
 

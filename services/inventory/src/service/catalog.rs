@@ -3,7 +3,7 @@
 use crate::domain::index::MatchIndex;
 use crate::domain::risk::Threat;
 use crate::service::Inventory;
-use crate::{pack, store};
+use crate::store;
 use netpatch_inventory_api::{Advisory, AdvisoryGet};
 use netpatch_storage::Tx;
 use netpatch_types::{AdvisoryId, ServiceError, ServiceResult, Sha256};
@@ -54,11 +54,7 @@ impl Catalog {
         let epoch = store::feed::epoch(tx).await?;
         let aliases = store::feed::aliases(tx).await?;
         let held = store::advisory::all(tx).await?;
-        let current = held
-            .iter()
-            .filter(|held| !held.withdrawn)
-            .map(|held| (held.number, &held.record));
-        let index = MatchIndex::build(pack::release(), aliases, current);
+        let index = MatchIndex::build(aliases, held.iter().map(|held| (held.number, &held.record)));
         let numbers = held.iter().map(|held| (held.id, held.number)).collect();
         let advisories = held
             .into_iter()
@@ -99,7 +95,7 @@ fn catalog_advisory(held: store::advisory::HeldAdvisory) -> CatalogAdvisory {
             kev: record.kev,
             ransomware: record.ransomware,
             published_at: record.published_at,
-            feed: held.feed,
+            feed: record.feed,
             url: record.url,
         },
     }
@@ -121,7 +117,7 @@ impl Inventory {
         tracing::info!(
             epoch = catalog.epoch,
             advisories = catalog.advisories.len(),
-            sources = catalog.index.source_count(),
+            packages = catalog.index.package_count(),
             "advisories loaded"
         );
         *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&catalog));

@@ -1,7 +1,9 @@
 //! Makes the exposures of a host what they should be. Every cause (another manifest, other updates, another feed, another
 //! place of the host) ends here, so there is one rule.
 
+use crate::domain::affected::Status;
 use crate::domain::exposure::{Change, Wanted, change};
+use crate::domain::interval::Interval;
 use crate::domain::link::{Offers, applicability, candidate_version};
 use crate::domain::risk::{Place, score_tenths};
 use crate::service::{Catalog, Inventory};
@@ -35,27 +37,32 @@ fn wanted(
     let offers = Offers::of(updates);
     let (mut all, mut odd) = (Vec::new(), Vec::new());
     for (number, component) in components {
-        let (intervals, rule) = match catalog.index.affected(component) {
-            Ok(affected) => affected,
+        let hits = match catalog.index.affected(component) {
+            Ok(hits) => hits,
             Err(_) => {
                 odd.push(component.name.as_str());
                 continue;
             }
         };
-        if intervals.is_empty() {
+        if hits.intervals.is_empty() {
             continue;
         }
         let subject = catalog.index.subject(component);
         let offered = offers.for_component(component);
         let candidate = offered
             .and_then(|update| candidate_version(catalog.index.aliases(), component, update));
-        for interval in intervals {
+        // What a vendor still investigates is no finding yet.
+        let affected = |interval: &&&Interval| interval.status == Status::Affected;
+        for interval in hits.intervals.iter().filter(affected) {
             let Some(known) = catalog.advisory(interval.advisory) else {
                 continue;
             };
-            let (applicability, is_patch) = offered
-                .map_or((Applicability::Applicable, false), |update| {
-                    applicability(candidate.as_ref(), update.state, interval.fixed())
+            let (applicability, is_patch) =
+                offered.map_or((Applicability::Applicable, false), |update| {
+                    let closes = candidate
+                        .as_ref()
+                        .is_some_and(|candidate| interval.ends_before(candidate));
+                    applicability(closes, update.state)
                 });
             all.push(Wanted {
                 advisory: interval.advisory,
@@ -63,9 +70,9 @@ fn wanted(
                 name: component.name.clone(),
                 arch: component.arch.clone(),
                 source: subject.source.clone().into_owned(),
-                fixed_version: interval.fixed_version.to_string(),
+                fixed_version: interval.fixed_version().unwrap_or_default().to_owned(),
                 installed_version: subject.version.to_owned(),
-                rule: rule.as_str(),
+                rule: hits.rule.as_str(),
                 risk: score_tenths(&known.threat, place),
                 severity: known.advisory.severity,
                 kev: known.advisory.kev,

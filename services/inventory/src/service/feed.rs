@@ -29,7 +29,7 @@ impl Inventory {
             Err(error) => return Err(self.refuse(&error).await?),
         };
         let tx = self.db.catalog_tx().await?;
-        let changed = store::feed::replace(&tx, &pack, pack::DEBIAN, self.clock.now()).await?;
+        let changed = store::feed::replace(&tx, &pack, self.clock.now()).await?;
         let feeds = store::feed::list(&tx).await?;
         tx.commit().await?;
         tracing::info!(advisories = pack.advisories.len(), changed, "pack imported");

@@ -6,7 +6,9 @@ use crate::service::{Catalog, Inventory};
 use crate::store;
 use crate::store::finding::StoredFinding;
 use netpatch_inventory_api::{Evidence, Finding, FindingList};
-use netpatch_types::{FindingId, Page, RequestContext, ServiceError, ServiceResult, page::PageRow};
+use netpatch_types::{
+    Ecosystem, FindingId, Page, RequestContext, ServiceError, ServiceResult, page::PageRow,
+};
 use uuid::Uuid;
 
 fn finding(catalog: &Catalog, stored: StoredFinding) -> ServiceResult<Finding> {
@@ -17,6 +19,7 @@ fn finding(catalog: &Catalog, stored: StoredFinding) -> ServiceResult<Finding> {
         );
         ServiceError::internal()
     })?;
+    let comparator = comparator(stored.component.ecosystem).to_owned();
     Ok(Finding {
         id: stored.id.into(),
         tenant: stored.tenant.into(),
@@ -34,12 +37,20 @@ fn finding(catalog: &Catalog, stored: StoredFinding) -> ServiceResult<Finding> {
             rule: stored.rule,
             installed_version: stored.installed_version,
             fixed_version: stored.fixed_version,
-            comparator: "dpkg".to_owned(),
+            comparator,
         },
         first_seen_at: stored.opened_at,
         resolved_at: stored.closed_at,
         advisory: known.advisory.clone(),
     })
+}
+
+/// Whose version order was used; the word stands in the evidence.
+fn comparator(ecosystem: Ecosystem) -> &'static str {
+    match ecosystem {
+        Ecosystem::Deb => "dpkg",
+        other => other.as_str(),
+    }
 }
 
 fn cursor(after: Option<&str>) -> ServiceResult<Option<(i32, Uuid)>> {

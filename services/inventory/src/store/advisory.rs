@@ -1,12 +1,11 @@
 //! Advisories of the catalog.
 
-use crate::domain::advisory::{AdvisoryRecord, Fix};
+use crate::domain::advisory::AdvisoryRecord;
 use crate::store::{decoded, number};
 use chrono::{DateTime, Utc};
 use netpatch_storage::{StorageResult, Tx};
 use netpatch_types::{AdvisoryId, Sha256};
 use sea_orm::FromQueryResult;
-use serde::Deserialize;
 use uuid::Uuid;
 
 /// An advisory as it is held.
@@ -16,10 +15,6 @@ pub(crate) struct HeldAdvisory {
     pub(crate) number: u32,
     /// Its catalog id.
     pub(crate) id: AdvisoryId,
-    /// Which feed.
-    pub(crate) feed: String,
-    /// The feed does not have it any more.
-    pub(crate) withdrawn: bool,
     /// What it says.
     pub(crate) record: AdvisoryRecord,
 }
@@ -42,14 +37,9 @@ struct Row {
     url: Option<String>,
     record: String,
     record_digest: Vec<u8>,
-    fixes: serde_json::Value,
+    affected: serde_json::Value,
+    informational: Option<String>,
     withdrawn: bool,
-}
-
-#[derive(Deserialize)]
-struct FixRow {
-    source: String,
-    fixed: String,
 }
 
 /// All of them, also those that were withdrawn: closed findings still name them.
@@ -57,7 +47,7 @@ pub(crate) async fn all<S>(tx: &Tx<S>) -> StorageResult<Vec<HeldAdvisory>> {
     let rows: Vec<Row> = tx
         .all(
             "select number, id, name, feed, vendor_refs, cves, summary, cvss_score, cvss_vector, epss, kev, ransomware, published_at, \
-             url, record, record_digest, fixes, withdrawn from inventory.advisories",
+             url, record, record_digest, affected, informational, withdrawn from inventory.advisories",
             [],
         )
         .await?;
@@ -65,13 +55,11 @@ pub(crate) async fn all<S>(tx: &Tx<S>) -> StorageResult<Vec<HeldAdvisory>> {
 }
 
 fn held(row: Row) -> StorageResult<HeldAdvisory> {
-    let fixes: Vec<FixRow> = decoded("an advisory's fixes", row.fixes)?;
     Ok(HeldAdvisory {
         number: number(row.number),
         id: row.id.into(),
-        feed: row.feed,
-        withdrawn: row.withdrawn,
         record: AdvisoryRecord {
+            feed: row.feed,
             name: row.name,
             vendor_refs: row.vendor_refs,
             cves: row.cves,
@@ -85,13 +73,9 @@ fn held(row: Row) -> StorageResult<HeldAdvisory> {
             url: row.url,
             record: row.record,
             record_digest: Sha256::from_slice(&row.record_digest).unwrap_or_default(),
-            fixes: fixes
-                .into_iter()
-                .map(|fix| Fix {
-                    source: fix.source,
-                    fixed: fix.fixed,
-                })
-                .collect(),
+            withdrawn: row.withdrawn,
+            informational: row.informational,
+            affected: decoded("what an advisory affects", row.affected)?,
         },
     })
 }

@@ -1,7 +1,7 @@
 //! Feeds and what was imported from them.
 
 use crate::domain::advisory::AdvisoryRecord;
-use crate::domain::index::Aliases;
+use crate::domain::subject::Aliases;
 use crate::pack::{FeedFacts, Pack};
 use chrono::{DateTime, Utc};
 use netpatch_inventory_api::FeedStatus;
@@ -70,7 +70,6 @@ pub(crate) async fn refused(tx: &CatalogTx, feed: Option<&str>, reason: &str) ->
 pub(crate) async fn replace(
     tx: &CatalogTx,
     pack: &Pack,
-    feed: &str,
     now: DateTime<Utc>,
 ) -> StorageResult<bool> {
     tx.execute("select epoch from inventory.feed_state for update", [])
@@ -78,8 +77,13 @@ pub(crate) async fn replace(
     for facts in &pack.feeds {
         upsert_feed(tx, facts, now).await?;
     }
-    let changed = write_advisories(tx, &pack.advisories, feed).await?
-        + write_aliases(tx, &pack.aliases).await?;
+    let mut changed = write_aliases(tx, &pack.aliases).await?;
+    for facts in &pack.feeds {
+        // Feeds without advisories (EPSS, KEV, CVSS) only enrich those of others.
+        let of_feed = |advisory: &&AdvisoryRecord| advisory.feed == facts.name;
+        let advisories: Vec<_> = pack.advisories.iter().filter(of_feed).collect();
+        changed += write_advisories(tx, &advisories, facts.name).await?;
+    }
     if changed > 0 {
         tx.execute("update inventory.feed_state set epoch = epoch + 1", [])
             .await?;
@@ -117,28 +121,29 @@ pub(crate) fn advisory_id(feed: &str, name: &str) -> AdvisoryId {
 
 async fn write_advisories(
     tx: &CatalogTx,
-    advisories: &[AdvisoryRecord],
+    advisories: &[&AdvisoryRecord],
     feed: &str,
 ) -> StorageResult<u64> {
     let mut changed = 0;
     // In portions, so that no parameter grows without bound.
     for portion in advisories.chunks(5_000) {
-        let rows: Vec<_> = portion.iter().map(|advisory| row(advisory, feed)).collect();
+        let rows: Vec<_> = portion.iter().map(|advisory| row(advisory)).collect();
         changed += tx
             .execute(
                 "insert into inventory.advisories (id, name, feed, vendor_refs, cves, summary, cvss_score, cvss_vector, epss, kev, \
-                 ransomware, published_at, url, record, record_digest, fixes, content_digest) \
+                 ransomware, published_at, url, record, record_digest, affected, informational, withdrawn, content_digest) \
                  select id, name, $2, vendor_refs, cves, summary, cvss_score, cvss_vector, epss, kev, ransomware, published_at, url, \
-                 record, decode(record_digest, 'hex'), fixes, decode(content_digest, 'hex') \
+                 record, decode(record_digest, 'hex'), affected, informational, withdrawn, decode(content_digest, 'hex') \
                  from jsonb_to_recordset($1) as r(id uuid, name text, vendor_refs text[], cves text[], summary text, \
                  cvss_score double precision, cvss_vector text, epss double precision, kev boolean, ransomware boolean, \
-                 published_at timestamptz, url text, record text, record_digest text, fixes jsonb, content_digest text) order by name \
+                 published_at timestamptz, url text, record text, record_digest text, affected jsonb, informational text, \
+                 withdrawn boolean, content_digest text) order by name \
                  on conflict (id) do update set vendor_refs = excluded.vendor_refs, cves = excluded.cves, summary = excluded.summary, \
                  cvss_score = excluded.cvss_score, cvss_vector = excluded.cvss_vector, epss = excluded.epss, kev = excluded.kev, \
                  ransomware = excluded.ransomware, published_at = excluded.published_at, url = excluded.url, record = excluded.record, \
-                 record_digest = excluded.record_digest, fixes = excluded.fixes, content_digest = excluded.content_digest, \
-                 withdrawn = false \
-                 where advisories.content_digest <> excluded.content_digest or advisories.withdrawn",
+                 record_digest = excluded.record_digest, affected = excluded.affected, informational = excluded.informational, \
+                 content_digest = excluded.content_digest, withdrawn = excluded.withdrawn \
+                 where advisories.content_digest <> excluded.content_digest or advisories.withdrawn <> excluded.withdrawn",
                 [serde_json::Value::Array(rows).into(), feed.into()],
             )
             .await?;
@@ -157,14 +162,9 @@ async fn write_advisories(
     Ok(changed)
 }
 
-fn row(advisory: &AdvisoryRecord, feed: &str) -> serde_json::Value {
-    let fixes: Vec<_> = advisory
-        .fixes
-        .iter()
-        .map(|fix| json!({"source": fix.source, "fixed": fix.fixed}))
-        .collect();
+fn row(advisory: &AdvisoryRecord) -> serde_json::Value {
     let mut row = json!({
-        "id": advisory_id(feed, &advisory.name),
+        "id": advisory_id(&advisory.feed, &advisory.name),
         "name": advisory.name,
         "vendor_refs": advisory.vendor_refs,
         "cves": advisory.cves,
@@ -178,7 +178,9 @@ fn row(advisory: &AdvisoryRecord, feed: &str) -> serde_json::Value {
         "url": advisory.url,
         "record": advisory.record,
         "record_digest": advisory.record_digest,
-        "fixes": fixes,
+        "affected": advisory.affected,
+        "informational": advisory.informational,
+        "withdrawn": advisory.withdrawn,
     });
     let digest = Sha256::of(row.to_string().as_bytes());
     row["content_digest"] = json!(digest);

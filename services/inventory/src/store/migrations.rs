@@ -34,7 +34,7 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Inventory)]
+        vec![Box::new(Inventory), Box::new(Affected)]
     }
 
     fn migration_table_name() -> DynIden {
@@ -65,6 +65,22 @@ impl MigrationTrait for Inventory {
         }
         sql.extend(worker_may(SCHEMA, "manifests", "select"));
         sql.extend(outbox_table_sql(SCHEMA));
+        execute_all(manager.get_connection(), sql).await
+    }
+}
+
+struct Affected;
+
+impl MigrationName for Affected {
+    fn name(&self) -> &'static str {
+        "m0002_affected"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Affected {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let sql = statements(include_str!("../../migrations/0002_affected.sql"));
         execute_all(manager.get_connection(), sql).await
     }
 }

@@ -1,13 +1,31 @@
-//! Findings of whole hosts against an independent reference (debsecan and a matcher of its own), CVE by CVE.
+//! Findings of whole hosts against an independent reference (debsecan and a matcher of its own), row by row; those of signed
+//! kernels, which the reference does not know, against every advisory compared one by one.
 
 use crate::status::{components, fixture, pack_dir};
 use netpatch_inventory::domain::advisory::AdvisoryRecord;
-use netpatch_inventory::domain::index::{MatchIndex, Rule};
+use netpatch_inventory::domain::index::MatchIndex;
+use netpatch_inventory::domain::subject::Rule;
 use netpatch_inventory::pack;
+use netpatch_inventory::pack::offline::Offline;
+use netpatch_types::ComponentKey;
+use netpatch_types::version::compare;
+use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
-type Row = (String, String, String, String);
+/// cve, binary, source, source version, fixed.
+type Row = [String; 5];
+
+const HOSTS: [(&str, usize, usize); 4] = [
+    ("real-container", 5_321, 0),
+    ("all-newest-in-archive", 3_116, 0),
+    ("point-release-12.15", 6_845, 5_222),
+    ("release-day-2023-06", 24_459, 0),
+];
+
+fn row(columns: [&str; 5]) -> Row {
+    columns.map(str::to_owned)
+}
 
 fn expected(host: &str) -> BTreeSet<Row> {
     fixture(&format!("{host}.expected.tsv"))
@@ -15,77 +33,113 @@ fn expected(host: &str) -> BTreeSet<Row> {
         .filter(|line| !line.starts_with('#'))
         .map(|line| {
             let columns: Vec<&str> = line.split('\t').collect();
-            (
-                columns[0].into(),
-                columns[1].into(),
-                columns[2].into(),
-                columns[4].into(),
-            )
+            row(columns.try_into().expect("five columns"))
         })
         .collect()
 }
 
-/// Findings by CVE of components that the reference matches too, and apart from them those of signed packages.
-fn found(
-    advisories: &[AdvisoryRecord],
-    index: &MatchIndex,
-    host: &str,
-) -> (BTreeSet<Row>, BTreeSet<Row>) {
-    let (mut plain, mut signed) = (BTreeSet::new(), BTreeSet::new());
-    for component in components(&fixture(&format!("{host}.status"))) {
-        let (intervals, rule) = index.affected(&component).expect("comparable");
-        for interval in intervals {
-            let advisory = &advisories[interval.advisory as usize];
-            if !advisory.name.starts_with("CVE-") {
-                continue;
+/// Every CVE of the unsigned kernel whose fix is above the binary's version.
+fn signed(advisories: &[AdvisoryRecord], components: &[ComponentKey]) -> BTreeSet<Row> {
+    let mut rows = BTreeSet::new();
+    for component in components
+        .iter()
+        .filter(|one| one.source.starts_with("linux-signed-"))
+    {
+        for advisory in advisories.iter().filter(|one| one.name.starts_with("CVE-")) {
+            let of_kernel = advisory
+                .affected
+                .iter()
+                .filter(|entry| entry.name == "linux");
+            for fixed in of_kernel.filter_map(|entry| entry.only_fix()) {
+                if compare(component.ecosystem, &component.version, fixed) == Ok(Ordering::Less) {
+                    rows.insert(row([
+                        &advisory.name,
+                        &component.name,
+                        "linux",
+                        &component.version,
+                        fixed,
+                    ]));
+                }
             }
-            let source = index.subject(&component).source.into_owned();
-            let row = (
-                advisory.name.clone(),
-                component.name.clone(),
-                source,
-                interval.fixed_version.to_string(),
-            );
-            match rule {
-                Rule::DebianSource => plain.insert(row),
-                Rule::DebianSignedBinary => signed.insert(row),
-            };
         }
     }
-    (plain, signed)
+    rows
 }
 
 #[test]
 fn findings_of_four_hosts_equal_the_reference() {
     let pack = pack::read(Path::new(&pack_dir()), &HashMap::new()).expect("the bundled pack");
-    let index = MatchIndex::build(
-        pack::release(),
-        pack.aliases.clone(),
-        (0..).zip(&pack.advisories),
-    );
-    for (host, count) in [
-        ("real-container", 5321),
-        ("all-newest-in-archive", 3116),
-        ("point-release-12.15", 6845),
-        ("release-day-2023-06", 24459),
-    ] {
+    let index = MatchIndex::build(pack.aliases.clone(), (0..).zip(&pack.advisories));
+    let offline = Offline::open(Path::new(&pack_dir()), false).expect("the bundled pack");
+    for (host, plain_count, signed_count) in HOSTS {
+        let components = components(&fixture(&format!("{host}.status")));
         let expected = expected(host);
-        assert_eq!(expected.len(), count, "{host}");
-        let (plain, signed) = found(&pack.advisories, &index, host);
-        let missed: Vec<_> = expected
-            .difference(&plain)
-            .filter(|row| !signed.contains(*row))
-            .take(5)
-            .collect();
-        let extra: Vec<_> = plain.difference(&expected).take(5).collect();
-        assert!(
-            missed.is_empty() && extra.is_empty(),
-            "{host}: missed {missed:?}, extra {extra:?}"
+        let kernels = signed(&pack.advisories, &components);
+        assert_eq!(
+            (expected.len(), kernels.len()),
+            (plain_count, signed_count),
+            "{host}"
         );
-        println!(
-            "{host}: {} equal, {} of signed packages",
-            plain.len(),
-            signed.len()
+        let (mut plain, mut others) = (BTreeSet::new(), BTreeSet::new());
+        for component in &components {
+            let hits = index.affected(component).expect("comparable");
+            let subject = index.subject(component);
+            for interval in hits.intervals {
+                let advisory = &pack.advisories[interval.advisory as usize];
+                let found = row([
+                    &advisory.name,
+                    &component.name,
+                    &subject.source,
+                    subject.version,
+                    interval.fixed_version().expect("a fix"),
+                ]);
+                match hits.rule {
+                    _ if !advisory.name.starts_with("CVE-") => false,
+                    Rule::DebianSignedBinary => others.insert(found),
+                    _ => plain.insert(found),
+                };
+            }
+        }
+        assert!(
+            plain == expected,
+            "{host}: {:?}",
+            plain
+                .symmetric_difference(&expected)
+                .take(5)
+                .collect::<Vec<_>>()
+        );
+        assert!(
+            others == kernels,
+            "{host}: {:?}",
+            others
+                .symmetric_difference(&kernels)
+                .take(5)
+                .collect::<Vec<_>>()
+        );
+        // Without a database it is the same.
+        let matcher = offline.load_debian(&components).expect("readable");
+        let mut found = BTreeSet::new();
+        for component in &components {
+            for one in matcher.matches(component).expect("comparable") {
+                if one.advisory.starts_with("CVE-") {
+                    found.insert(row([
+                        one.advisory,
+                        &component.name,
+                        &one.package,
+                        one.version,
+                        one.fixed.expect("a fix"),
+                    ]));
+                }
+            }
+        }
+        plain.extend(others);
+        assert!(
+            found == plain,
+            "{host}: {:?}",
+            found
+                .symmetric_difference(&plain)
+                .take(5)
+                .collect::<Vec<_>>()
         );
     }
 }
