@@ -2,6 +2,7 @@
 
 pub(crate) mod doctor;
 pub(crate) mod feed;
+pub(crate) mod match_;
 pub(crate) mod verify;
 
 /// How data is printed on stdout.

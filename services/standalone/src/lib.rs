@@ -33,6 +33,8 @@ enum Command {
     /// Import advisory feeds, or say how fresh they are.
     #[command(subcommand)]
     Feed(cli::feed::Feed),
+    /// Say which advisories of a pack apply, offline.
+    Match(cli::match_::Match),
     /// Check what the platform needs on this machine.
     Doctor(cli::doctor::Doctor),
     /// Print the GraphQL schema (SDL).
@@ -81,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Serve(serve) => return serve.run(),
         Command::Verify(verify) => verify.run(),
         Command::Feed(feed) => feed.run(),
+        Command::Match(match_) => match_.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Schema => {
             print!("{}", netpatch_gateway::sdl());

@@ -7,6 +7,7 @@ mod faults;
 mod holes;
 mod host;
 mod killed;
+mod match_;
 mod program;
 mod sandbox;
 mod the_loop;
