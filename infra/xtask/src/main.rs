@@ -4,6 +4,7 @@
 //! xtask drives the product only through its programs and public interfaces; it links no crate of the
 //! product. It has few dependencies on purpose, because they are compiled before its first line appears.
 
+mod accuracy;
 mod demo;
 mod hosts;
 mod setup;
@@ -31,6 +32,8 @@ enum Command {
     Demo(demo::Options),
     /// Install what the tests need and run all of them
     Test(test::Options),
+    /// Say how right `netpatch match` is, against recorded answers and debsecan
+    Accuracy(accuracy::Options),
     /// Real Debian hosts in namespaces, for trying things by hand
     Hosts(hosts::Arguments),
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
+        Command::Accuracy(options) => accuracy::run(&options),
         Command::Hosts(arguments) => hosts::run(arguments),
     };
     match result {
