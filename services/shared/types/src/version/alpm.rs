@@ -11,12 +11,16 @@ pub(super) struct Alpm {
     release: Option<Vec<Segment>>,
 }
 
-/// What can follow, in ascending order where two versions part: `1a` < `1` < `1.a` < `1.1` < `1..a`.
+/// What can follow, in ascending order where two versions part: `1a` < `1` < `1.` < `1.a` < `1.1` < `1..a`.
+///
+/// `vercmp` has `1.` after `1.a`, and so goes in circles: `1.1` < `1..a` < `1.` < `1.1`. The tool is followed but for that.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Segment {
     /// Letters that follow digits directly.
     Attached(Box<str>),
     End,
+    /// The end after separators, `1.0+`.
+    Trailing,
     /// How many separators stand before it.
     Word(usize, Run),
 }
@@ -28,7 +32,6 @@ enum Run {
 }
 
 impl Alpm {
-    /// Separators at the end of a part do not count: with them `vercmp` goes in circles.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (epoch, rest) = match text.split_once(':') {
             Some((epoch, rest)) => (Number::parse(epoch)?, rest),
@@ -65,7 +68,13 @@ impl Alpm {
 
 fn segments(text: &str) -> Vec<Segment> {
     let is_separator = |c: char| !c.is_ascii_alphanumeric();
-    let mut text = text.trim_end_matches(is_separator);
+    let words = text.trim_end_matches(is_separator);
+    let end = if words.len() < text.len() {
+        Segment::Trailing
+    } else {
+        Segment::End
+    };
+    let mut text = words;
     let mut segments = Vec::new();
     while !text.is_empty() {
         let word = text.trim_start_matches(is_separator);
@@ -82,7 +91,7 @@ fn segments(text: &str) -> Vec<Segment> {
         });
         text = rest;
     }
-    segments.push(Segment::End);
+    segments.push(end);
     segments
 }
 
@@ -90,14 +99,14 @@ fn segments(text: &str) -> Vec<Segment> {
 mod tests {
     use super::*;
 
-    /// The cases of pacman's `vercmptest`, facts reduced to two texts and a sign.
+    /// The cases of pacman's `vercmptest` and a few of its own answers, facts reduced to two texts and a sign.
     const VERCMP: &str = "1.5.0 1.5.0 0, 1.5.1 1.5.0 1, 1.5.1 1.5 1, 1.5.0-1 1.5.0-1 0, 1.5.0-1 1.5.0-2 -1, 1.5.0-1 1.5.1-1 -1, \
         1.5.0-2 1.5.1-1 -1, 1.5-1 1.5.1-1 -1, 1.5-2 1.5.1-1 -1, 1.5-2 1.5.1-2 -1, 1.5 1.5-1 0, 1.5-1 1.5 0, 1.1-1 1.1 0, \
         1.0-1 1.1 -1, 1.1-1 1.0 1, 1.5b-1 1.5-1 -1, 1.5b 1.5 -1, 1.5b-1 1.5 -1, 1.5b 1.5.1 -1, 1.0a 1.0alpha -1, \
         1.0alpha 1.0b -1, 1.0b 1.0beta -1, 1.0beta 1.0rc -1, 1.0rc 1.0 -1, 1.5.a 1.5 1, 1.5.b 1.5.a 1, 1.5.1 1.5.b 1, \
         1.5.b-1 1.5.b 0, 1.5-1 1.5.b -1, 2.0 2_0 0, 2.0_a 2_0.a 0, 2.0a 2.0.a -1, 2___a 2_a 1, 0:1.0 0:1.0 0, 0:1.0 0:1.1 -1, \
         1:1.0 0:1.0 1, 1:1.0 0:1.1 1, 1:1.0 2:1.1 -1, 1:1.0 0:1.0-1 1, 1:1.0-1 0:1.1-1 1, 0:1.0 1.0 0, 0:1.0 1.1 -1, 0:1.1 1.0 1, \
-        1:1.0 1.0 1, 1:1.0 1.1 1, 1:1.1 1.1 1";
+        1:1.0 1.0 1, 1:1.0 1.1 1, 1:1.1 1.1 1, 1.0+ 1.0 1, 1.0+ 1.0a 1, 1.0+ 1.0.1 -1, 1.0+ 1.0_ 0";
 
     #[test]
     fn vercmp_holds_both_ways_round() {

@@ -1,4 +1,7 @@
 //! Debian Policy §5.6.12, deb-version(7): `[epoch:]upstream[-revision]`.
+//!
+//! The crate for it, `debversion` 0.5, is no help: it takes versions that dpkg refuses, and has `1a0` after `1a` where missing
+//! digits count as zero.
 
 use std::cmp::Ordering;
 
@@ -160,6 +163,7 @@ mod tests {
             assert!(version(left) < version(right), "{left} < {right}");
         }
         assert_eq!(version("1.0-0"), version("0:1.00"));
+        assert_eq!(version("1.0~dfsg0-1"), version("1.0~dfsg-1"));
     }
 
     #[test]

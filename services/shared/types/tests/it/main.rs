@@ -2,7 +2,9 @@
 
 mod constraint;
 mod cvss;
+mod differential;
 mod order;
+mod property;
 mod purl;
 mod validity;
 mod vectors;
