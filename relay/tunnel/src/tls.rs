@@ -58,8 +58,9 @@ pub(crate) enum Expect {
     AnyRelay,
 }
 
-/// The only crypto provider.
-pub(crate) fn provider() -> Arc<CryptoProvider> {
+/// The only crypto provider of all connections.
+#[must_use]
+pub fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     PROVIDER
         .get_or_init(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
