@@ -5,20 +5,20 @@
 //! did not happen is a failed step. Everything started is owned by a value of [`play`] and is removed
 //! when that is dropped, on Ctrl-C too; what a killed run left behind is removed by the next.
 
-mod api;
+pub(crate) mod api;
 mod estate;
 mod evidence;
 mod feed;
-mod folder;
-mod platform;
+pub(crate) mod folder;
+pub(crate) mod platform;
 mod policy;
 mod prepare;
-mod process;
+pub(crate) mod process;
 mod queue;
 mod relay;
 mod repository;
 mod rollout;
-mod show;
+pub(crate) mod show;
 mod summary;
 mod verdict;
 mod window;

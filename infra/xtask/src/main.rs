@@ -1,5 +1,5 @@
-//! Everything a person or CI runs in this repository: `cargo xtask demo`, `cargo xtask test` and
-//! `cargo xtask hosts`.
+//! Everything a person or CI runs in this repository: `cargo xtask demo`, `cargo xtask test`,
+//! `cargo xtask hosts` and `cargo xtask measure`.
 //!
 //! xtask drives the product only through its programs and public interfaces; it links no crate of the
 //! product. It has few dependencies on purpose, because they are compiled before its first line appears.
@@ -7,6 +7,7 @@
 mod accuracy;
 mod demo;
 mod hosts;
+mod measure;
 mod setup;
 mod shell;
 mod steps;
@@ -36,6 +37,8 @@ enum Command {
     Accuracy(accuracy::Options),
     /// Real Debian hosts in namespaces, for trying things by hand
     Hosts(hosts::Arguments),
+    /// Figures that are promised, measured on this machine; not part of the tests
+    Measure(measure::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Accuracy(options) => accuracy::run(&options),
         Command::Hosts(arguments) => hosts::run(arguments),
+        Command::Measure(arguments) => measure::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

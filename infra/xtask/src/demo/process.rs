@@ -56,6 +56,11 @@ impl Process {
         })
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has written to stdout so far.
     pub(crate) fn stdout(&self) -> Result<String> {
         fs::read_to_string(&self.output)
