@@ -2,7 +2,7 @@
 # mk-repository.sh OUTDIR [LABEL]: a signed apt repository of tiny packages, for successes and failures on purpose.
 #
 # Every package exists as 1.0-1 (good) and 2.0-1; what 2.0-1 does stands beside its name below. Suite "stable",
-# component "main", arch "all" and the machine's own. The key that signs is made here and thrown away; its public
+# component "main", arch "all", the machine's own and one foreign. The key that signs is made here and thrown away; its public
 # half is OUTDIR/key.asc. Needs dpkg-dev, apt-utils and gnupg.
 set -eu
 umask 022
@@ -14,12 +14,17 @@ out=$(cd "$out" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
 
-# package NAME VERSION [CONTROL-LINES]: maintainer scripts and files come from $work/next, which is emptied.
+native=$(dpkg --print-architecture)
+foreign=i386
+[ "$native" != i386 ] || foreign=amd64
+
+# package NAME VERSION [CONTROL-LINES]: maintainer scripts and files come from $work/next, which is emptied. For
+# architecture $arch, by default all.
 package() {
     root=$work/next
     mkdir -p "$root/DEBIAN" "$root/usr/share/$1"
     {
-        printf 'Package: %s\nVersion: %s\nArchitecture: all\nSection: misc\nPriority: optional\n' "$1" "$2"
+        printf 'Package: %s\nVersion: %s\nArchitecture: %s\nSection: misc\nPriority: optional\n' "$1" "$2" "${arch:-all}"
         printf 'Maintainer: NetPatch tests <tests@example.invalid>\n'
         [ -z "${3:-}" ] || printf '%s\n' "$3"
         printf 'Description: test package %s\n' "$1"
@@ -84,6 +89,19 @@ head -c 33554432 /dev/urandom >"$work/next/usr/share/np-big/blob"
 compression=none package np-big 2.0-1
 compression=
 
+# both: for two architectures; 2.0-1 installs.  phased: the same, and 2.0-1 is for one host in a hundred so far (in the
+# index only, as the vendor would say it)
+for arch in "$native" "$foreign"; do
+    for name in np-both np-phased; do
+        for version in 1.0-1 2.0-1; do
+            mkdir -p "$work/next/usr/share/$name"
+            echo "$version" >"$work/next/usr/share/$name/version-$arch"
+            package "$name" "$version" 'Multi-Arch: same'
+        done
+    done
+done
+arch=
+
 # broken-archive: 2.0-1 has the hash that the index says, and cannot be unpacked
 package np-broken-archive 1.0-1
 package np-broken-archive 2.0-1
@@ -91,19 +109,21 @@ broken=$out/pool/main/np-broken-archive_2.0-1_all.deb
 size=$(wc -c <"$broken")
 printf 'XXXXXXXX' | dd of="$broken" bs=1 seek=$((size - 60)) conv=notrunc status=none
 
-native=$(dpkg --print-architecture)
-index=dists/stable/main/binary-$native
-mkdir -p "$out/$index"
 cd "$out"
-apt-ftparchive packages pool >"$index/Packages"
-gzip -kn "$index/Packages"
+for arch in "$native" "$foreign"; do
+    index=dists/stable/main/binary-$arch
+    mkdir -p "$index"
+    apt-ftparchive --arch "$arch" packages pool | awk 'BEGIN { RS = ""; ORS = "\n\n" }
+        /Package: np-phased\n/ && /\nVersion: 2.0-1\n/ { $0 = $0 "\nPhased-Update-Percentage: 1" } { print }' >"$index/Packages"
+    gzip -kn "$index/Packages"
+done
 apt-ftparchive \
     -o APT::FTPArchive::Release::Origin=netpatch-test \
     -o "APT::FTPArchive::Release::Label=$label" \
     -o APT::FTPArchive::Release::Suite=stable \
     -o APT::FTPArchive::Release::Codename=stable \
     -o APT::FTPArchive::Release::Components=main \
-    -o "APT::FTPArchive::Release::Architectures=$native all" \
+    -o "APT::FTPArchive::Release::Architectures=$native $foreign all" \
     release dists/stable >"$work/Release"
 mv "$work/Release" dists/stable/Release
 

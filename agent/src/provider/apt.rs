@@ -10,6 +10,7 @@ mod installable;
 mod lock;
 mod plan;
 mod policy;
+mod repack;
 mod simulate;
 mod sources;
 mod stage;

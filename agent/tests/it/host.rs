@@ -63,14 +63,7 @@ impl Host {
         )
         .expect("an overlay");
         let root = at("root");
-        mount(
-            Some("proc"),
-            &root.join("proc"),
-            Some("proc"),
-            MsFlags::empty(),
-            None::<&str>,
-        )
-        .expect("proc");
+        mount_proc(&root);
         use_sources(&root, URL);
         let runner = Runner::in_root(
             root.clone(),
@@ -95,21 +88,26 @@ impl Host {
             .await
             .expect("indices of the test repository");
         if !packages.is_empty() {
-            let names: Vec<String> = packages
-                .iter()
-                .map(|name| format!("{name}=1.0-1"))
-                .collect();
-            let proxy = format!("Acquire::http::Proxy={}", host.origin.url());
-            let mut words = vec!["-y", "-q", "-o", &proxy, "install"];
-            words.extend(names.iter().map(String::as_str));
-            let output = host.apt_get(&words).await;
-            assert!(
-                output.status.success(),
-                "{}",
-                String::from_utf8_lossy(&output.stderr)
-            );
+            host.install(packages).await;
         }
         host
+    }
+
+    /// Installs packages of the test repository at 1.0-1.
+    pub(crate) async fn install(&self, packages: &[&str]) {
+        let names: Vec<String> = packages
+            .iter()
+            .map(|name| format!("{name}=1.0-1"))
+            .collect();
+        let proxy = format!("Acquire::http::Proxy={}", self.origin.url());
+        let mut words = vec!["-y", "-q", "-o", &proxy, "install"];
+        words.extend(names.iter().map(String::as_str));
+        let output = self.apt_get(&words).await;
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 
     pub(crate) fn root(&self) -> PathBuf {
@@ -240,6 +238,12 @@ impl Drop for Host {
     }
 }
 
+/// The processes of the test, for programs that enter the root.
+pub(crate) fn mount_proc(root: &Path) {
+    let (proc, place) = (Some("proc"), root.join("proc"));
+    mount(proc, &place, proc, MsFlags::empty(), None::<&str>).expect("proc");
+}
+
 /// Asks until there is an answer.
 pub(crate) async fn until<T, F: Future<Output = Option<T>>>(mut ask: impl FnMut() -> F) -> T {
     let deadline = Instant::now() + PATIENCE;
@@ -285,7 +289,7 @@ fn sorted(status: &str) -> Vec<&str> {
 /// The minimal Debian under all clones.
 fn base() -> PathBuf {
     let sources = machine_sources();
-    let recipe = format!("minbase 1\n{sources}");
+    let recipe = format!("minbase 2\n{sources}");
     repository::made_once("rootfs", recipe.as_bytes(), |new| {
         let list = new.with_extension("list");
         fs::write(&list, &sources).expect("the sources of the root");
@@ -295,6 +299,10 @@ fn base() -> PathBuf {
             .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("false"));
         let mut command = Command::new("mmdebstrap");
         command.args(["--quiet", "--mode=root", "--variant=minbase"]);
+        command.args([
+            "--include=dpkg-repack,systemd-sysv",
+            "--aptopt=APT::Install-Recommends \"false\"",
+        ]);
         if unchecked {
             command.arg("--aptopt=Acquire::Check-Valid-Until \"false\"");
         }

@@ -1,13 +1,15 @@
 //! The agent against real package managers in root folders of their own, and its engine against crashes.
 //!
-//! Needs root, mmdebstrap, dpkg-dev, apt-utils and gnupg; fails with one sentence without them.
+//! Needs root, mmdebstrap, dpkg-dev, apt-utils, gnupg and systemd-container; fails with one sentence without them.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may fail")]
 
 mod apt_failure;
 mod apt_interruption;
+mod apt_repack;
 mod apt_report;
 mod apt_run;
+mod apt_state;
 mod apt_transaction;
 mod command;
 mod crash;
@@ -19,3 +21,4 @@ mod relay;
 mod repository;
 mod session;
 mod staging;
+mod systemd;

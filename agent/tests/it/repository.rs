@@ -5,6 +5,7 @@ use futures::StreamExt as _;
 use netpatch_agent::payload::{PayloadAnswer, PayloadError, PayloadRequest, PayloadSource};
 use netpatch_types::Sha256;
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -61,6 +62,8 @@ pub(crate) struct Shelf {
     folder: PathBuf,
     /// A file whose name contains this arrives with one byte changed.
     pub(crate) damaged: Mutex<Option<String>>,
+    /// A file whose name contains this is gone.
+    pub(crate) gone: Mutex<Option<String>>,
     /// Logical repositories that were asked for.
     pub(crate) asked: Mutex<Vec<String>>,
 }
@@ -70,6 +73,7 @@ impl Shelf {
         Self {
             folder: folder(),
             damaged: Mutex::new(None),
+            gone: Mutex::new(None),
             asked: Mutex::new(Vec::new()),
         }
     }
@@ -82,7 +86,11 @@ impl PayloadSource for Shelf {
             .lock()
             .expect("lock")
             .push(request.repository.clone());
-        let found = fs::read(self.folder.join(request.path.replace("%2b", "+")));
+        let gone = self.gone.lock().expect("lock").clone();
+        let found = match gone.filter(|name| request.path.contains(name)) {
+            Some(_) => Err(io::ErrorKind::NotFound.into()),
+            None => fs::read(self.folder.join(request.path.replace("%2b", "+"))),
+        };
         let damaged = self.damaged.lock().expect("lock").clone();
         let (status, body) = match found {
             Ok(mut bytes) => {

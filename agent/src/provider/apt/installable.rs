@@ -1,4 +1,7 @@
 //! Newer versions of what is installed: apt's candidates, what it would do with them, and their payloads.
+//!
+//! What the host's preferences (apt_preferences(5)) hide is no candidate and is not reported: apt itself does not tell
+//! it from what no source offers. A hold (`apt-mark hold`) leaves the candidate visible and is reported as held.
 
 use super::status::Status;
 use super::{Apt, READ_LIMIT, apt_name, control, policy, simulate};
@@ -18,6 +21,30 @@ struct Candidate<'a> {
     policy: policy::Policy,
 }
 
+/// Index records by (name, version, arch).
+type Records = BTreeMap<(String, String, String), control::Stanza>;
+
+impl Candidate<'_> {
+    fn key(&self) -> (String, String, String) {
+        let (name, arch) = (&self.package.name, &self.package.arch);
+        (name.clone(), self.version.clone(), arch.clone())
+    }
+
+    /// Whether the transaction installs it.
+    fn is_in(&self, simulation: &simulate::Simulation) -> bool {
+        simulation.actions.iter().any(|action| {
+            action.name == self.package.name
+                && action.arch == self.package.arch
+                && action.after.as_ref() == Some(&self.version)
+        })
+    }
+}
+
+/// How far the vendor has come with handing it out; `None` when it hands it out to all at once.
+fn phased_percent(record: &control::Stanza) -> Option<u32> {
+    record.get("phased-update-percentage").parse().ok()
+}
+
 impl Apt {
     pub(super) async fn find_installable(&self) -> Result<Vec<Installable>, Failure> {
         let status = self.status()?;
@@ -33,15 +60,13 @@ impl Apt {
             .iter()
             .any(|action| action.after.is_none() || action.before.is_none());
         let records = self.records(&candidates, &native).await?;
+        let with_phased = self
+            .simulate_with_phased(&candidates, &all, &records)
+            .await?;
         let mut updates = Vec::new();
         for candidate in &candidates {
             let package = candidate.package;
-            let key = (
-                package.name.clone(),
-                candidate.version.clone(),
-                package.arch.clone(),
-            );
-            let Some(record) = records.get(&key) else {
+            let Some(record) = records.get(&candidate.key()) else {
                 continue;
             };
             let (Ok(sha256), Ok(size_bytes)) = (
@@ -56,16 +81,14 @@ impl Apt {
                 .release(&candidate.version, &releases)
                 .cloned()
                 .unwrap_or_default();
-            let would_be_installed = all.actions.iter().any(|action| {
-                action.name == package.name
-                    && action.arch == package.arch
-                    && action.after.as_deref() == Some(candidate.version.as_str())
-            });
             let state = if package.is_held() {
                 UpdateState::Held
-            } else if would_be_installed {
+            } else if candidate.is_in(&all) {
                 UpdateState::Installable
-            } else if all.phased.contains(&package.name) {
+            } else if with_phased
+                .as_ref()
+                .is_some_and(|simulation| candidate.is_in(simulation))
+            {
                 UpdateState::Phased
             } else {
                 UpdateState::KeptBack
@@ -83,7 +106,7 @@ impl Apt {
                 suite: release.suite,
                 label: release.label,
                 state,
-                phased_percent: record.get("phased-update-percentage").parse().unwrap_or(0),
+                phased_percent: phased_percent(record).unwrap_or(0),
                 section: record.get("section").to_owned(),
                 requires: Vec::new(),
             });
@@ -135,8 +158,8 @@ impl Apt {
         &self,
         candidates: &[Candidate<'_>],
         native: &str,
-    ) -> Result<BTreeMap<(String, String, String), control::Stanza>, Failure> {
-        let mut records = BTreeMap::new();
+    ) -> Result<Records, Failure> {
+        let mut records = Records::new();
         for chunk in candidates.chunks(CHUNK) {
             let mut arguments = vec!["show".to_owned()];
             arguments.extend(chunk.iter().map(|candidate| {
@@ -157,6 +180,29 @@ impl Apt {
             }
         }
         Ok(records)
+    }
+
+    /// What apt would do without regard to phases, if it leaves alone what is handed out in phases. Only newer versions
+    /// of apt name the phases as the reason; all know this option.
+    async fn simulate_with_phased(
+        &self,
+        candidates: &[Candidate<'_>],
+        all: &simulate::Simulation,
+        records: &Records,
+    ) -> Result<Option<simulate::Simulation>, Failure> {
+        let is_phased = |candidate: &Candidate<'_>| {
+            let percent = records.get(&candidate.key()).and_then(phased_percent);
+            percent.is_some_and(|percent| percent < 100) && !candidate.is_in(all)
+        };
+        if !candidates.iter().any(is_phased) {
+            return Ok(None);
+        }
+        let words = [
+            "-o",
+            "APT::Get::Always-Include-Phased-Updates=true",
+            "dist-upgrade",
+        ];
+        self.simulate(&words.map(str::to_owned)).await.map(Some)
     }
 
     /// Asks for each source package alone which new packages and removals it brings; only when there are any at all.

@@ -20,24 +20,12 @@ pub(crate) struct Action {
 pub(crate) struct Simulation {
     /// Installs, upgrades and removals.
     pub(crate) actions: Vec<Action>,
-    /// Packages whose update the vendor hands out in phases.
-    pub(crate) phased: Vec<String>,
 }
 
 /// Reads a simulation.
 pub(crate) fn parse(text: &str) -> Simulation {
     let mut simulation = Simulation::default();
-    let mut in_phased = false;
     for line in text.lines() {
-        if line.starts_with("  ") {
-            if in_phased {
-                simulation
-                    .phased
-                    .extend(line.split_whitespace().map(str::to_owned));
-            }
-            continue;
-        }
-        in_phased = line.contains("deferred due to phasing");
         if let Some(rest) = line.strip_prefix("Inst ") {
             simulation.actions.extend(install(rest));
         } else if let Some(rest) = line
@@ -133,12 +121,11 @@ fn payload(line: &str) -> Option<Payload> {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "NOTE: This is only a simulation!\nThe following upgrades have been deferred due to phasing:\n  apt bash\n  dash\nThe following packages will be upgraded:\n  libc6\nRemv old [1.0] [libc6:amd64 ]\nInst libc6 [2.36-9] (2.36-9+deb12u1 Debian:12.15/oldstable, Debian-Security:12/oldstable-security [amd64]) [other:amd64 ]\nInst new:i386 (1:1.0-1 local-deb [i386])\nConf libc6 (2.36-9+deb12u1 Debian:12 [amd64])\n";
+    const TEXT: &str = "NOTE: This is only a simulation!\nThe following packages will be upgraded:\n  libc6\nRemv old [1.0] [libc6:amd64 ]\nInst libc6 [2.36-9] (2.36-9+deb12u1 Debian:12.15/oldstable, Debian-Security:12/oldstable-security [amd64]) [other:amd64 ]\nInst new:i386 (1:1.0-1 local-deb [i386])\nConf libc6 (2.36-9+deb12u1 Debian:12 [amd64])\n";
 
     #[test]
     fn a_simulation_is_read() {
         let simulation = parse(TEXT);
-        assert_eq!(simulation.phased, ["apt", "bash", "dash"]);
         assert_eq!(simulation.actions.len(), 3);
         assert_eq!(simulation.actions[0].after, None);
         let libc = &simulation.actions[1];

@@ -165,39 +165,6 @@ impl Apt {
         Ok(())
     }
 
-    /// From the installed files themselves, where dpkg-repack is at hand.
-    async fn repack_installed(
-        &self,
-        open: &[(&PlanItem, &str)],
-        kept: &Path,
-        native: &str,
-    ) -> Result<(), Failure> {
-        if open.is_empty() || !self.runner.outside("/usr/bin/dpkg-repack").exists() {
-            return Ok(());
-        }
-        for (item, before) in open {
-            let name = apt_name(&item.name, &item.arch, native);
-            let repack =
-                CommandLine::new("dpkg-repack", [name]).in_folder(&self.runner.inside(kept));
-            let output = self.runner.run(&repack, FETCH_LIMIT).await?;
-            let plain = kept.join(format!("{}_{before}_{}.deb", item.name, item.arch));
-            let here = kept.join(deb_name(&item.name, before, &item.arch));
-            let without_epoch = before.split_once(':').map_or(*before, |(_, rest)| rest);
-            let shorter = kept.join(format!("{}_{without_epoch}_{}.deb", item.name, item.arch));
-            for made in [plain, shorter] {
-                if made != here && made.exists() {
-                    fs::rename(&made, &here)
-                        .map_err(|error| io_failure("rename", &made, &error))?;
-                }
-            }
-            if !output.ok() || !here.exists() {
-                tracing::warn!(package = %item.name, output = %output.text(), "dpkg-repack failed");
-                let _ = fs::remove_file(&here);
-            }
-        }
-        Ok(())
-    }
-
     async fn download(
         &self,
         wanted: &[String],

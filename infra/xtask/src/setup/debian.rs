@@ -21,7 +21,13 @@ pub(crate) const PLATFORM: &[&str] = &["postgresql", "ca-certificates"];
 /// What the demo driver itself calls.
 pub(crate) const DRIVER: &[&str] = &["curl", "python3"];
 /// What the tests start besides.
-pub(crate) const TESTS: &[&str] = &["redis-server", "dpkg-repack", "nftables", "openssl", "rpm"];
+pub(crate) const TESTS: &[&str] = &[
+    "redis-server",
+    "systemd-container",
+    "nftables",
+    "openssl",
+    "rpm",
+];
 /// The browser of the portal's tests.
 pub(crate) const BROWSER: &[&str] = &["chromium"];
 /// What a private Node needs.
