@@ -109,9 +109,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub async fn run(options: Options, stop: CancellationToken) -> Result<(), AgentFault> {
     let _only_one = options.state.lock()?;
     let clock = Arc::new(EdgeClock::new(&options.state, options.clock.clone()));
-    let mut agent = Agent::new(options, clock).await?;
-    agent.renew_if_expired().await;
-    agent.serve(stop).await
+    Agent::new(options, clock).await?.serve(stop).await
 }
 
 impl Agent {
@@ -196,6 +194,7 @@ impl Agent {
     async fn serve(&mut self, stop: CancellationToken) -> Result<(), AgentFault> {
         let (changed, mut changes) = mpsc::channel(64);
         let (scanned, mut scans) = mpsc::channel(1);
+        let (renewed_after_end, mut renewals) = mpsc::channel(1);
         let driving = tokio::spawn(Arc::clone(&self.driver).drive(changed));
         let _driving = tokio_util::task::AbortOnDropHandle::new(driving);
         let renewed = Arc::new(Notify::new());
@@ -222,11 +221,12 @@ impl Agent {
                     self.scanning = false;
                     self.on_scan(&link, scan);
                 }
+                Some(answer) = renewals.recv() => self.on_renewed_after_end(answer, &renewed),
                 () = sleep_until(check_in_due) => self.heartbeat(&mut link),
                 () = renewed.notified() => link = Link::connect(self),
                 _ = tick.tick() => {
                     self.ask_freshness(&link);
-                    self.ask_renewal(&link);
+                    self.ask_renewal(&link, &renewed_after_end);
                     self.start_scan(&link, &scanned);
                     self.restart_if_replaced(&link);
                 }

@@ -1,6 +1,6 @@
 //! `netpatch-agent doctor`: what is wrong with this agent or its host, measured, with what to do.
 
-use crate::agent::read_status;
+use crate::agent::{Status, read_status};
 use crate::command::Runner;
 use crate::provider::Provider as _;
 use crate::provider::apt::Apt;
@@ -76,11 +76,7 @@ fn enrolment(state: &StateFolder, now: DateTime<Utc>) -> Vec<Check> {
         Ok((not_before, not_after)) => {
             let days = (not_after - now.timestamp()) / 86_400;
             if now.timestamp() > not_after {
-                Check::fail(
-                    "certificate",
-                    format!("expired {} days ago", -days),
-                    "start the agent: it renews within 180 days",
-                )
+                ended_certificate(state, -days)
             } else if now.timestamp() > not_before + (not_after - not_before) * 3 / 4 {
                 Check::warn(
                     "certificate",
@@ -93,6 +89,26 @@ fn enrolment(state: &StateFolder, now: DateTime<Utc>) -> Vec<Check> {
         }
     });
     checks
+}
+
+/// The running agent asks for a new one by itself; what came of that it has written down.
+fn ended_certificate(state: &StateFolder, days: i64) -> Check {
+    let status = read_status(state).ok().flatten();
+    let problem = status
+        .as_ref()
+        .and_then(|status| status.certificate_problem.as_deref());
+    match problem {
+        Some(problem) => Check::fail(
+            "certificate",
+            format!("ended {days} days ago: {problem}"),
+            "if the platform refuses: stop the agent, then netpatch-agent enroll --again with a new token",
+        ),
+        None => Check::fail(
+            "certificate",
+            format!("ended {days} days ago"),
+            "start the agent: it renews within 180 days",
+        ),
+    }
 }
 
 fn session(state: &StateFolder, now: DateTime<Utc>) -> Vec<Check> {
@@ -114,41 +130,21 @@ fn session(state: &StateFolder, now: DateTime<Utc>) -> Vec<Check> {
         }
     };
     let mut checks = Vec::new();
-    checks.push(if state.lock().is_ok() {
-        Check::fail("agent", "does not run", "start netpatch-agent run")
-    } else {
-        Check::ok(
+    if status.running {
+        checks.push(Check::ok(
             "agent",
             format!("version {}, process {}", status.agent_version, status.pid),
-        )
-    });
-    let reason = status.reason.clone().unwrap_or_default();
-    checks.push(match (&status.carrier, &status.relay) {
-        (None, _) => Check::fail(
-            "session",
-            format!("down: {reason}"),
-            "check the relay's address and UDP on the way to it",
-        ),
-        (Some(carrier), Some(relay)) if carrier == "direct" => Check::warn(
-            "session",
-            "up, past the relay",
-            format!("check the relay {relay}"),
-        ),
-        (Some(carrier), _) => Check::ok("session", format!("up, {carrier}")),
-    });
-    checks.push(match status.clock_skew_ms {
-        None => Check::warn(
-            "clock",
-            "not confirmed since boot",
-            "windows stay closed until the edge is reached",
-        ),
-        Some(skew) if skew.abs() > SKEW_WARN_MS => Check::warn(
-            "clock",
-            format!("{} s off", skew / 1000),
-            "synchronise the host's clock",
-        ),
-        Some(skew) => Check::ok("clock", format!("{} s off", skew / 1000)),
-    });
+        ));
+        checks.push(connection(&status));
+        checks.push(clock(&status));
+    } else {
+        // Session and clock are a running agent's.
+        checks.push(Check::fail(
+            "agent",
+            "does not run",
+            "start netpatch-agent run",
+        ));
+    }
     checks.push(match status.last_scan_at {
         None => Check::warn(
             "scan",
@@ -168,6 +164,43 @@ fn session(state: &StateFolder, now: DateTime<Utc>) -> Vec<Check> {
         Some(at) => Check::ok("scan", format!("{} minutes ago", (now - at).num_minutes())),
     });
     checks
+}
+
+fn connection(status: &Status) -> Check {
+    let way = status.relay.as_ref().unwrap_or(&status.server);
+    match (&status.carrier, &status.relay) {
+        (None, _) => {
+            let reason = status.reason.as_deref().unwrap_or("for an unknown reason");
+            let remedy = if status.certificate_problem.is_some() {
+                "see the certificate".to_owned()
+            } else {
+                format!("check that {way} is right and answers over UDP")
+            };
+            Check::fail("session", format!("down: {reason}"), remedy)
+        }
+        (Some(carrier), Some(relay)) if carrier == "direct" => Check::warn(
+            "session",
+            "up, past the relay",
+            format!("check the relay {relay}"),
+        ),
+        (Some(_), _) => Check::ok("session", format!("up, with {way}")),
+    }
+}
+
+fn clock(status: &Status) -> Check {
+    match status.clock_skew_ms {
+        None => Check::warn(
+            "clock",
+            "not confirmed since boot",
+            "windows stay closed until the platform is reached",
+        ),
+        Some(skew) if skew.abs() > SKEW_WARN_MS => Check::warn(
+            "clock",
+            format!("{} s off", skew / 1000),
+            "synchronise the host's clock",
+        ),
+        Some(skew) => Check::ok("clock", format!("{} s off", skew / 1000)),
+    }
 }
 
 async fn package_manager(state: &StateFolder, runner: &Runner) -> Vec<Check> {

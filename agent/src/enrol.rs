@@ -25,8 +25,13 @@ use std::path::Path;
 #[derive(Debug, thiserror::Error)]
 pub enum EnrolFault {
     /// It is already.
-    #[error("this host is enrolled as {0} already")]
+    #[error(
+        "this host is enrolled as {0} already; --again enrols it anew, for a certificate that was revoked or ended too long ago"
+    )]
     Already(String),
+    /// Enrolling anew would pull the identity away from under the agent.
+    #[error("the agent runs here; stop it before enrolling anew")]
+    Running,
     /// A person of the organization has to let it in.
     #[error("the enrolment waits for a person's approval; run the same command again afterwards")]
     Pending,
@@ -61,11 +66,16 @@ pub struct Request<'a> {
     pub root: &'a Path,
     /// For TLS and certificates.
     pub clock: SharedClock,
+    /// Anew, with the key that the host has, although it is enrolled.
+    pub again: bool,
 }
 
 /// Enrols the host and keeps its identity.
 pub async fn enrol(state: &StateFolder, request: Request<'_>) -> Result<Enrolment, EnrolFault> {
-    if let Some(bytes) = state.read("identity.json")? {
+    let _agent_stands_still = state.lock().map_err(|_| EnrolFault::Running)?;
+    if let Some(bytes) = state.read("identity.json")?
+        && !request.again
+    {
         let host = serde_json::from_slice::<Enrolment>(&bytes)
             .map(|held| held.host.public(held.organization));
         return Err(EnrolFault::Already(

@@ -5,7 +5,7 @@
 //! 130 interrupted.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use netpatch_agent::agent::{self, Status, read_status};
+use netpatch_agent::agent::{self, read_status};
 use netpatch_agent::command::Runner;
 use netpatch_agent::doctor;
 use netpatch_agent::enrol::{self, EnrolFault};
@@ -55,6 +55,9 @@ struct Enroll {
     /// The site's relay, HOST:PORT (UDP).
     #[arg(long, env = "NETPATCH_RELAY")]
     relay: Option<String>,
+    /// Enrol anew with the key that the host has: its certificate was revoked or ended too long ago.
+    #[arg(long)]
+    again: bool,
 }
 
 #[derive(Args)]
@@ -148,6 +151,7 @@ async fn enroll(state: &StateFolder, options: &Enroll) -> ExitCode {
         token: &token,
         root: Path::new("/"),
         clock: SystemClock::shared(),
+        again: options.again,
     };
     match enrol::enrol(state, request).await {
         Ok(enrolment) => {
@@ -159,7 +163,7 @@ async fn enroll(state: &StateFolder, options: &Enroll) -> ExitCode {
         }
         Err(fault) => {
             let code = match &fault {
-                EnrolFault::Already(_) => 6,
+                EnrolFault::Already(_) | EnrolFault::Running => 6,
                 EnrolFault::Pending => 8,
                 EnrolFault::Refused { code, .. }
                     if code == "UNAUTHENTICATED" || code == "FORBIDDEN" =>
@@ -217,64 +221,13 @@ fn status(state: &StateFolder, options: &Show) -> ExitCode {
         Err(error) => return failed(1, format!("cannot read the status: {error}")),
     };
     match options.output {
-        Output::Table => print(&table(&found)),
+        Output::Table => print(&found.to_text(SystemClock::default().now())),
         Output::Json => match serde_json::to_string_pretty(&found) {
             Ok(json) => print(&format!("{json}\n")),
             Err(error) => return failed(1, error.to_string()),
         },
     }
     ExitCode::SUCCESS
-}
-
-fn table(status: &Status) -> String {
-    let via = status
-        .carrier
-        .as_deref()
-        .map(|carrier| format!(" ({carrier})"))
-        .unwrap_or_default();
-    let scan = status
-        .last_scan_at
-        .map_or_else(|| "never".to_owned(), |at| at.to_rfc3339());
-    let mut lines = vec![
-        format!("host        {}", status.host_id),
-        format!(
-            "session     {}{via} since {}",
-            status.session,
-            status.session_since.to_rfc3339()
-        ),
-        format!(
-            "ring        {}",
-            status
-                .ring
-                .as_deref()
-                .filter(|ring| !ring.is_empty())
-                .unwrap_or("none")
-        ),
-        format!(
-            "mode        {}",
-            if status.audit_only {
-                "audit only"
-            } else {
-                "obeys signed orders"
-            }
-        ),
-        format!(
-            "last scan   {scan}: {} packages, {} updates",
-            status.components, status.installable
-        ),
-    ];
-    for run in &status.runs {
-        let cause = run
-            .cause
-            .as_deref()
-            .map(|cause| format!(" ({cause})"))
-            .unwrap_or_default();
-        lines.push(format!(
-            "run         {} {}: {}{cause}, {}",
-            run.deployment, run.sequence, run.state, run.message
-        ));
-    }
-    lines.join("\n") + "\n"
 }
 
 fn print(text: &str) {

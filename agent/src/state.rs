@@ -13,10 +13,15 @@ pub mod documents;
 pub mod identity;
 pub mod journal;
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Longer than anybody holds the lock only to see whether an agent runs.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// The state folder.
 #[derive(Clone, Debug)]
@@ -65,19 +70,40 @@ impl StateFolder {
 
     /// Keeps a second agent out; held as long as the file lives.
     pub fn lock(&self) -> io::Result<File> {
-        let file = File::options()
+        let file = self.lock_file()?;
+        let begun = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                // Somebody may only have looked.
+                Err(TryLockError::WouldBlock) if begun.elapsed() < LOOK => thread::sleep(LOOK / 10),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::ResourceBusy,
+                        format!("another agent runs in {}", self.path.display()),
+                    ));
+                }
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Whether an agent runs here.
+    pub fn is_locked(&self) -> io::Result<bool> {
+        match self.lock_file()?.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn lock_file(&self) -> io::Result<File> {
+        File::options()
             .create(true)
             .truncate(false)
             .write(true)
             .mode(0o600)
-            .open(self.file("lock"))?;
-        file.try_lock().map_err(|_| {
-            io::Error::new(
-                io::ErrorKind::ResourceBusy,
-                format!("another agent runs in {}", self.path.display()),
-            )
-        })?;
-        Ok(file)
+            .open(self.file("lock"))
     }
 }
 

@@ -48,9 +48,7 @@ impl Agent {
             }
             edge_message::Body::RunEventsStored(stored) => self.on_stored(&stored),
             edge_message::Body::Renewed(answer) => {
-                if self.take_certificate(&answer.certificate_der, &answer.ca_der) {
-                    renewed.notify_one();
-                }
+                self.on_certificate(&answer.certificate_der, &answer.ca_der, renewed);
             }
             edge_message::Body::Error(error) => {
                 tracing::warn!(code = %error.code, message = %error.message, "the edge reports an error");

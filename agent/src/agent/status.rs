@@ -1,5 +1,7 @@
 //! What `netpatch-agent status` shows: written by the running agent, read by anybody who may read the folder.
 
+mod text;
+
 use super::Agent;
 use super::link::Link;
 use crate::scan::Scan;
@@ -26,6 +28,9 @@ pub struct Status {
     pub server: String,
     /// The relay, `host:port`.
     pub relay: Option<String>,
+    /// Whether the agent runs now; found out by the reader.
+    #[serde(default)]
+    pub running: bool,
     /// Process id of the agent that wrote this.
     pub pid: u32,
     /// When the agent started.
@@ -48,6 +53,9 @@ pub struct Status {
     pub ring: Option<String>,
     /// When the certificate ends.
     pub certificate_expires_at: Option<DateTime<Utc>>,
+    /// Why the certificate could not be renewed.
+    #[serde(default)]
+    pub certificate_problem: Option<String>,
     /// The last scan that came to an end.
     pub last_scan_at: Option<DateTime<Utc>>,
     /// Why the last scan failed.
@@ -95,6 +103,7 @@ impl Status {
             host_id: enrolment.host.public(enrolment.organization),
             server: enrolment.server.clone(),
             relay: enrolment.relay.clone(),
+            running: true,
             pid: std::process::id(),
             started_at: now,
             session: "down".into(),
@@ -106,6 +115,7 @@ impl Status {
             audit_only: false,
             ring: None,
             certificate_expires_at: None,
+            certificate_problem: None,
             last_scan_at: None,
             scan_problem: None,
             components: 0,
@@ -193,12 +203,17 @@ impl Agent {
     }
 }
 
-/// Reads the status file; `None` before the agent has run.
+/// Reads the status file; `None` before the agent has run. What an agent left that does not run any more says so.
 pub fn read_status(state: &StateFolder) -> io::Result<Option<Status>> {
     let Some(bytes) = state.read(FILE)? else {
         return Ok(None);
     };
-    serde_json::from_slice(&bytes)
-        .map(Some)
-        .map_err(io::Error::other)
+    let mut status: Status = serde_json::from_slice(&bytes).map_err(io::Error::other)?;
+    status.running = state.is_locked()?;
+    if !status.running {
+        "down".clone_into(&mut status.session);
+        status.carrier = None;
+        status.reason = Some("the agent does not run".to_owned());
+    }
+    Ok(Some(status))
 }

@@ -63,6 +63,7 @@ pub(crate) async fn enrol_with(
         token,
         root: &host.root(),
         clock: SystemClock::shared(),
+        again: false,
     };
     enrol::enrol(state, request).await.map(drop)
 }

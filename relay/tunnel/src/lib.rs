@@ -155,6 +155,14 @@ pub enum TunnelError {
         /// The peer's reason.
         message: String,
     },
+    /// The edge does not let the session in.
+    #[error("the platform refused the session: {message} ({code})")]
+    Session {
+        /// `ErrorCode`.
+        code: String,
+        /// For a person.
+        message: String,
+    },
     /// Nothing happened in time.
     #[error("{what} took longer than {limit:?}")]
     Timeout {

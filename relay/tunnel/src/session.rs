@@ -350,9 +350,9 @@ impl Task {
                 taken.map_err(|error| TunnelError::Unexpected(error.to_string()))?;
                 Ok(welcome)
             }
-            Some(edge_message::Body::Error(error)) => Err(TunnelError::Refused {
-                status: 0,
-                message: format!("{}: {}", error.code, error.message),
+            Some(edge_message::Body::Error(error)) => Err(TunnelError::Session {
+                code: error.code,
+                message: error.message,
             }),
             _ => Err(TunnelError::Unexpected("no welcome".into())),
         }
