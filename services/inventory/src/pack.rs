@@ -16,7 +16,7 @@ use crate::domain::advisory::AdvisoryRecord;
 use crate::domain::affected::Release;
 use crate::domain::enrich::{self, Enrichment};
 use crate::domain::lines::Parsed;
-use crate::domain::merge::merge;
+use crate::domain::merge::Merger;
 use crate::domain::osv::OsvRecord;
 use crate::domain::subject::Aliases;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
@@ -105,7 +105,13 @@ pub fn read(dir: &Path, held: &HashMap<String, u64>) -> Result<Pack, PackError> 
     let mut feeds = Vec::new();
 
     let debian = |name: &str| -> Result<Parsed<OsvRecord>, PackError> {
-        Ok(feeds::debian(&files, name, |_| true)?)
+        let mut records = Vec::new();
+        let read = feeds::debian(&files, name, |_| true, |record| records.push(record))?;
+        Ok(Parsed {
+            records,
+            skipped: read.skipped,
+            problem: read.problem,
+        })
     };
     let [notices, cves, uploads] = [debian("advisories")?, debian("cves")?, debian("uploads")?];
     let parts = [&notices, &cves, &uploads];
@@ -166,13 +172,19 @@ pub fn read(dir: &Path, held: &HashMap<String, u64>) -> Result<Pack, PackError> 
         kev: kev.records.into_iter().collect(),
         cvss: enrich::highest(cvss.records),
     };
-    let mut advisories = merge(
-        DEBIAN,
-        notices.records,
-        cves.records,
-        uploads.records,
-        &enrichment,
-    );
+    let mut merger = Merger::new(DEBIAN, &enrichment);
+    cves.records
+        .into_iter()
+        .for_each(|record| merger.cve(record));
+    notices
+        .records
+        .into_iter()
+        .for_each(|record| merger.notice(record));
+    uploads
+        .records
+        .into_iter()
+        .for_each(|record| merger.upload(record));
+    let mut advisories: Vec<_> = merger.finish().collect();
     for feed in feeds::OTHERS {
         let Some(parsed) = feed.read(&files, &enrichment)? else {
             continue;

@@ -1,8 +1,9 @@
 //! From the records of feeds to advisories.
 //!
-//! Most feeds have one record a vulnerability or notice. In the Debian feed the unit is the vulnerability: one advisory a CVE, with the vendor's notices as references. A notice has several
-//! CVEs and a CVE touches many sources, and "DSA X-2" is a regression fix, so notices would count twice. A notice or
-//! upload whose CVEs are not known one by one (or which has none) stays an advisory of its own: it is ranked, never dropped.
+//! Most feeds have one record a vulnerability or notice. In the Debian feed the unit is the vulnerability: one advisory a
+//! CVE, with the vendor's notices as references. A notice has several CVEs and a CVE touches many sources, and "DSA X-2" is
+//! a regression fix, so notices would count twice. A notice or upload whose CVEs are not known one by one (or which has
+//! none) stays an advisory of its own: it is ranked, never dropped.
 
 use crate::domain::advisory::AdvisoryRecord;
 use crate::domain::affected::{Affected, Release};
@@ -15,8 +16,8 @@ use std::collections::{BTreeMap, HashMap};
 
 /// The advisory of a record that stands for itself.
 #[must_use]
-pub fn single(feed: &str, record: OsvRecord, enrichment: &Enrichment) -> AdvisoryRecord {
-    let affected = record.affected.clone();
+pub fn single(feed: &str, mut record: OsvRecord, enrichment: &Enrichment) -> AdvisoryRecord {
+    let affected = std::mem::take(&mut record.affected);
     let mut advisory = enriched(feed, record.id.clone(), record, enrichment, affected);
     if !is_cve(&advisory.name) && !advisory.vendor_refs.contains(&advisory.name) {
         advisory.vendor_refs.insert(0, advisory.name.clone());
@@ -24,54 +25,119 @@ pub fn single(feed: &str, record: OsvRecord, enrichment: &Enrichment) -> Advisor
     advisory
 }
 
-/// The advisories of the Debian feed, sorted by name.
-#[must_use]
-pub fn merge(
-    feed: &str,
-    notices: Vec<OsvRecord>,
-    cves: Vec<OsvRecord>,
-    uploads: Vec<OsvRecord>,
-    enrichment: &Enrichment,
-) -> Vec<AdvisoryRecord> {
-    let mut all: BTreeMap<String, AdvisoryRecord> = BTreeMap::new();
-    let valid = |records: Vec<OsvRecord>| records.into_iter().filter(|record| !record.withdrawn);
-    for record in valid(cves) {
-        let name = record
-            .cves
-            .first()
-            .cloned()
-            .unwrap_or_else(|| record.id.clone());
-        add(&mut all, feed, name, record, enrichment);
+/// Makes the advisories of the Debian feed, record by record: first all CVEs, then notices, then uploads.
+#[derive(Debug)]
+pub struct Merger<'a> {
+    feed: &'a str,
+    enrichment: &'a Enrichment,
+    all: BTreeMap<String, AdvisoryRecord>,
+}
+
+impl<'a> Merger<'a> {
+    /// For a feed.
+    #[must_use]
+    pub fn new(feed: &'a str, enrichment: &'a Enrichment) -> Self {
+        Self {
+            feed,
+            enrichment,
+            all: BTreeMap::new(),
+        }
     }
-    let notices = valid(notices).map(|record| (record, true));
-    let uploads = valid(uploads).map(|record| (record, false));
-    for (mut record, is_notice) in notices.chain(uploads) {
+
+    /// Takes the record of one CVE.
+    pub fn cve(&mut self, record: OsvRecord) {
+        if record.withdrawn {
+            return;
+        }
+        let fresh = of_cve(self.feed, record, self.enrichment);
+        self.insert(fresh);
+    }
+
+    /// Takes a vendor's notice.
+    pub fn notice(&mut self, mut record: OsvRecord) {
+        if record.withdrawn {
+            return;
+        }
+        let (known, unknown) = self.partition(&record);
+        for cve in &known {
+            if let Some(advisory) = self.all.get_mut(cve) {
+                note(advisory, &record);
+            }
+        }
+        record.vendor_refs.push(record.id.clone());
+        self.rest(record, &known, unknown);
+    }
+
+    /// Takes an upload that no notice speaks of.
+    pub fn upload(&mut self, record: OsvRecord) {
+        if record.withdrawn {
+            return;
+        }
+        let (known, unknown) = self.partition(&record);
+        self.rest(record, &known, unknown);
+    }
+
+    /// The advisories, sorted by name.
+    pub fn finish(self) -> impl Iterator<Item = AdvisoryRecord> {
+        self.all.into_values()
+    }
+
+    /// The record's CVEs that are known for all of its packages, and the others.
+    fn partition(&self, record: &OsvRecord) -> (Vec<String>, Vec<String>) {
         let covered = |cve: &String| {
-            all.get(cve).is_some_and(|known| {
+            self.all.get(cve).is_some_and(|known| {
                 record
                     .affected
                     .iter()
                     .all(|entry| known.affected.iter().any(|other| other.name == entry.name))
             })
         };
-        let (known, unknown): (Vec<String>, Vec<String>) =
-            record.cves.iter().cloned().partition(covered);
-        if is_notice {
-            for cve in &known {
-                if let Some(advisory) = all.get_mut(cve) {
-                    note(advisory, &record);
+        record.cves.iter().cloned().partition(covered)
+    }
+
+    /// What no CVE covers is an advisory of its own.
+    fn rest(&mut self, mut record: OsvRecord, known: &[String], unknown: Vec<String>) {
+        if known.is_empty() || !unknown.is_empty() {
+            record.cves = unknown;
+            let name = record.id.clone();
+            self.insert(named(self.feed, name, record, self.enrichment));
+        }
+    }
+
+    fn insert(&mut self, fresh: AdvisoryRecord) {
+        match self.all.get_mut(&fresh.name) {
+            None => {
+                self.all.insert(fresh.name.clone(), fresh);
+            }
+            // A second record of the same name adds its packages; the first one stays the evidence.
+            Some(known) => {
+                let mut affected = std::mem::take(&mut known.affected);
+                affected.extend(fresh.affected);
+                known.affected = first_fixes(affected);
+                for reference in fresh.vendor_refs {
+                    if !known.vendor_refs.contains(&reference) {
+                        known.vendor_refs.push(reference);
+                    }
                 }
             }
         }
-        if known.is_empty() || !unknown.is_empty() {
-            record.cves = unknown;
-            if is_notice {
-                record.vendor_refs.push(record.id.clone());
-            }
-            add(&mut all, feed, record.id.clone(), record, enrichment);
-        }
     }
-    all.into_values().collect()
+}
+
+/// The advisory of the record of one CVE, as long as no other record is of the same.
+pub(crate) fn of_cve(feed: &str, record: OsvRecord, enrichment: &Enrichment) -> AdvisoryRecord {
+    let name = record.cves.first().unwrap_or(&record.id).clone();
+    named(feed, name, record, enrichment)
+}
+
+fn named(
+    feed: &str,
+    name: String,
+    mut record: OsvRecord,
+    enrichment: &Enrichment,
+) -> AdvisoryRecord {
+    let affected = first_fixes(std::mem::take(&mut record.affected));
+    enriched(feed, name, record, enrichment, affected)
 }
 
 fn note(advisory: &mut AdvisoryRecord, notice: &OsvRecord) {
@@ -83,36 +149,12 @@ fn note(advisory: &mut AdvisoryRecord, notice: &OsvRecord) {
     }
 }
 
-fn add(
-    all: &mut BTreeMap<String, AdvisoryRecord>,
-    feed: &str,
-    name: String,
-    record: OsvRecord,
-    enrichment: &Enrichment,
-) {
-    let affected = first_fixes(record.affected.clone());
-    let fresh = enriched(feed, name.clone(), record, enrichment, affected);
-    match all.get_mut(&name) {
-        None => {
-            all.insert(name, fresh);
-        }
-        // A second record of the same name adds its packages; the first one stays the evidence.
-        Some(known) => {
-            let mut affected = std::mem::take(&mut known.affected);
-            affected.extend(fresh.affected);
-            known.affected = first_fixes(affected);
-            for reference in fresh.vendor_refs {
-                if !known.vendor_refs.contains(&reference) {
-                    known.vendor_refs.push(reference);
-                }
-            }
-        }
-    }
-}
-
 /// One entry a package, with the first fixing version: that one closes the vulnerability, whatever a later notice says.
 /// Entries that say more than "below the fix" stay as they are.
 pub(crate) fn first_fixes(entries: Vec<Affected>) -> Vec<Affected> {
+    if entries.len() < 2 {
+        return entries;
+    }
     let mut first: HashMap<(Release, String), Affected> = HashMap::new();
     let mut all = Vec::new();
     for entry in entries {
@@ -216,6 +258,19 @@ mod tests {
         )
     }
 
+    fn merge(
+        notices: Vec<OsvRecord>,
+        cves: Vec<OsvRecord>,
+        uploads: Vec<OsvRecord>,
+        enrichment: &Enrichment,
+    ) -> Vec<AdvisoryRecord> {
+        let mut merger = Merger::new("debian", enrichment);
+        cves.into_iter().for_each(|record| merger.cve(record));
+        notices.into_iter().for_each(|record| merger.notice(record));
+        uploads.into_iter().for_each(|record| merger.upload(record));
+        merger.finish().collect()
+    }
+
     fn record(id: &str, cves: &[&str], source: &str, fixed: &str) -> OsvRecord {
         OsvRecord {
             id: id.into(),
@@ -237,7 +292,6 @@ mod tests {
     #[test]
     fn a_notice_becomes_a_reference_and_its_regression_fix_does_not_move_the_fix() {
         let merged = merge(
-            "debian",
             vec![
                 record("DSA-1-1", &["CVE-2026-1001"], "curl", "1-1"),
                 record("DSA-1-2", &["CVE-2026-1001"], "curl", "1-2"),
@@ -254,7 +308,6 @@ mod tests {
     #[test]
     fn an_update_without_a_known_cve_is_an_advisory_of_its_own() {
         let merged = merge(
-            "debian",
             vec![record("DSA-2-1", &[], "tor", "2-1")],
             Vec::new(),
             vec![record("upload-less", &["CVE-2026-1002"], "less", "590")],
@@ -280,7 +333,7 @@ mod tests {
             cvss3_base: Some(9.8),
             ransomware: "Known".into(),
         });
-        let merged = merge("debian", Vec::new(), vec![one], Vec::new(), &enrichment);
+        let merged = merge(Vec::new(), vec![one], Vec::new(), &enrichment);
         assert_eq!(merged[0].cvss_score, Some(9.8));
         assert_eq!(merged[0].epss, Some(0.4));
         assert!(merged[0].kev && merged[0].ransomware);

@@ -11,6 +11,7 @@ use ecosystem::release_of;
 use netpatch_types::Sha256;
 use range::{RawRange, ranges_of};
 use serde::Deserialize;
+use std::borrow::Cow;
 
 /// Longest text that is kept of a record's field, characters.
 const MAX_TEXT: usize = 500;
@@ -81,7 +82,7 @@ pub struct RecordKev {
 }
 
 #[derive(Deserialize)]
-struct Raw {
+struct Raw<'a> {
     id: String,
     published: Option<DateTime<Utc>>,
     withdrawn: Option<DateTime<Utc>>,
@@ -91,16 +92,17 @@ struct Raw {
     aliases: Vec<String>,
     #[serde(default)]
     related: Vec<String>,
-    #[serde(default)]
-    summary: String,
-    #[serde(default)]
-    details: String,
+    #[serde(default, borrow)]
+    summary: Cow<'a, str>,
+    #[serde(default, borrow)]
+    details: Cow<'a, str>,
     #[serde(default)]
     severity: Vec<RawSeverity>,
     #[serde(default)]
-    affected: Vec<RawAffected>,
-    #[serde(default)]
-    references: Vec<RawReference>,
+    #[serde(borrow)]
+    affected: Vec<RawAffected<'a>>,
+    #[serde(default, borrow)]
+    references: Vec<RawReference<'a>>,
     #[serde(default)]
     database_specific: RawSpecific,
 }
@@ -113,9 +115,10 @@ struct RawSeverity {
 }
 
 #[derive(Deserialize)]
-struct RawAffected {
+struct RawAffected<'a> {
     // A record may speak of a repository only.
-    package: Option<RawPackage>,
+    #[serde(borrow)]
+    package: Option<RawPackage<'a>>,
     #[serde(default)]
     ranges: Vec<RawRange>,
     #[serde(default)]
@@ -125,16 +128,19 @@ struct RawAffected {
 }
 
 #[derive(Deserialize)]
-struct RawPackage {
-    ecosystem: String,
-    name: String,
+struct RawPackage<'a> {
+    #[serde(borrow)]
+    ecosystem: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
-struct RawReference {
-    #[serde(rename = "type")]
-    kind: String,
-    url: String,
+struct RawReference<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    url: Cow<'a, str>,
 }
 
 #[derive(Default, Deserialize)]
@@ -201,7 +207,7 @@ pub fn read_record(line: &str, wanted: impl Fn(&Release) -> bool) -> Result<OsvR
     if cves.len() > MAX_ITEMS {
         return Err(too_many());
     }
-    let of_kind = |references: &[RawReference], kind: &str| {
+    let of_kind = |references: &[RawReference<'_>], kind: &str| {
         references
             .iter()
             .find(|reference| reference.kind == kind)
@@ -211,7 +217,7 @@ pub fn read_record(line: &str, wanted: impl Fn(&Release) -> bool) -> Result<OsvR
         digest: Sha256::of(line.as_bytes()),
         published_at: raw.published,
         cves,
-        summary: match raw.summary.as_str() {
+        summary: match raw.summary.as_ref() {
             "" => cut(raw.details.lines().next().unwrap_or_default()),
             summary => cut(summary),
         },
@@ -280,7 +286,12 @@ pub(crate) fn is_name(name: &str) -> bool {
 
 /// The text, up to the most that is kept of a field.
 pub(crate) fn cut(text: &str) -> String {
-    text.chars().take(MAX_TEXT).collect()
+    // Bytes are never fewer than characters.
+    if text.len() <= MAX_TEXT {
+        text.to_owned()
+    } else {
+        text.chars().take(MAX_TEXT).collect()
+    }
 }
 
 #[cfg(test)]

@@ -127,30 +127,22 @@ impl Feed {
     }
 }
 
-/// The records of one of Debian's three files, those that `keep` wants.
+/// Hands over the records of one of Debian's three files. Lines that `wants` does not want are not even read.
 pub(crate) fn debian(
     files: &PackFiles,
     name: &str,
-    mut keep: impl FnMut(&mut OsvRecord) -> bool,
-) -> Result<Parsed<OsvRecord>, PackFileError> {
+    mut wants: impl FnMut(&str) -> bool,
+    mut each: impl FnMut(OsvRecord),
+) -> Result<Parsed<()>, PackFileError> {
     let release = release();
     let mut file = files.reader(&format!("{DEBIAN}/{name}.osv.jsonl"))?;
-    let mut records = Vec::new();
     let read = parse_lines(&mut file, |line| {
-        let mut record = read_record(line, |found| *found == release)?;
-        if keep(&mut record) {
-            records.push(record);
+        if wants(line) {
+            each(read_record(line, |found| *found == release)?);
         }
         Ok(())
     });
-    let Parsed {
-        skipped, problem, ..
-    } = named(file.check(read)?, file.path());
-    Ok(Parsed {
-        records,
-        skipped,
-        problem,
-    })
+    Ok(named(file.check(read)?, file.path()))
 }
 
 /// Says in which file the first problem is.

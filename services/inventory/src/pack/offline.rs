@@ -9,8 +9,7 @@ use crate::domain::affected::{Release, Status};
 use crate::domain::enrich::Enrichment;
 use crate::domain::index::{IndexBuilder, MatchIndex};
 use crate::domain::lines::for_each_line;
-use crate::domain::merge::merge;
-use crate::domain::osv::OsvRecord;
+use crate::domain::merge::{Merger, of_cve};
 use crate::domain::subject::{Aliases, Rule};
 use netpatch_types::version::InvalidVersion;
 use netpatch_types::{ComponentKey, Ecosystem};
@@ -98,44 +97,78 @@ impl Offline {
         self.other(feed)
     }
 
-    /// Reads what Debian's feed says of these components only.
-    pub fn load_debian(&self, components: &[ComponentKey]) -> Result<Matcher, PackFileError> {
+    /// Reads what Debian's feed says of these components only; with `all`, the notices and uploads too that no CVE stands for.
+    pub fn load_debian(
+        &self,
+        components: &[ComponentKey],
+        all: bool,
+    ) -> Result<Matcher, PackFileError> {
         let mut wanted: Option<HashSet<String>> = None;
-        self.debian(|aliases, source| {
+        let mut wants = |aliases: &Aliases, line: &str| {
             let wanted = wanted.get_or_insert_with(|| {
                 let subject = |one| aliases.subject(one).source.into_owned();
                 components.iter().map(subject).collect()
             });
-            wanted.contains(source)
-        })
+            names_any(line, wanted)
+        };
+        if !all && let Some(matcher) = self.debian_cves(&mut wants)? {
+            return Ok(matcher);
+        }
+        self.debian(wants)
+    }
+
+    /// The CVEs alone, none of which is held longer than it is read; `None` when two records are of the same CVE, which then have to
+    /// be merged.
+    fn debian_cves(
+        &self,
+        mut wants: impl FnMut(&Aliases, &str) -> bool,
+    ) -> Result<Option<Matcher>, PackFileError> {
+        let aliases = self.aliases()?;
+        let enrichment = Enrichment::default();
+        let mut collected = Collected::default();
+        let mut seen = HashSet::new();
+        let mut is_once = true;
+        let wanted = |line: &str| wants(&aliases, line);
+        let read = feeds::debian(&self.files, "cves", wanted, |record| {
+            if !record.withdrawn {
+                let advisory = of_cve(DEBIAN, record, &enrichment);
+                is_once &= seen.insert(advisory.name.clone());
+                collected.add(advisory, self.informational);
+            }
+        })?;
+        Ok(is_once.then(|| collected.finish(aliases, read.skipped, read.problem)))
+    }
+
+    fn aliases(&self) -> Result<Aliases, PackFileError> {
+        let text = self.files.text(&format!("{DEBIAN}/source-aliases.tsv"))?;
+        Ok(Aliases::parse(&text))
     }
 
     fn debian(
         &self,
         mut wants: impl FnMut(&Aliases, &str) -> bool,
     ) -> Result<Matcher, PackFileError> {
-        let aliases = Aliases::parse(&self.files.text(&format!("{DEBIAN}/source-aliases.tsv"))?);
-        let mut keep = |record: &mut OsvRecord| {
-            // Matching does not look at them, and there are many.
-            record.url = None;
-            record.vendor_refs = Vec::new();
-            record
-                .affected
-                .iter()
-                .any(|entry| wants(&aliases, &entry.name))
-        };
-        let mut read = |name| feeds::debian(&self.files, name, &mut keep);
-        let [notices, cves, uploads] = [read("advisories")?, read("cves")?, read("uploads")?];
-        let skipped = notices.skipped + cves.skipped + uploads.skipped;
-        let problem = notices.problem.or(cves.problem).or(uploads.problem);
+        let aliases = self.aliases()?;
+        let enrichment = Enrichment::default();
+        let mut merger = Merger::new(DEBIAN, &enrichment);
+        let (mut skipped, mut problem) = (0, None);
+        for name in ["cves", "advisories", "uploads"] {
+            let wants = |line: &str| wants(&aliases, line);
+            let read = feeds::debian(&self.files, name, wants, |mut record| {
+                // Matching does not look at them, and there are many.
+                record.url = None;
+                record.vendor_refs = Vec::new();
+                match name {
+                    "cves" => merger.cve(record),
+                    "advisories" => merger.notice(record),
+                    _ => merger.upload(record),
+                }
+            })?;
+            skipped += read.skipped;
+            problem = problem.or(read.problem);
+        }
         let mut collected = Collected::default();
-        for advisory in merge(
-            DEBIAN,
-            notices.records,
-            cves.records,
-            uploads.records,
-            &Enrichment::default(),
-        ) {
+        for advisory in merger.finish() {
             collected.add(advisory, self.informational);
         }
         Ok(collected.finish(aliases, skipped, problem))
@@ -165,6 +198,28 @@ impl Offline {
         file.check(read)?;
         Ok(binaries)
     }
+}
+
+/// Whether an OSV line has a member `"name"` of one of these values, told without reading the line as JSON: most lines of a feed are of
+/// packages that a host does not have. A line that may hide a name (an escape, no name at all) is wanted.
+fn names_any(line: &str, wanted: &HashSet<String>) -> bool {
+    const MEMBER: &str = "\"name\"";
+    let mut rest = line;
+    let mut is_clear = !line.contains('\\');
+    let mut has_name = false;
+    while let Some(at) = rest.find(MEMBER) {
+        rest = &rest[at + MEMBER.len()..];
+        let value = rest.trim_start().strip_prefix(':').map(str::trim_start);
+        match value
+            .and_then(|value| value.strip_prefix('"'))
+            .and_then(|value| value.split_once('"'))
+        {
+            Some((name, _)) if wanted.contains(name) => return true,
+            Some(_) => has_name = true,
+            None => is_clear = false,
+        }
+    }
+    !(is_clear && has_name)
 }
 
 #[derive(Default)]
@@ -277,6 +332,29 @@ impl Binaries {
                     component.source = any.source.to_string();
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_left_out_only_when_its_names_are_plain_and_others() {
+        let wanted = HashSet::from(["curl".to_owned()]);
+        for (line, is_wanted) in [
+            (
+                r#"{"affected":[{"package":{"name":"zip"}},{"package":{"name" : "curl"}}]}"#,
+                true,
+            ),
+            (r#"{"affected":[{"package":{"name":"zip"}}]}"#, false),
+            (r#"{"affected":[{"package":{"name":"c\u0075rl"}}]}"#, true),
+            (r#"{"affected":[{"package":{"name":7}}]}"#, true),
+            (r#"{"id":"x"}"#, true),
+            ("", true),
+        ] {
+            assert_eq!(names_any(line, &wanted), is_wanted, "{line}");
         }
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn run(
     told: &mut Told,
 ) -> anyhow::Result<()> {
     let components = components(from, told)?;
-    let matcher = pack.load_debian(&components)?;
+    let matcher = pack.load_debian(&components, show.all)?;
     super::note(&matcher);
     let mut rows = Vec::new();
     for component in &components {
