@@ -1,9 +1,12 @@
 //! The tools around the platform, a file per command.
 
+pub(crate) mod cvss;
 pub(crate) mod doctor;
 pub(crate) mod feed;
+mod lines;
 pub(crate) mod match_;
 pub(crate) mod verify;
+pub(crate) mod version;
 
 /// How data is printed on stdout.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -33,6 +33,12 @@ enum Command {
     /// Import advisory feeds, or say how fresh they are.
     #[command(subcommand)]
     Feed(cli::feed::Feed),
+    /// Compare versions as their ecosystem does.
+    #[command(subcommand)]
+    Version(cli::version::Version),
+    /// Compute CVSS scores.
+    #[command(subcommand)]
+    Cvss(cli::cvss::Cvss),
     /// Say which advisories of a pack apply, offline.
     Match(cli::match_::Match),
     /// Check what the platform needs on this machine.
@@ -83,6 +89,8 @@ pub fn main() -> ExitCode {
         Command::Serve(serve) => return serve.run(),
         Command::Verify(verify) => verify.run(),
         Command::Feed(feed) => feed.run(),
+        Command::Version(version) => version.run(),
+        Command::Cvss(cvss) => cvss.run(),
         Command::Match(match_) => match_.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Schema => {

@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may fail")]
 
 mod cli;
+mod cvss;
 mod faults;
 mod holes;
 mod host;
@@ -11,3 +12,4 @@ mod match_;
 mod program;
 mod sandbox;
 mod the_loop;
+mod version;

@@ -1,6 +1,6 @@
 //! The program itself as a process, as people and scripts start it.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
@@ -27,6 +27,23 @@ pub(crate) fn outcome(output: &Output) -> (Option<i32>, String, String) {
         text(&output.stdout),
         text(&output.stderr),
     )
+}
+
+/// The program's answer to this standard input.
+pub(crate) fn fed(arguments: &[&str], input: &[u8]) -> (Option<i32>, String, String) {
+    let mut child = netpatch(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let output = std::thread::scope(|scope| {
+        // One that stops reading is the test's matter and not this thread's.
+        scope.spawn(move || stdin.write_all(input));
+        child.wait_with_output().unwrap()
+    });
+    outcome(&output)
 }
 
 /// A running `netpatch serve`; killed when dropped.
