@@ -201,6 +201,8 @@ impl Agent {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut link = Link::connect(self);
+        // What an earlier process wrote is not so any more.
+        self.publish_status(&link);
         loop {
             let check_in_due = link.due;
             tokio::select! {

@@ -10,6 +10,7 @@ mod host;
 mod killed;
 mod match_;
 mod program;
+mod renewal;
 mod sandbox;
 mod the_loop;
 mod version;

@@ -61,9 +61,13 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     pub(crate) async fn new(topology: Topology) -> Self {
+        Self::at(topology, SystemClock::shared()).await
+    }
+
+    /// With a clock of the test's own.
+    pub(crate) async fn at(topology: Topology, clock: SharedClock) -> Self {
         let database = TestDatabase::new(&migrations()).await;
         let folder = tempfile::tempdir().unwrap();
-        let clock: SharedClock = SystemClock::shared();
         let parts = Parts {
             database: database.database().clone(),
             blobs: Blobs::connect(&format!("file:{}", folder.path().join("blobs").display()))
