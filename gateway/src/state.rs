@@ -30,6 +30,8 @@ pub struct Settings {
     pub is_https: bool,
     /// Origins besides the request's own host that WebSockets are accepted from, e.g. `https://patch.example.com`.
     pub origins: Vec<String>,
+    /// The UDP port of the edge, for what machines are told; `None` when another process has it.
+    pub edge_port: Option<u16>,
     /// Points of API clients and CLI sessions.
     pub client_rate: Rate,
     /// Points of portal sessions.
@@ -52,6 +54,7 @@ impl Default for Settings {
             portal: None,
             is_https: false,
             origins: Vec::new(),
+            edge_port: None,
             client_rate: Rate {
                 maximum: 4000,
                 restore_rate: 200,
@@ -159,6 +162,7 @@ impl GatewayState {
         Session {
             apis: self.inner.apis.clone(),
             caller,
+            edge_port: self.inner.settings.edge_port,
         }
     }
 

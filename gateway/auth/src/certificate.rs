@@ -293,6 +293,15 @@ pub(crate) fn read_request(csr_der: &[u8]) -> ServiceResult<CertificateSigningRe
     }
 }
 
+/// SHA-256 of the public key in a certificate request.
+pub(crate) fn requested_key(csr_der: &[u8]) -> ServiceResult<Sha256> {
+    let (_, request) =
+        x509_parser::certification_request::X509CertificationRequest::from_der(csr_der)
+            .map_err(|_| not_a_request())?;
+    let key = request.certification_request_info.subject_pki.raw;
+    Ok(Sha256::of(key))
+}
+
 /// How many certificates of a subject are neither revoked nor at their end.
 pub(crate) async fn live_count(
     tx: &TenantTx,

@@ -56,6 +56,21 @@ pub enum ClaimState {
     },
 }
 
+/// What a relay that waits says about itself, for the person to compare before taking it in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimPreview {
+    /// Hardware or image.
+    pub model: String,
+    /// Serial number.
+    pub serial: String,
+    /// SemVer of its program.
+    pub version: String,
+    /// SHA-256 of its public key: the relay shows the same.
+    pub key_fingerprint: Sha256,
+    /// When its code ends.
+    pub expires_at: DateTime<Utc>,
+}
+
 /// What the person sees after claiming.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClaimTaken {
@@ -152,6 +167,58 @@ impl Auth {
         }
     }
 
+    /// A person looks at the relay behind a code before taking it in; `None` when none waits with it. A wrong code counts
+    /// as one: looking is no way around the limit.
+    pub async fn claim_preview(
+        &self,
+        ctx: &RequestContext,
+        code: &str,
+    ) -> ServiceResult<Option<ClaimPreview>> {
+        ctx.require(Permission::Enrol)?;
+        let Some((claim, _)) = self.claim_waiting(ctx, code).await? else {
+            return Ok(None);
+        };
+        Ok(Some(ClaimPreview {
+            key_fingerprint: crate::certificate::requested_key(&claim.csr)?,
+            model: claim.model,
+            serial: claim.serial,
+            version: claim.version,
+            expires_at: claim.expires_at,
+        }))
+    }
+
+    /// The claim that waits with a code, and the code's hash; counts a wrong code.
+    async fn claim_waiting(
+        &self,
+        ctx: &RequestContext,
+        code: &str,
+    ) -> ServiceResult<Option<(ByCode, Vec<u8>)>> {
+        let attempt = self
+            .wrong_codes
+            .begin(&ctx.actor.id, self.clock.now())
+            .ok_or_else(|| {
+                ServiceError::new(
+                    ErrorCode::Throttled,
+                    "five wrong codes; wait ten minutes and read the code from the relay again",
+                )
+            })?;
+        let hash = secret::hash(&normal_code(code));
+        let tx = self.db.directory_tx().await?;
+        let row: Option<ByCode> = tx
+            .one(
+                "select * from identity.claim_by_code($1)",
+                [hash.clone().into()],
+            )
+            .await?;
+        drop(tx);
+        let now = self.clock.now();
+        let waiting = row.filter(|row| row.expires_at > now && !row.taken);
+        if waiting.is_some() {
+            attempt.forgive();
+        }
+        Ok(waiting.map(|row| (row, hash)))
+    }
+
     /// A person types the code.
     pub async fn claim_take(
         &self,
@@ -163,30 +230,10 @@ impl Auth {
         ctx.require(Permission::Enrol)?;
         self.own_site(ctx, site).await?;
         let name = plain_name("name", name)?;
-        let code = normal_code(code);
-        let attempt = self
-            .wrong_codes
-            .begin(&ctx.actor.id, self.clock.now())
-            .ok_or_else(|| {
-                ServiceError::new(
-                    ErrorCode::Throttled,
-                    "five wrong codes; wait ten minutes and read the code from the relay again",
-                )
-            })?;
-        let hash = secret::hash(&code);
-        let tx = self.db.directory_tx().await?;
-        let row: Option<ByCode> = tx
-            .one(
-                "select * from identity.claim_by_code($1)",
-                [hash.clone().into()],
-            )
-            .await?;
-        drop(tx);
-        let now = self.clock.now();
-        let Some(claim) = row.filter(|row| row.expires_at > now && !row.taken) else {
+        let Some((claim, hash)) = self.claim_waiting(ctx, code).await? else {
             return Err(wrong_code());
         };
-        attempt.forgive();
+        let now = self.clock.now();
         let id = RelayId::new(now);
         let tx = self.db.write(ctx).await?;
         let joining = Joining {

@@ -34,7 +34,7 @@ mod user;
 pub use access::Role;
 pub use bootstrap::BootstrapAdmin;
 pub use certificate::{IssuedCertificate, Subject};
-pub use claim::{Claim, ClaimStart, ClaimState, ClaimTaken};
+pub use claim::{Claim, ClaimPreview, ClaimStart, ClaimState, ClaimTaken};
 pub use client::{AccessToken, ApiClient, ApiClientCreate, ApiClientCreated};
 pub use delegation::{Delegation, DelegationStatus};
 pub use enrolment::{EnrolmentGrant, EnrolmentToken, EnrolmentTokenCreate};
@@ -47,7 +47,7 @@ pub use principal::{Access, Principal};
 pub use relay::{Relay, RelayReport, RelayStatus};
 pub use session::{SessionKind, SessionToken};
 pub use site::{Site, SiteCreate};
-pub use user::{User, UserCreate};
+pub use user::{Member, User, UserCreate};
 
 use netpatch_storage::{Database, KeyFolder};
 use netpatch_types::SharedClock;

@@ -1,12 +1,14 @@
 //! Local users.
 
-use crate::access::{permissions_of, require_admin_person};
+use crate::access::{permissions_of, readable, require_admin, require_admin_person};
 use crate::bootstrap::{self, unreadable};
 use crate::{Auth, IdentityEventV1, Principal, Role, event, password, secret};
 use netpatch_storage::TenantTx;
 use netpatch_types::{
     ActorKind, ErrorCode, Permission, RequestContext, ServiceError, ServiceResult, UserId,
 };
+use sea_orm::FromQueryResult;
+use uuid::Uuid;
 
 /// A person who signs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,42 @@ pub struct User {
     pub email: String,
     /// What others read.
     pub name: String,
+}
+
+/// A user as administrators see one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Who.
+    pub user: User,
+    /// What the user is here, in the order of [`Role::ALL`].
+    pub roles: Vec<Role>,
+    /// Whether the user may sign in.
+    pub active: bool,
+}
+
+#[derive(FromQueryResult)]
+struct MemberRow {
+    id: Uuid,
+    email: String,
+    name: String,
+    active: bool,
+    roles: serde_json::Value,
+}
+
+impl From<MemberRow> for Member {
+    fn from(row: MemberRow) -> Self {
+        let words: Vec<String> = serde_json::from_value(row.roles).unwrap_or_default();
+        let holds = |role: &Role| words.iter().any(|word| word == role.as_str());
+        Self {
+            user: User {
+                id: row.id.into(),
+                email: row.email,
+                name: row.name,
+            },
+            roles: Role::ALL.into_iter().filter(holds).collect(),
+            active: row.active,
+        }
+    }
 }
 
 /// A new user.
@@ -31,6 +69,18 @@ pub struct UserCreate {
 }
 
 impl Auth {
+    /// An organization's users by name, at most 1,000; for its administrators.
+    pub async fn member_list(&self, ctx: &RequestContext) -> ServiceResult<Vec<Member>> {
+        require_admin(ctx)?;
+        let tx = self.db.read(ctx).await?;
+        let sql = "select u.id, u.email, u.name, u.active, \
+                   coalesce((select jsonb_agg(g.role) from identity.grants g \
+                             where g.tenant_id = u.tenant_id and g.user_id = u.id), '[]') as roles \
+                   from identity.users u where u.tenant_id = any($1) order by lower(u.name), u.id limit 1000";
+        let rows = tx.all::<MemberRow>(sql, [readable(ctx)]).await?;
+        Ok(rows.into_iter().map(Member::from).collect())
+    }
+
     /// Creates a user with a random password, which is in the answer only. Nobody gives rights that they do not have; a
     /// partner makes an administrator of a customer only while the customer has none, or it would decide for the customer.
     pub async fn user_create(

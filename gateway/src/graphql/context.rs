@@ -70,6 +70,8 @@ pub struct Session {
     pub apis: Apis,
     /// For whom.
     pub caller: Caller,
+    /// The UDP port of the edge, if known.
+    pub edge_port: Option<u16>,
 }
 
 impl Session {

@@ -8,7 +8,9 @@ pub mod host;
 pub mod node;
 pub mod organization;
 pub mod patch;
+pub mod platform;
 pub mod policy;
+pub mod relay;
 pub mod window;
 
 use async_graphql::MergedObject;
@@ -26,4 +28,6 @@ pub struct Query(
     deployment::DeploymentQuery,
     policy::PolicyQuery,
     window::WindowQuery,
+    relay::RelayQuery,
+    platform::PlatformQuery,
 );

@@ -50,12 +50,13 @@ pub(crate) fn quic(
     Ok(address)
 }
 
-/// The portal, the API, sign-in.
+/// The portal, the API, sign-in; `quic` is where the edge listens.
 pub(crate) fn http(
     process: &mut Process,
     roles: &Roles,
     bus: &SharedBus,
     portal: Option<PathBuf>,
+    quic: SocketAddr,
 ) -> Router {
     let http = &process.configuration.http;
     let apis = Apis {
@@ -68,6 +69,7 @@ pub(crate) fn http(
     };
     let settings = Settings {
         portal,
+        edge_port: Some(quic.port()),
         is_https: process.configuration.tls.cert.is_some() || http.behind_proxy,
         origins: http.public_url.iter().cloned().collect(),
         ..Settings::default()

@@ -113,7 +113,7 @@ impl App for Platform {
         let server = Server::bind(configuration.http.addr, &configuration.limits)
             .await?
             .with_tls(&configuration.tls)?;
-        let router = crate::edge::http(process, &roles, &bus, self.portal.clone());
+        let router = crate::edge::http(process, &roles, &bus, self.portal.clone(), quic);
         let http = process.serve("http", server, router.merge(operations));
         println!("ready http={http} quic={quic}");
         Ok(())

@@ -36,6 +36,13 @@ async fn a_person_types_the_code_and_the_relay_gets_its_certificate() {
     // As people type: in small letters, with a blank.
     let typed = claim.claim_code.to_lowercase().replace('-', " ");
     let ctx = world.person(organization);
+    let seen = world.auth.claim_preview(&ctx, &typed).await.unwrap();
+    let seen = seen.expect("the relay waits with this code");
+    assert_eq!((seen.model.as_str(), seen.serial.as_str()), ("box", "SN1"));
+    assert_eq!(
+        seen.key_fingerprint,
+        netpatch_tunnel::identity::key_fingerprint(&key).unwrap()
+    );
     let taken = world
         .auth
         .claim_take(&ctx, site, &typed, "Office relay")
@@ -60,6 +67,8 @@ async fn a_person_types_the_code_and_the_relay_gets_its_certificate() {
     let name = netpatch_tunnel::verify_identity(&certificate_der, &ca_der, now).unwrap();
     assert_eq!((name.organization, name.id), (organization, relay.0));
     // Once only.
+    let seen = world.auth.claim_preview(&ctx, &claim.claim_code).await;
+    assert_eq!(seen.unwrap(), None);
     assert_eq!(
         code(
             world
@@ -122,6 +131,9 @@ async fn five_wrong_codes_lock_an_account_for_ten_minutes() {
         (5, 3)
     );
     assert_eq!(code(take(&claim.claim_code).await), ErrorCode::Throttled);
+    // Looking is no way around it.
+    let seen = world.auth.claim_preview(&ctx, &claim.claim_code).await;
+    assert_eq!(code(seen), ErrorCode::Throttled);
     // Others are free.
     let mut other = ctx.clone();
     other.actor.id = Uuid::from_u128(8);

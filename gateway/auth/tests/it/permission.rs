@@ -97,3 +97,42 @@ async fn a_grant_for_one_site_ends_there() {
         .await;
     assert_eq!(code(more), ErrorCode::Forbidden);
 }
+
+#[tokio::test]
+async fn administrators_see_who_is_here_and_nobody_of_elsewhere() {
+    let world = World::new().await;
+    let (one, other) = (world.customer().await, world.customer().await);
+    let create = |email: &str, roles: &[Role]| UserCreate {
+        email: email.into(),
+        name: email.split('@').next().unwrap_or_default().to_uppercase(),
+        roles: roles.to_vec(),
+    };
+    for (of, create) in [
+        (
+            one,
+            create("zoe@example.com", &[Role::Approver, Role::Technician]),
+        ),
+        (one, create("amy@example.com", &[Role::Owner])),
+        (other, create("eve@example.com", &[Role::Owner])),
+    ] {
+        let ctx = world.person(of);
+        world.auth.user_create(&ctx, create).await.unwrap();
+    }
+    let members = world.auth.member_list(&world.person(one)).await.unwrap();
+    let shown: Vec<_> = members
+        .iter()
+        .map(|member| (member.user.email.as_str(), member.roles.as_slice()))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("amy@example.com", &[Role::Owner][..]),
+            ("zoe@example.com", &[Role::Technician, Role::Approver][..]),
+        ]
+    );
+    assert!(members.iter().all(|member| member.active));
+    let mut technician = world.person(one);
+    technician.permissions.remove(&Permission::Admin);
+    let refused = world.auth.member_list(&technician).await;
+    assert_eq!(code(refused), ErrorCode::Forbidden);
+}

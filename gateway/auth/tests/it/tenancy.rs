@@ -182,6 +182,15 @@ async fn another_organizations_ids_are_unknown_in_every_operation() {
         auth.enrolment_token_list(&ctx),
         |list| list.unwrap().is_empty()
     );
+    let theirs_too = UserCreate {
+        email: "theirs@example.com".into(),
+        name: "Theirs".into(),
+        roles: vec![Role::Technician],
+    };
+    auth.user_create(&own, theirs_too).await.unwrap();
+    own_only!(member_list, auth.member_list(&ctx), |list| list
+        .unwrap()
+        .is_empty());
     own_only!(delegation_list, auth.delegation_list(&ctx), |list| list
         .unwrap()
         .is_empty());
@@ -290,6 +299,7 @@ async fn another_organizations_ids_are_unknown_in_every_operation() {
         "token_release",
         "claim_start",
         "claim_poll",
+        "claim_preview",
         "sign_out",
         "certificate_renew_expired",
         "delegation_create",

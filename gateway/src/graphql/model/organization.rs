@@ -159,6 +159,14 @@ impl Organization {
         Ok(Some(groups.into_iter().map(Group).collect()))
     }
 
+    /// People who sign in here, by name; for administrators.
+    #[graphql(complexity = "2 + 20 * child_complexity")]
+    async fn members(&self, ctx: &Context<'_>) -> Result<Option<Vec<Member>>> {
+        Ok(Some(
+            super::member::listing(ctx, &readable(self.inside(ctx)?)?).await?,
+        ))
+    }
+
     /// What lets partners act here, newest first.
     #[graphql(complexity = "2 + 20 * child_complexity")]
     async fn delegations(&self, ctx: &Context<'_>) -> Result<Option<Vec<Delegation>>> {

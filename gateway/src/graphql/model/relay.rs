@@ -1,8 +1,35 @@
 //! Relays.
 
 use super::{RelayStatus, Site};
-use crate::graphql::{ByteCount, DateTime, Result, connection::int, loaders, session};
-use async_graphql::{Context, ID, Object};
+use crate::graphql::{ByteCount, DateTime, Result, Sha256, connection::int, loaders, session};
+use async_graphql::{Context, ID, Object, SimpleObject};
+
+/// A relay that waits to be claimed, as it says itself.
+#[derive(Clone, SimpleObject)]
+pub struct RelayPreview {
+    /// Hardware or image.
+    pub model: String,
+    /// Serial number.
+    pub serial: String,
+    /// Version of its program.
+    pub version: String,
+    /// Fingerprint of its key: compare it with what the relay shows.
+    pub key_fingerprint: Sha256,
+    /// When its code ends.
+    pub expires_at: DateTime,
+}
+
+impl From<netpatch_auth::ClaimPreview> for RelayPreview {
+    fn from(seen: netpatch_auth::ClaimPreview) -> Self {
+        Self {
+            model: seen.model,
+            serial: seen.serial,
+            version: seen.version,
+            key_fingerprint: Sha256(seen.key_fingerprint),
+            expires_at: seen.expires_at.into(),
+        }
+    }
+}
 
 /// A node on a site that caches payloads and carries agents' sessions.
 #[derive(Clone)]

@@ -62,7 +62,7 @@ pub(crate) const QUERIES: [Case; 14] = [
 ];
 
 /// Root fields without an id of a tenant: they only may not ask for more than the caller's organizations.
-pub(crate) const SHARED: [Case; 4] = [
+pub(crate) const SHARED: [Case; 6] = [
     ("rateLimit", "", "{ maximum }"),
     (
         "advisory",
@@ -75,6 +75,12 @@ pub(crate) const SHARED: [Case; 4] = [
         "{ start }",
     ),
     ("feeds", "", "{ name }"),
+    ("platform", "", "{ rootFingerprint }"),
+    (
+        "relayPreview",
+        "organizationId: $org, claimCode: \"BCDF-GHJK\"",
+        "{ serial }",
+    ),
 ];
 
 pub(crate) const ROLLOUT: &str = "rollout: {waves: [{hosts: 1}]}, rules: [], windowIds: []";
