@@ -219,6 +219,7 @@ impl Policy {
             &self.0.spec,
             group.map(|group| group.0.name),
             next,
+            session.apis.auth.clock().now(),
         ))
     }
 }

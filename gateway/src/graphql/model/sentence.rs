@@ -3,11 +3,13 @@
 use chrono::{DateTime, Utc};
 use netpatch_policy_api::{Decision, PolicySpec, Rule, WaveSize};
 
-/// `next` is the earliest start of a window, the window's name, and whether its zone is each host's own.
+/// `next` is the earliest start of a window, the window's name, and whether its zone is each host's own. The start of a
+/// window that is open lies before `now`.
 pub(crate) fn policy_sentence(
     spec: &PolicySpec,
     group: Option<String>,
     next: Option<(DateTime<Utc>, String, bool)>,
+    now: DateTime<Utc>,
 ) -> String {
     if !spec.enabled {
         return "It is off: it decides nothing and installs nothing.".to_owned();
@@ -20,7 +22,9 @@ pub(crate) fn policy_sentence(
     for rule in &spec.rules {
         text.push_str(&rule_sentence(rule));
     }
-    text.push_str("Everything else waits for a person. ");
+    if !spec.rules.iter().any(fits_all) {
+        text.push_str("Everything else waits for a person. ");
+    }
     let waves: Vec<String> = spec.rollout.waves.iter().map(wave).collect();
     let start = if spec.automatic {
         "What is approved goes by itself"
@@ -39,15 +43,28 @@ pub(crate) fn policy_sentence(
             } else {
                 "UTC"
             };
-            format!(
-                "The next window is {name}, {} {zone}.",
-                start.format("%A %-d %B %Y %H:%M")
-            )
+            let start_text = start.format("%A %-d %B %Y %H:%M");
+            if start <= now {
+                format!("The window {name} is open, since {start_text} {zone}.")
+            } else {
+                format!("The next window is {name}, {start_text} {zone}.")
+            }
         }
         None if spec.windows.is_empty() => "It has no window, so nothing is installed.".to_owned(),
         None => "None of its windows opens again, so nothing is installed.".to_owned(),
     });
     text
+}
+
+/// Whether nothing is left for the rules behind it.
+fn fits_all(rule: &Rule) -> bool {
+    rule.severities.is_empty()
+        && rule.classifications.is_empty()
+        && rule.packages.is_empty()
+        && rule.origin_labels.is_empty()
+        && rule.cvss_at_least.is_none()
+        && rule.epss_at_least.is_none()
+        && rule.kev.is_none()
 }
 
 fn rule_sentence(rule: &Rule) -> String {
@@ -93,7 +110,9 @@ fn rule_sentence(rule: &Rule) -> String {
     if !rule.origin_labels.is_empty() {
         conditions.push(format!("from {}", rule.origin_labels.join(" or ")));
     }
-    let subject = if what.is_empty() {
+    let subject = if fits_all(rule) {
+        "All other patches".to_owned()
+    } else if what.is_empty() {
         "Patches".to_owned()
     } else {
         capital(&format!("{} patches", what.join(", ")))
@@ -168,16 +187,30 @@ mod tests {
             automatic: false,
         };
         assert_eq!(
-            policy_sentence(&spec, Some("servers".into()), None),
+            policy_sentence(&spec, Some("servers".into()), None, DateTime::UNIX_EPOCH),
             "Security patches are approved without a person. Everything else waits for a person. What is approved goes when a person creates \
              a deployment, to hosts of servers in 3 waves (1 host, then 25 %, then 100 %). It has no window, so nothing is installed."
         );
         let start = "2026-11-24T02:00:00Z".parse().unwrap();
+        let said = |spec: &PolicySpec, now| {
+            policy_sentence(spec, None, Some((start, "nightly".into(), false)), now)
+        };
         assert!(
-            policy_sentence(&spec, None, Some((start, "nightly".into(), false)))
+            said(&spec, DateTime::UNIX_EPOCH)
                 .ends_with("The next window is nightly, Tuesday 24 November 2026 02:00 UTC.")
         );
+        assert!(
+            said(&spec, start + chrono::Duration::hours(1))
+                .ends_with("The window nightly is open, since Tuesday 24 November 2026 02:00 UTC.")
+        );
+        spec.rules.push(Rule {
+            name: "rest".into(),
+            then: Decision::RequireApprovals { count: 1 },
+            ..Rule::default()
+        });
+        let text = said(&spec, start);
+        assert!(text.contains("All other patches wait for one person's approval. What"));
         spec.enabled = false;
-        assert!(policy_sentence(&spec, None, None).contains("off"));
+        assert!(said(&spec, start).contains("off"));
     }
 }
