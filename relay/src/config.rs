@@ -45,6 +45,14 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// Listens at another address, if one is given. What agents are told follows it where it can be told from it.
+    pub fn listen_at(&mut self, listen: Option<SocketAddr>) {
+        self.listen = listen.unwrap_or(self.listen);
+        if self.advertise.is_empty() && !self.listen.ip().is_unspecified() {
+            self.advertise = self.listen.to_string();
+        }
+    }
+
     /// The defaults with a file's values over them.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
         let (path, text) = match file {
@@ -95,5 +103,17 @@ mod tests {
         let error = Config::over_defaults("cache_budget = 5").expect_err("refused");
         assert!(error.to_string().contains("cache_budget"), "{error}");
         assert!(Config::over_defaults("report_seconds = 0").is_err());
+    }
+
+    #[test]
+    fn what_agents_are_told_follows_an_address_that_they_can_use() {
+        let mut config = Config::load(None).expect("defaults");
+        config.listen_at(None);
+        assert_eq!(config.advertise, "", "every address is none to tell");
+        config.listen_at(Some(([10, 0, 0, 1], 7443).into()));
+        assert_eq!(config.advertise, "10.0.0.1:7443");
+        let mut named = Config::over_defaults("advertise = 'relay.office:1'").expect("valid");
+        named.listen_at(Some(([10, 0, 0, 1], 7443).into()));
+        assert_eq!(named.advertise, "relay.office:1");
     }
 }

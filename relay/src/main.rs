@@ -166,7 +166,7 @@ async fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Command::Run { listen, config } => {
             let mut config = Config::load(config.as_deref())?;
-            config.listen = listen.unwrap_or(config.listen);
+            config.listen_at(listen);
             run(data, &config, clock).await?;
             Ok(ExitCode::SUCCESS)
         }
