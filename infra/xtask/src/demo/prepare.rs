@@ -16,16 +16,24 @@ const PARTS: &str = "The parts that work without it:
 
 /// Fails with what is missing, and what works without it.
 pub(crate) fn require_root_on_debian() -> Result<()> {
-    if let Err(error) = debian::code_name() {
-        bail!("the demo makes Debian hosts with Debian's own tools: {error:#}.\n{PARTS}");
+    match refusal(debian::code_name(), setup::has_namespaces) {
+        Some(reason) => bail!("{reason}\n{PARTS}"),
+        None => Ok(()),
     }
-    if !setup::has_namespaces() {
-        bail!(
-            "the demo starts real hosts in namespaces of their own, which needs root (and a machine or \
-             container that may create namespaces and mounts).\n{PARTS}"
-        );
+}
+
+/// Why the demo cannot run here, in one sentence.
+fn refusal(release: Result<String>, has_namespaces: impl FnOnce() -> bool) -> Option<String> {
+    if let Err(error) = release {
+        return Some(format!(
+            "the demo makes Debian hosts with Debian's own tools: {error:#}."
+        ));
     }
-    Ok(())
+    (!has_namespaces()).then(|| {
+        "the demo starts real hosts in namespaces of their own, which needs root (and a machine or \
+         container that may create namespaces and mounts)."
+            .to_owned()
+    })
 }
 
 /// Says what happens as root, then installs what is missing.
@@ -88,4 +96,24 @@ pub(crate) fn base_file_system(show: &mut Show) -> Result<PathBuf> {
             ))
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::anyhow;
+
+    #[test]
+    fn it_runs_on_debian_as_root_and_says_what_is_missing_elsewhere() {
+        let debian = || Ok("bookworm".to_owned());
+        assert_eq!(refusal(debian(), || true), None);
+        let reason = refusal(debian(), || false).expect("refused without root");
+        assert!(reason.contains("needs root"), "{reason}");
+        let other = Err(anyhow!("this is not Debian but Some Linux"));
+        let reason = refusal(other, || true).expect("refused elsewhere");
+        assert!(reason.contains("not Debian but Some Linux"), "{reason}");
+        for reason in [reason, refusal(debian(), || false).expect("refused")] {
+            assert_eq!(reason.matches(". ").count(), 0, "one sentence: {reason}");
+        }
+    }
 }
