@@ -164,7 +164,7 @@ pub(crate) fn follow(
             let is_over = ["COMPLETED", "CANCELLED", "HALTED"].contains(&status.as_str());
             Ok(is_over.then_some(state))
         })?;
-        must_have_waited(&seen)?;
+        must_have_waited(people, deployment, window)?;
         let waves = list(&ended, "/waves")?;
         let passed = waves
             .iter()
@@ -205,13 +205,57 @@ fn happenings(state: &Value) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-/// The window opened while the canary already waited for it.
-fn must_have_waited(seen: &[String]) -> Result<()> {
-    let waited = seen
-        .iter()
-        .any(|line| line.ends_with(": waiting for window"));
-    if !waited {
-        bail!("no host waited for the window");
+const JOURNALS: &str =
+    "query($id: ID!) { node(id: $id) { ... on Deployment { runs(first: 20) { nodes {
+    host { hostname } events { status at } } } } } }";
+
+/// Nothing was installed before the window opened. A fast host was staged by then and waited for it.
+fn must_have_waited(people: &People, deployment: &Deployment, window: &Window) -> Result<()> {
+    let api = &people.requester.api;
+    let answer = api.query(JOURNALS, json!({ "id": deployment.id }))?;
+    let runs = list(&answer, "/node/runs/nodes")?;
+    if runs.is_empty() {
+        bail!("the deployment has no run");
+    }
+    for run in runs {
+        let host = text(run, "/host/hostname")?;
+        let began = began(run)?.with_context(|| format!("{host} never began"))?;
+        if second(&began) < second(&window.opens_at) {
+            bail!("{host} began at {began}, before its window opened");
+        }
     }
     Ok(())
+}
+
+/// When the run first touched the host: the earliest step that is more than fetching.
+fn began(run: &Value) -> Result<Option<String>> {
+    let touching = |event: &&Value| {
+        ["SNAPSHOTTING", "INSTALLING"].contains(&event["status"].as_str().unwrap_or_default())
+    };
+    let first = list(run, "/events")?.iter().find(touching);
+    first.map(|event| text(event, "/at")).transpose()
+}
+
+/// An RFC 3339 time in UTC, cut to the second, so that text compares as time does.
+fn second(at: &str) -> &str {
+    at.get(..19).unwrap_or(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_begins_when_it_first_touches_the_host() {
+        let event = |status: &str, at: &str| json!({ "status": status, "at": at });
+        let run = json!({ "events": [
+            event("STAGING", "2026-01-01T00:00:01Z"),
+            event("SNAPSHOTTING", "2026-01-01T00:00:05.2Z"),
+            event("INSTALLING", "2026-01-01T00:00:06Z"),
+        ] });
+        let began = began(&run).expect("events").expect("it began");
+        assert_eq!(began, "2026-01-01T00:00:05.2Z");
+        assert!(second(&began) >= second("2026-01-01T00:00:05Z"));
+        assert!(second(&began) < second("2026-01-01T00:00:06Z"));
+    }
 }
