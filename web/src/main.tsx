@@ -13,6 +13,7 @@ import './styles/app.css';
 const theme = createTheme({
   primaryColor: 'cyan',
   primaryShade: { light: 9, dark: 9 },
+  respectReducedMotion: true,
   defaultRadius: 'sm',
   fontFamily: 'system-ui, "Segoe UI", Roboto, "Noto Sans", sans-serif',
   headings: { fontFamily: 'system-ui, "Segoe UI", Roboto, "Noto Sans", sans-serif' },

@@ -29,7 +29,7 @@ export function Freshness() {
   const unknown = data.unknown?.totalCount?.value ?? 0;
   const params = { org: slug };
   return (
-    <Group gap="md" mb="sm" className="np-muted" style={{ fontSize: '0.9rem', minHeight: 28 }}>
+    <Group gap="0 1rem" mb="sm" className="np-muted" style={{ fontSize: '0.9rem', minHeight: 28 }}>
       <span>{text('freshness.asof', { when: intl.formatDate(asOf, { dateStyle: 'medium', timeStyle: 'medium' }) })}</span>
       <Link className="np-link" to="/o/$org/hosts" params={params}>
         {text('freshness.hosts', { count: data.all?.totalCount?.value ?? 0 })}

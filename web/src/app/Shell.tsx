@@ -1,5 +1,5 @@
 import { ActionIcon, AppShell, Burger, Group, NavLink, Text, useMantineColorScheme, useComputedColorScheme } from '@mantine/core';
-import { useDisclosure, useHotkeys } from '@mantine/hooks';
+import { useDisclosure, useHotkeys, useReducedMotion } from '@mantine/hooks';
 import { Link, useLocation } from '@tanstack/react-router';
 import { Moon, Search, Sun } from 'lucide-react';
 import { lazy, Suspense, useState, type ReactNode } from 'react';
@@ -28,6 +28,7 @@ export function Shell({ children }: { children: ReactNode }) {
   const { pathname } = useLocation();
   const [isMenuOpen, { toggle, close }] = useDisclosure(false);
   const keys = useKeys(slug);
+  const isStill = useReducedMotion();
   useHotkeys([['mod+K', openPalette]], []);
   // A menu over the page that was chosen in it would hide it.
   const [shownPath, setShownPath] = useState(pathname);
@@ -37,7 +38,7 @@ export function Shell({ children }: { children: ReactNode }) {
   }
 
   return (
-    <AppShell header={{ height: 56 }} navbar={{ width: 210, breakpoint: 'sm', collapsed: { mobile: !isMenuOpen } }} padding="md">
+    <AppShell header={{ height: 56 }} navbar={{ width: 210, breakpoint: 'sm', collapsed: { mobile: !isMenuOpen } }} padding="md" transitionDuration={isStill ? 0 : 200}>
       <a className="np-skip" href="#content">
         {text('app.skip')}
       </a>

@@ -12,10 +12,12 @@ interface Props {
 /** How many rows there are, and the way to the others. Pages are in the address, so Back leads to the one before. */
 export function Pager({ shown, count, after, next, onPage }: Props) {
   const text = useText();
+  // A list that is not counted but fits on one page is counted by looking at it.
+  const isWhole = !count && !after && !next;
   return (
     <Group component="nav" aria-label={text('table.pages')} gap="sm">
       <Text aria-live="off" fw={600}>
-        {count ? text('table.total', { display: count.display, count: count.value }) : text('table.shown', { count: shown })}
+        {count ? text('table.total', { display: count.display, count: count.value }) : text(isWhole ? 'table.rows' : 'table.shown', { count: shown })}
       </Text>
       {count && count.value !== shown ? <Text className="np-muted">{text('table.shown', { count: shown })}</Text> : null}
       {after ? (

@@ -33,7 +33,7 @@ export function useApprovalColumns(opened: string | undefined, open: (id: string
       {
         id: 'progress',
         header: text('approvals.progress'),
-        cell: (row) => text('approvals.progress.of', { given: row.decisions.filter((one) => one.verdict === 'APPROVE').length, required: row.required }),
+        cell: (row) => row.isAutomatic ? text('approvals.progress.rule') : text('approvals.progress.of', { given: row.decisions.filter((one) => one.verdict === 'APPROVE').length, required: row.required }),
       },
       {
         id: 'blast',

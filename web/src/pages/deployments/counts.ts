@@ -11,13 +11,14 @@ export function sumCounts(waves: readonly { counts: Counts }[]): Counts {
   return sum;
 }
 
-/** Runs that have ended, however they ended. */
+/** Runs that have ended, however they ended; those rolled back are among the failed. */
 export function ended(counts: Counts): number {
-  return counts.succeeded + counts.failed + counts.rolledBack + counts.skipped;
+  return counts.succeeded + counts.failed + counts.skipped;
 }
 
-/** The counters that are not zero, in the order in which they are read. */
+/** The counters that are not zero, in the order in which they are read; each host is in exactly one of them. */
 export function told(counts: Counts) {
   const order = ['succeeded', 'failed', 'rolledBack', 'silent', 'rebootPending', 'running', 'pending', 'skipped'] as const;
-  return order.filter((name) => counts[name] > 0).map((name) => ({ name, count: counts[name] }));
+  const apart = { ...counts, failed: counts.failed - counts.rolledBack };
+  return order.filter((name) => apart[name] > 0).map((name) => ({ name, count: apart[name] }));
 }

@@ -25,10 +25,11 @@ export function OpenFindings({ counts, host, org }: Props) {
           to="/o/$org/findings"
           params={{ org }}
           search={{ host, severity }}
-          style={{ marginRight: '0.5rem', whiteSpace: 'nowrap' }}
+          className="np-count"
           aria-label={`${count} ${word('severity', severity)}`}
         >
-          {count} <SeverityMark value={severity} />
+          <span>{count}</span>
+          <SeverityMark value={severity} />
         </Link>
       ))}
     </>

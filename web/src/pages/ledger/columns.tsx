@@ -12,7 +12,7 @@ export function useEntryColumns(opened: string | undefined, open: (id: string | 
     () => [
       { id: 'sequence', header: text('ledger.sequence'), cell: (entry) => entry.sequence },
       { id: 'at', header: text('ledger.at'), cell: (entry) => <Moment at={entry.at} /> },
-      { id: 'action', header: text('ledger.action'), cell: (entry) => <span className="np-mono">{entry.action}</span> },
+      { id: 'action', header: text('ledger.action'), cell: (entry) => <span className="np-mono np-nowrap">{entry.action}</span> },
       { id: 'actor', header: text('ledger.actor'), cell: (entry) => entry.actor.name },
       {
         id: 'subject',

@@ -23,7 +23,8 @@ export function Line({ points, label }: { points: readonly Point[]; label: strin
   const first = points[0];
   const last = points.at(-1);
   if (!first || !last) return null;
-  const day = (at: string) => intl.formatDate(at, { month: 'short', day: 'numeric' });
+  const isOneDay = new Date(start).toDateString() === new Date(end).toDateString();
+  const day = (at: string) => (isOneDay ? intl.formatTime(at) : intl.formatDate(at, { month: 'short', day: 'numeric' }));
   return (
     <svg viewBox={`0 0 ${width} ${height}`} width="100%" role="img" aria-label={`${label}: ${percent(first.share ?? 0)} → ${percent(last.share ?? 0)}`} style={{ maxWidth: 900 }}>
       <g fill="currentColor" fontSize="11">

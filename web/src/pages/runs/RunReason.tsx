@@ -1,6 +1,9 @@
 import { useText } from '../../i18n/text.ts';
 import type { Run } from './queries.ts';
 
+/** Advice comes as a clause; what follows it is a sentence of its own. */
+const closed = (advice: string) => (/[.!?]$/.test(advice) ? advice : `${advice}.`);
+
 /** Code, what happened, next step; for a success whether the host confirmed it. */
 export function RunReason({ run }: { run: Run }) {
   const text = useText();
@@ -10,7 +13,7 @@ export function RunReason({ run }: { run: Run }) {
       <>
         <span className="np-mono">{error.code}</span> {error.message}
         <br />
-        <strong>{text('runs.step')}:</strong> {error.remediation ?? text('runs.step.none')} {text(error.isRetryable ? 'runs.retry' : 'runs.noretry')}
+        <strong>{text('runs.step')}:</strong> {closed(error.remediation ?? text('runs.step.none'))} {text(error.isRetryable ? 'runs.retry' : 'runs.noretry')}
       </>
     );
   }

@@ -1,13 +1,14 @@
 import { Button } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
-import { useMemo } from 'react';
+import { lazy, Suspense, useMemo } from 'react';
 import { useText } from '../../i18n/text.ts';
 import { DataTable, type Column } from '../../ui/DataTable.tsx';
 import { Status } from '../../ui/status.tsx';
 import { Ago } from '../../ui/Time.tsx';
 import type { Run } from './queries.ts';
-import { RunDetails } from './RunDetails.tsx';
 import { RunReason } from './RunReason.tsx';
+
+const RunDetails = lazy(() => import('./RunDetails.tsx').then((module) => ({ default: module.RunDetails })));
 
 interface Props {
   rows: readonly Run[];
@@ -53,7 +54,7 @@ export function RunsTable({ rows, org, by, total, open, onOpen }: Props) {
   return (
     <>
       <DataTable caption={text('deployment.runs')} rows={rows} columns={columns} rowId={(run) => run.id} rowName={(run) => run.host?.hostname ?? run.id} total={total} />
-      {shown ? <RunDetails run={shown} onClose={() => onOpen(undefined)} /> : null}
+      <Suspense fallback={null}>{shown ? <RunDetails run={shown} onClose={() => onOpen(undefined)} /> : null}</Suspense>
     </>
   );
 }

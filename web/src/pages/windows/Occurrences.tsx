@@ -1,9 +1,12 @@
 import { useText } from '../../i18n/text.ts';
+import { Mark } from '../../ui/Mark.tsx';
+import { useNow } from '../../ui/now.ts';
 import { Moment } from '../../ui/Time.tsx';
 
 /** The next occurrences in the window's time and in the viewer's, side by side. */
 export function Occurrences({ starts, zone, name }: { starts: readonly string[]; zone: string | null; name: string }) {
   const text = useText();
+  const now = useNow();
   if (starts.length === 0) return text('windows.next.none');
   return (
     <table className="np-sum" aria-label={`${name}: ${text('windows.next')}`}>
@@ -24,7 +27,7 @@ export function Occurrences({ starts, zone, name }: { starts: readonly string[];
               <Moment at={start} zone={zone ?? 'UTC'} />
             </td>
             <td>
-              <Moment at={start} />
+              <Moment at={start} /> {Date.parse(start) <= now ? <Mark tone="live">{text('windows.open')}</Mark> : null}
             </td>
           </tr>
         ))}
