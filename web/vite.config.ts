@@ -12,7 +12,8 @@ export default defineConfig({
       '/reports': gateway,
     },
   },
-  build: { target: 'es2023', manifest: true, assetsInlineLimit: 0 },
+  // The budgets of `scripts/budget.mjs` say what is too large, by what goes over the line.
+  build: { target: 'es2023', manifest: true, assetsInlineLimit: 0, chunkSizeWarningLimit: 1000 },
   test: {
     include: ['src/**/*.test.{ts,tsx}', 'mock/**/*.test.ts'],
     environment: 'node',

@@ -2,6 +2,7 @@ import { GraphQLError } from 'graphql';
 import { connection, type PageArgs } from './connection.ts';
 import { patches } from './fixtures.ts';
 import { people } from './stored.ts';
+import { setupRoot } from './setup-resolvers.ts';
 import type { World } from './world.ts';
 
 /** Who asks. */
@@ -46,6 +47,7 @@ export function root(world: World) {
     if (deployment) return world.deployment(deployment);
     const run = world.allRuns().find((one) => one.run.id === id);
     if (run) return world.run(run.run, run.wave, run.deployment);
+    if (id === 'webhook_0001') return world.webhook();
     const report = world.reports.find((one) => one.id === id);
     if (report) return world.report(report);
     const entry = /^ledger_.*_(\d+)$/.exec(id);
@@ -75,14 +77,14 @@ export function root(world: World) {
   return {
     viewer: (_args: Args, context: MockContext) => ({
       actor: { kind: 'USER', name: person(context).name },
-      organizations: (args: PageArgs) => connection([world.partner(), world.acme()], args),
+      organizations: (args: PageArgs) => connection([world.partner(), world.acme(), world.newcomer()], args),
       can: true,
     }),
     rateLimit: { maximum: 4000, available: 4000, restoreRate: 200 },
     node: ({ id }: Args, context: MockContext) => person(context) && node(id),
     nodes: ({ ids }: Args) => ids.map(node),
-    organizations: (args: Args) => connection([world.partner(), world.acme()], args),
-    organization: ({ id }: Args, context: MockContext) => person(context) && (id === 'org_acme' ? world.acme() : id === 'org_msp' ? world.partner() : null),
+    organizations: (args: Args) => connection([world.partner(), world.acme(), world.newcomer()], args),
+    organization: ({ id }: Args, context: MockContext) => person(context) && (id === 'org_acme' ? world.acme() : id === 'org_msp' ? world.partner() : id === 'org_new' ? world.newcomer() : null),
     hosts: (args: Args) => connection(world.filtered(args.filter).map(world.host), args),
     findings: (args: Args) => connection(world.findings(args.filter), args),
     queue: (args: Args) => connection(world.queue(args.filter), args),
@@ -95,9 +97,10 @@ export function root(world: World) {
       const wanted = statuses(args.filter);
       return connection(isAcme(args.filter) ? world.deployments.filter((one) => !wanted || wanted.includes(one.status)).map(world.deployment) : [], args);
     },
-    policies: (args: Args) => connection(args.organizationId === 'org_acme' ? [world.policy()] : [], args),
-    windows: (args: Args) => connection(args.organizationId === 'org_acme' ? [world.window()] : [], args),
+    policies: (args: Args) => connection([...(args.organizationId === 'org_acme' ? [world.policy()] : []), ...world.made(args.organizationId).policies], args),
+    windows: (args: Args) => connection([...(args.organizationId === 'org_acme' ? [world.window()] : []), ...world.made(args.organizationId).windows], args),
     feeds: [],
+    ...setupRoot(world, refuse),
 
     approvalRequest: ({ input }: { input: Input }, context: MockContext) =>
       world.once(input.idempotencyKey, () => {

@@ -1,6 +1,7 @@
 import { connection, type PageArgs } from './connection.ts';
 import { makeHosts, patches, sites, type MockHost, type MockPatch } from './fixtures.ts';
 import { MockLedger } from './ledger.ts';
+import { deliveries, Setup } from './setup.ts';
 import { runStatus, type Filter, type StoredApproval, type StoredDeployment, type StoredRun, type StoredWave } from './stored.ts';
 
 const day = 86_400_000;
@@ -13,6 +14,8 @@ export class World {
   readonly ledger = new MockLedger('netpatch/ledger/0198aaaa-0000-7000-8000-000000000001', '0198aaaa-0000-7000-8000-000000000001');
   readonly approvals: StoredApproval[] = [];
   readonly deployments: StoredDeployment[] = [];
+  /** What people made since the start, by organization; the third one begins empty. */
+  readonly setups = new Map(['org_acme', 'org_msp', 'org_new'].map((id) => [id, new Setup((prefix) => this.fresh(prefix))] as const));
   readonly reports: { id: string; kind: string; createdAt: string }[] = [];
   private readonly answers = new Map<string, unknown>();
   private counter = 0;
@@ -323,9 +326,9 @@ export class World {
     const size = wave.runs.length || (sizes[wave.ordinal - 1] ?? 0);
     const count = (...states: string[]) => wave.runs.filter((run) => states.includes(run.status)).length;
     const succeeded = count('SUCCEEDED');
-    const failed = count('FAILED');
+    const failed = count('FAILED', 'ROLLED_BACK');
     const rolledBack = count('ROLLED_BACK');
-    const running = wave.runs.length - succeeded - failed - rolledBack;
+    const running = wave.runs.length - succeeded - failed;
     return {
       __typename: 'Wave', id: wave.id, ordinal: wave.ordinal, status: wave.status, reason: wave.status === 'FAILED' ? '1 of 2 runs failed, at most 0 may fail' : '',
       counts: { total: size, pending: size - wave.runs.length, running, succeeded, failed, rolledBack, skipped: 0, rebootPending: 0, silent: 0 },
@@ -411,8 +414,8 @@ export class World {
 
   acme = (): object => ({
     __typename: 'Organization', id: 'org_acme', kind: 'CUSTOMER', name: 'Acme Instruments', slug: 'acme',
-    sites: (args: PageArgs) => connection(sites.map(this.site), args),
-    relays: (args: PageArgs) => connection(sites.filter((site) => site.relay).map((site) => this.relay(site)), args),
+    sites: (args: PageArgs) => connection([...sites.map(this.site), ...this.made('org_acme').sites], args),
+    relays: (args: PageArgs) => connection([...sites.filter((site) => site.relay).map((site) => this.relay(site)), ...this.made('org_acme').relays], args),
     hosts: (args: PageArgs & { filter?: Filter }) => connection(this.filtered(args.filter).map(this.host), args),
     groups: [{ __typename: 'Group', id: 'group_web', name: 'Web servers', selector: [] }],
     delegations: () => [
@@ -428,8 +431,43 @@ export class World {
     ledgerCheckpoint: () => this.ledger.checkpoint(),
     ledgerConsistency: ({ from, to }: { from: string; to?: string | null }) => this.ledger.consistency(Number(from), to ? Number(to) : undefined),
     reports: (args: PageArgs) => connection(this.reports.map(this.report), args),
-    blockList: [], webhooks: [], enrolmentTokens: [],
+    blockList: [],
+    webhooks: [this.webhook(), ...this.made('org_acme').webhooks],
+    enrolmentTokens: this.made('org_acme').tokens,
+    members: [
+      { name: 'Otto Approver', email: 'otto@acme.example', roles: ['OWNER', 'APPROVER'], isActive: true },
+      { name: 'Ada Auditor', email: 'ada@auditors.example', roles: ['AUDITOR'], isActive: false },
+      ...this.made('org_acme').members,
+    ],
   });
+
+  /** A customer that has just begun. */
+  newcomer = (): object => {
+    const made = this.made('org_new');
+    return {
+      __typename: 'Organization', id: 'org_new', kind: 'CUSTOMER', name: 'New Bakery', slug: 'new', delegations: [], groups: [], blockList: [],
+      compliance: { ...this.snapshot(0), id: 'snapshot_new', cells: [] },
+      sites: (args: PageArgs) => connection(made.sites, args), relays: (args: PageArgs) => connection(made.relays, args), hosts: (args: PageArgs) => connection([], args),
+      complianceHistory: (args: PageArgs) => connection([], args), ledger: (args: PageArgs) => connection([], args), ledgerCheckpoint: null, ledgerConsistency: null,
+      reports: (args: PageArgs) => connection([], args), webhooks: made.webhooks, enrolmentTokens: made.tokens, members: made.members,
+    };
+  };
+
+  webhook = (): object => ({
+    __typename: 'Webhook', id: 'webhook_0001', url: 'https://hooks.acme.example/netpatch', events: ['approval.requested', 'deployment.run.failed', 'finding.critical'], disabledReason: null,
+    createdAt: this.ago(20 * day), deliveries: (args: PageArgs) => connection(deliveries(this.now), args),
+  });
+
+  made(organization: string): Setup {
+    const found = this.setups.get(organization);
+    if (!found) throw new Error(`there is no organization ${organization}`);
+    return found;
+  }
+
+  /** Sites that are there from the start, and those that were made. */
+  sitesOf(organization: string): { id: string }[] {
+    return [...(organization === 'org_acme' ? sites.map(this.site) : []), ...this.made(organization).sites];
+  }
 
   report = (report: { id: string; kind: string; createdAt: string }) => ({
     __typename: 'Report', id: report.id, kind: report.kind, status: 'READY', message: null, fileName: `${report.kind.toLowerCase()}.zip`, url: `/reports/${report.id}`, sha256: 'd1'.repeat(32),
@@ -440,6 +478,6 @@ export class World {
     __typename: 'Organization', id: 'org_msp', kind: 'PARTNER', name: 'North Sea MSP', slug: 'north-sea', delegations: [], compliance: { ...this.snapshot(0), id: 'snapshot_msp', cells: [] },
     sites: (args: PageArgs) => connection([], args), relays: (args: PageArgs) => connection([], args), hosts: (args: PageArgs) => connection([], args), groups: [],
     complianceHistory: (args: PageArgs) => connection([], args), ledger: (args: PageArgs) => connection([], args), ledgerCheckpoint: null, ledgerConsistency: null,
-    reports: (args: PageArgs) => connection([], args), blockList: [], webhooks: [], enrolmentTokens: [],
+    reports: (args: PageArgs) => connection([], args), blockList: [], webhooks: this.made('org_msp').webhooks, enrolmentTokens: this.made('org_msp').tokens, members: this.made('org_msp').members,
   });
 }

@@ -6,9 +6,11 @@ import { join } from 'node:path';
 import { runnerImport } from 'vite';
 import { violations } from './e2e/axe.mjs';
 import { launch } from './e2e/browser.mjs';
+import { tooWide } from './e2e/fits.mjs';
 import { scenarios } from './e2e/scenarios.mjs';
 import { signIn } from './e2e/steps.mjs';
 import { pages } from './e2e/walk.mjs';
+import { watch } from './e2e/watch.mjs';
 
 const { module } = await runnerImport(new URL('../mock/server.ts', import.meta.url).pathname);
 const dist = new URL('../dist', import.meta.url).pathname;
@@ -16,14 +18,8 @@ const shots = process.env.E2E_SHOTS ?? (await mkdtemp(join(tmpdir(), 'netpatch-s
 await mkdir(shots, { recursive: true });
 const only = process.env.E2E_ONLY;
 const failures = [];
-
-function watch(page, where) {
-  page.on('pageerror', (error) => failures.push(`${where()}: script error: ${error.message}`));
-  page.on('console', (message) => {
-    // A 401 of the question who is signed in is the answer "nobody".
-    if (message.type() === 'error' && !message.text().includes('401')) failures.push(`${where()}: console: ${message.text()}`);
-  });
-}
+const desk = { width: 1280, height: 900 };
+const phone = { width: 390, height: 844 };
 
 async function walk(scheme) {
   const mock = await module.startMock({ dist });
@@ -31,7 +27,8 @@ async function walk(scheme) {
   let current = 'start';
   try {
     const page = await context.newPage();
-    watch(page, () => `${current} (${scheme})`);
+    await page.setViewportSize(desk);
+    watch(page, failures, () => `${current} (${scheme})`);
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
     for (const one of pages.filter((each) => !only || each.name.includes(only))) {
       current = one.name;
@@ -43,6 +40,11 @@ async function walk(scheme) {
         failures.push(`${current} (${scheme}): “${one.ready}” does not appear`);
       }
       await page.screenshot({ path: join(shots, `${one.name}-${scheme}.png`), fullPage: true });
+      await page.setViewportSize(phone);
+      const over = await tooWide(page);
+      if (over > 0) failures.push(`${current} (${scheme}): ${over} px too wide for ${phone.width} px`);
+      if (scheme === 'light') await page.screenshot({ path: join(shots, `${one.name}-phone.png`), fullPage: true });
+      await page.setViewportSize(desk);
       for (const line of await violations(page)) failures.push(`${current} (${scheme}): ${line}`);
     }
   } finally {
@@ -61,7 +63,7 @@ async function act() {
         await browser.close();
         browser = await launch();
         page = await browser.context.newPage();
-        watch(page, () => name);
+        watch(page, failures, () => name);
       }
       try {
         await run({ page, url: mock.url });

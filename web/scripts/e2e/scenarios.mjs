@@ -152,6 +152,78 @@ async function palette({ page, url }) {
   await page.waitForSelector('[role=dialog] >> text=Keyboard shortcuts');
 }
 
+/** A new organization is led from nothing to its first policy, by keyboard where it matters. */
+async function firstRun({ page, url }) {
+  await signIn(page, url, 'tess');
+  await page.goto(`${url}/o/new/posture`);
+  const todo = page.locator('section[aria-labelledby=first-run]');
+  await todo.getByRole('link', { name: 'Create a site' }).click();
+  await page.getByLabel('Name of the site').fill('Ovens');
+  await page.keyboard.press('Tab');
+  await page.getByRole('button', { name: 'Create the site' }).click();
+  await page.waitForSelector('h2:has-text("Ovens")');
+  await page.goto(`${url}/o/new/relays/claim`);
+  await page.getByLabel('Claim code of the relay').fill('bcdf ghjk');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('section[aria-labelledby=found] >> text=SB-2207-0042');
+  expect(page.url().includes('code=BCDF-GHJK'), 'the code is in the address');
+  await page.getByLabel('Name of the relay').fill('oven-relay');
+  await page.getByRole('button', { name: /claim it for New Bakery/ }).click();
+  await page.waitForSelector('text=oven-relay belongs to Ovens');
+  await page.goto(`${url}/o/new/enrolment`);
+  await page.getByRole('button', { name: 'Make the token' }).click();
+  const line = await page.getByRole('region', { name: 'Enrol the host' }).textContent();
+  expect(line?.includes('netpatch-agent enroll --server') && !line.includes('np1.'), 'the token is not part of the line');
+  await page.goto(`${url}/o/new/posture`);
+  await page.waitForSelector('section[aria-labelledby=first-run] >> text=waiting');
+  const lines = await todo.locator('li').allTextContents();
+  expect(lines.slice(0, 3).every((one) => one.startsWith('✓')), `site, relay and token are ticked: ${lines.join(' / ')}`);
+}
+
+/** A window shows when it opens before it is made; a policy says what it would do. */
+async function rules({ page, url }) {
+  await page.goto(`${url}/o/new/windows/new`);
+  await page.getByLabel('Name of the window').fill('Nights');
+  await page.getByLabel('Recurs').selectOption('rule');
+  await page.getByLabel('Recurrence rule').fill('FREQ=SOMETIMES');
+  await page.waitForSelector('section[aria-labelledby=preview] >> text=not understood');
+  await page.getByLabel('Recurs').selectOption('day');
+  await page.waitForSelector('section[aria-labelledby=preview] tbody tr:nth-child(5)');
+  await page.getByRole('button', { name: 'Create the window' }).click();
+  await page.waitForSelector('h2:has-text("Nights")');
+  await page.goto(`${url}/o/new/policies/new`);
+  await page.getByLabel('Name of the policy').fill('Careful');
+  const then = page.locator('section[aria-labelledby=then]');
+  expect((await then.textContent())?.includes('nothing is installed'), 'without a window it says that nothing is installed');
+  await page.getByLabel(/^Nights/).check();
+  await until(async () => (await then.textContent())?.includes('The next window is Nights'), 'the sentence names the window');
+  await page.getByLabel('Sizes of the waves').fill('one');
+  await page.waitForSelector('text=Write sizes such as');
+  await page.getByLabel('Sizes of the waves').fill('1, 100%');
+  await page.getByRole('button', { name: 'Create the policy' }).click();
+  await page.waitForSelector('h2:has-text("Careful")');
+}
+
+/** A webhook's secret and a person's password are shown once; a refusal is shown in the gateway's words. */
+async function secrets({ page, url }) {
+  await page.goto(`${url}/o/new/webhooks?make=true`);
+  const dialog = page.locator('[role=dialog]');
+  await dialog.getByLabel('Address').fill('http://inside.example');
+  await dialog.getByRole('button', { name: 'Create the webhook' }).click();
+  await page.waitForSelector('text=a webhook is reached by https');
+  await dialog.getByLabel('Address').fill('https://outside.example/hook');
+  await dialog.getByRole('button', { name: 'Create the webhook' }).click();
+  await page.waitForSelector('text=/^whsec_/');
+  await dialog.getByRole('button', { name: 'I have kept it' }).click();
+  await page.waitForSelector('tbody >> text=outside.example');
+  await page.goto(`${url}/o/new/access`);
+  await page.getByLabel('Name', { exact: true }).fill('Bea Baker');
+  await page.getByLabel('E-mail address').fill('bea@bakery.example');
+  await page.getByRole('button', { name: 'Create the account' }).click();
+  await page.waitForSelector('text=First password of bea@bakery.example');
+  await page.waitForSelector('tbody >> text=Bea Baker');
+}
+
 export const scenarios = [
   { name: 'keyboard only: sign in, approve', run: keyboard, fresh: true },
   { name: 'self-approval is refused and explained', run: selfApproval, fresh: true },
@@ -161,4 +233,7 @@ export const scenarios = [
   { name: 'ledger checked in the browser', run: ledger },
   { name: 'evidence pack', run: pack },
   { name: 'palette and keys', run: palette },
+  { name: 'first run of a new organization', run: firstRun, fresh: true },
+  { name: 'window and policy', run: rules },
+  { name: 'secrets are shown once', run: secrets },
 ];

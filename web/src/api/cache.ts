@@ -6,7 +6,7 @@ const inside = () => null;
 /** Lists change with almost every act of a person, so all of them are asked for again after one. */
 function forgetLists(store: Cache) {
   for (const { fieldName, arguments: args } of store.inspectFields('Query')) {
-    if (fieldName !== 'viewer') store.invalidate('Query', fieldName, args ?? undefined);
+    if (!['viewer', 'platform', 'relayPreview', 'windowPreview'].includes(fieldName)) store.invalidate('Query', fieldName, args ?? undefined);
   }
 }
 
@@ -25,6 +25,17 @@ const mutations = [
   'deploymentCancel',
   'hostScan',
   'reportCreate',
+  'siteCreate',
+  'enrolmentTokenCreate',
+  'enrolmentTokenRevoke',
+  'relayClaim',
+  'windowCreate',
+  'policyCreate',
+  'webhookCreate',
+  'webhookDelete',
+  'webhookReplay',
+  'userCreate',
+  'delegationDecide',
 ];
 
 /** The normalised cache: a subscription's event updates every screen that shows the object. */

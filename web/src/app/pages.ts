@@ -1,4 +1,4 @@
-import { Activity, BadgeCheck, Calendar, FileText, Gauge, ListOrdered, MapPin, Rocket, ScrollText, Server, ShieldAlert, type LucideIcon } from 'lucide-react';
+import { Activity, BadgeCheck, Calendar, FileText, Gauge, KeyRound, ListOrdered, MapPin, PlugZap, Rocket, ScrollText, Server, ShieldAlert, Webhook, type LucideIcon } from 'lucide-react';
 import type { MessageId } from '../i18n/text.ts';
 
 /** Where a person can go inside of an organization, and the key that leads there after `g`. */
@@ -12,6 +12,9 @@ export const pages = [
   { to: '/o/$org/policies', label: 'nav.policies', icon: Activity, key: 'o' },
   { to: '/o/$org/windows', label: 'nav.windows', icon: Calendar, key: 'w' },
   { to: '/o/$org/sites', label: 'nav.sites', icon: MapPin, key: 's' },
+  { to: '/o/$org/enrolment', label: 'enrolment.title', icon: PlugZap, key: 'e' },
   { to: '/o/$org/ledger', label: 'nav.ledger', icon: ScrollText, key: 'l' },
   { to: '/o/$org/reports', label: 'nav.reports', icon: FileText, key: 'r' },
+  { to: '/o/$org/webhooks', label: 'webhooks.title', icon: Webhook, key: 'n' },
+  { to: '/o/$org/access', label: 'access.title', icon: KeyRound, key: 'c' },
 ] as const satisfies readonly { to: string; label: MessageId; icon: LucideIcon; key: string }[];

@@ -87,7 +87,7 @@ const windows = createRoute({
 const sites = createRoute({
   getParentRoute: () => organization,
   path: '/sites',
-  validateSearch: search.pageSearch,
+  validateSearch: search.sitesSearch,
   component: lazyRouteComponent(() => import('../pages/sites/SitesPage.tsx'), 'SitesPage'),
 });
 const ledger = createRoute({
@@ -102,8 +102,42 @@ const reports = createRoute({
   validateSearch: search.pageSearch,
   component: lazyRouteComponent(() => import('../pages/reports/ReportsPage.tsx'), 'ReportsPage'),
 });
+const newPolicy = createRoute({
+  getParentRoute: () => organization,
+  path: '/policies/new',
+  component: lazyRouteComponent(() => import('../pages/policies/NewPolicyPage.tsx'), 'NewPolicyPage'),
+});
+const newWindow = createRoute({
+  getParentRoute: () => organization,
+  path: '/windows/new',
+  component: lazyRouteComponent(() => import('../pages/windows/NewWindowPage.tsx'), 'NewWindowPage'),
+});
+const claim = createRoute({
+  getParentRoute: () => organization,
+  path: '/relays/claim',
+  validateSearch: search.claimSearch,
+  component: lazyRouteComponent(() => import('../pages/relays/ClaimPage.tsx'), 'ClaimPage'),
+});
+const enrolment = createRoute({
+  getParentRoute: () => organization,
+  path: '/enrolment',
+  validateSearch: search.enrolmentSearch,
+  component: lazyRouteComponent(() => import('../pages/enrolment/EnrolmentPage.tsx'), 'EnrolmentPage'),
+});
+const webhooks = createRoute({
+  getParentRoute: () => organization,
+  path: '/webhooks',
+  validateSearch: search.webhooksSearch,
+  component: lazyRouteComponent(() => import('../pages/webhooks/WebhooksPage.tsx'), 'WebhooksPage'),
+});
+const access = createRoute({
+  getParentRoute: () => organization,
+  path: '/access',
+  validateSearch: search.accessSearch,
+  component: lazyRouteComponent(() => import('../pages/access/AccessPage.tsx'), 'AccessPage'),
+});
 
-const pages = [posture, queue, findings, advisory, hosts, host, approvals, deployments, deployment, policies, windows, sites, ledger, reports] as const;
+const pages = [posture, queue, findings, advisory, hosts, host, approvals, deployments, deployment, policies, windows, sites, ledger, reports, newPolicy, newWindow, claim, enrolment, webhooks, access] as const;
 
 const tree = root.addChildren([signIn, signedIn.addChildren([home, organization.addChildren([...pages])])]);
 

@@ -1,8 +1,11 @@
+import { accessTexts } from './en/access.ts';
 import { deploymentTexts } from './en/deployments.ts';
 import { hostTexts } from './en/hosts.ts';
 import { ledgerTexts } from './en/ledger.ts';
 import { policyTexts } from './en/policies.ts';
 import { queueTexts } from './en/queue.ts';
+import { ruleTexts } from './en/rules.ts';
+import { setupTexts } from './en/setup.ts';
 import { shell } from './en/shell.ts';
 import { words } from './en/words.ts';
 
@@ -15,6 +18,9 @@ export const messages = {
   ...deploymentTexts,
   ...policyTexts,
   ...ledgerTexts,
+  ...setupTexts,
+  ...ruleTexts,
+  ...accessTexts,
 };
 
 /** The id of a message. */

@@ -8,6 +8,7 @@ export const deploymentTexts = {
   'approvals.by': 'Asked by',
   'approvals.at': 'Asked',
   'approvals.progress': 'Approvals',
+  'approvals.progress.rule': 'by rule',
   'approvals.progress.of': '{given} of {required}',
   'approvals.open': 'Look at “{title}”',
   'approvals.empty.title': 'Nothing waits for you',

@@ -80,7 +80,7 @@ export const hostTexts = {
   'sites.relays.none': 'No relay yet: hosts go directly.',
   'sites.relays.none.strict': 'No relay yet, and the direct way is forbidden: hosts cannot reach us.',
   'sites.empty.title': 'No site yet',
-  'sites.empty.body': 'A site is a place with a time zone. Create the first with the command line: netpatch api graphql, mutation siteCreate.',
+  'sites.empty.body': 'A site is a place with a time zone. Hosts and relays belong to one.',
   'relay.name': 'Relay',
   'relay.status': 'Status',
   'relay.version': 'Version',

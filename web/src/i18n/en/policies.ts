@@ -25,7 +25,7 @@ export const policyTexts = {
   'policies.windows': 'Windows',
   'policies.windows.none': 'no window, so nothing is installed',
   'policies.empty.title': 'No policy yet',
-  'policies.empty.body': 'Without a policy nothing is approved by itself and nothing is installed. Create the first with the command line: netpatch api graphql, mutation policyCreate.',
+  'policies.empty.body': 'Without a policy nothing is approved by itself and nothing is installed.',
   'windows.title': 'Windows',
   'windows.question': 'When may hosts change and reboot?',
   'windows.kind.window': 'maintenance window',
@@ -39,7 +39,8 @@ export const policyTexts = {
   'windows.next': 'Next five',
   'windows.next.utc': 'For hosts in UTC',
   'windows.next.viewer': 'Your time',
+  'windows.open': 'open now',
   'windows.next.none': 'It does not open again.',
   'windows.empty.title': 'No window yet',
-  'windows.empty.body': 'Without a window nothing is installed. Create the first with the command line: netpatch api graphql, mutation windowCreate.',
+  'windows.empty.body': 'Without a window nothing is installed.',
 } as const;

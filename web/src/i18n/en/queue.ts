@@ -26,7 +26,7 @@ export const queueTexts = {
   'posture.first': 'First in the queue',
   'posture.empty.title': 'No hosts yet',
   'posture.empty.body': 'Create a site and an enrolment token, then install the agent on a host. It appears here within a minute.',
-  'posture.empty.act': 'Go to sites',
+  'posture.empty.act': 'Add hosts',
   'queue.title': 'Queue',
   'queue.question': 'What should be done first?',
   'queue.patch': 'Patch',

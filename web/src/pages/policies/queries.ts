@@ -22,3 +22,17 @@ export type Policy = NonNullable<ResultOf<typeof PoliciesQuery>['policies']>['no
 
 /** One rule. */
 export type Rule = Policy['rules'][number];
+
+/** What a policy can be about, and when. */
+export const TargetsQuery = graphql(`
+  query PolicyTargets($id: ID!) {
+    organization(id: $id) { id groups { id name } }
+    windows(organizationId: $id, first: 100) { nodes { id name isBlackout nextStart } }
+  }
+`);
+
+export const CreatePolicy = graphql(`
+  mutation CreatePolicy($input: PolicyCreateInput!) {
+    policyCreate(input: $input) { policy { id } userErrors { code message } }
+  }
+`);

@@ -48,7 +48,7 @@ export function SitesMap() {
 function NoHosts({ slug }: { slug: string }) {
   const text = useText();
   const act = (
-    <Link className="np-link" to="/o/$org/sites" params={{ org: slug }}>
+    <Link className="np-link" to="/o/$org/enrolment" params={{ org: slug }}>
       {text('posture.empty.act')}
     </Link>
   );

@@ -38,3 +38,18 @@ export const NextQuery = graphql(`
     }
   }
 `);
+
+/** What a new organization has already done. */
+export const FirstRunQuery = graphql(`
+  query FirstRun($id: ID!) {
+    organization(id: $id) {
+      id
+      sites(first: 20) { nodes { id name directAllowed } }
+      relays(first: 1) { nodes { id name } }
+      hosts(first: 10) { nodes { id hostname lastScanAt } }
+      enrolmentTokens { id }
+    }
+    policies(organizationId: $id, first: 1) { nodes { id name } }
+    windows(organizationId: $id, first: 1) { nodes { id name } }
+  }
+`);

@@ -1,10 +1,11 @@
-import { Button, Group, NumberInput, Stack, Text } from '@mantine/core';
+import { Button, Group, Stack, Text } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useState } from 'react';
 import { useChange } from '../../api/change.ts';
 import { useOrganization } from '../../app/organization.ts';
 import { useText } from '../../i18n/text.ts';
 import { Dialog } from '../../ui/Dialog.tsx';
+import { NumberField } from '../../ui/NumberField.tsx';
 import { Problem, Refusals } from '../../ui/Problem.tsx';
 import { itemId, RequestApproval, type QueueItem } from './queries.ts';
 
@@ -12,7 +13,7 @@ import { itemId, RequestApproval, type QueueItem } from './queries.ts';
 export function RequestDialog({ items, onClose, onDone }: { items: readonly QueueItem[]; onClose: () => void; onDone: () => void }) {
   const text = useText();
   const organization = useOrganization();
-  const [required, setRequired] = useState<number | string>(1);
+  const [required, setRequired] = useState(1);
   const [done, setDone] = useState<readonly string[]>([]);
   const { run, errors, error, isBusy } = useChange(RequestApproval, (data) => data.approvalRequest);
   const left = items.filter((item) => !done.includes(itemId(item)));
@@ -21,7 +22,7 @@ export function RequestDialog({ items, onClose, onDone }: { items: readonly Queu
   async function commit() {
     const asked = [...done];
     for (const item of left) {
-      const ok = await run({ organizationId: item.organization?.id ?? organization.id, patchId: item.patch.id, required: Number(required) || 1 });
+      const ok = await run({ organizationId: item.organization?.id ?? organization.id, patchId: item.patch.id, required });
       if (!ok) {
         setDone(asked);
         return;
@@ -47,14 +48,14 @@ export function RequestDialog({ items, onClose, onDone }: { items: readonly Queu
             </li>
           ))}
         </ul>
-        <NumberInput label={text('queue.request.required')} description={text('queue.request.self')} min={1} max={5} value={required} onChange={setRequired} hideControls />
+        <NumberField label={text('queue.request.required')} description={text('queue.request.self')} min={1} max={5} value={required} onChange={setRequired} />
         <Refusals errors={errors} />
         {error ? <Problem error={error} title={text('problem.act')} /> : null}
         <Group justify="flex-end">
           <Button variant="default" onClick={onClose}>
             {text('dialog.cancel')}
           </Button>
-          <Button loading={isBusy} onClick={() => void commit()}>
+          <Button loading={isBusy} disabled={!(required >= 1 && required <= 5)} onClick={() => void commit()}>
             {text('queue.request.commit', { count: left.length })}
           </Button>
         </Group>

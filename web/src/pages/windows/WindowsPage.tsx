@@ -1,4 +1,5 @@
-import { getRouteApi } from '@tanstack/react-router';
+import { Button } from '@mantine/core';
+import { getRouteApi, Link } from '@tanstack/react-router';
 import { useQuery } from 'urql';
 import { graphql, type ResultOf } from '../../api/graphql.ts';
 import { useOrganization } from '../../app/organization.ts';
@@ -29,16 +30,17 @@ type Window = NonNullable<ResultOf<typeof WindowsQuery>['windows']>['nodes'][num
 /** When may hosts change and reboot? */
 export function WindowsPage() {
   const text = useText();
-  const { id } = useOrganization();
+  const { id, slug } = useOrganization();
   const { after } = route.useSearch();
   const navigate = route.useNavigate();
   const [state, ask] = useQuery({ query: WindowsQuery, variables: { id, after: after ?? null } });
+  const add = <Button renderRoot={(props: object) => <Link {...props} to="/o/$org/windows/new" params={{ org: slug }} />}>{text('windows.new')}</Button>;
   return (
-    <Page title={text('windows.title')} question={text('windows.question')}>
+    <Page title={text('windows.title')} question={text('windows.question')} acts={add}>
       <Loaded state={state} retry={() => ask({ requestPolicy: 'network-only' })}>
         {({ windows }) => {
           const rows = windows?.nodes ?? [];
-          if (rows.length === 0) return <Empty title={text('windows.empty.title')} body={text('windows.empty.body')} />;
+          if (rows.length === 0) return <Empty title={text('windows.empty.title')} body={text('windows.empty.body')} act={add} />;
           return (
             <>
               <Pager

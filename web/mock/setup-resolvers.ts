@@ -1,0 +1,42 @@
+import { occurrences, waiting, waitingCode } from './setup.ts';
+import type { World } from './world.ts';
+
+type Refuse = (typename: string, code: string, message: string) => object;
+type Input = Parameters<ReturnType<World['made']>['site']>[0] & { organizationId: string; idempotencyKey: string; siteId: string; claimCode: string; id: string };
+
+/** Queries and mutations for setting an organization up. */
+export function setupRoot(world: World, refuse: Refuse) {
+  const once = <Given extends Input>(act: (given: Given, made: ReturnType<World['made']>) => object) =>
+    ({ input }: { input: Given }) => world.once(input.idempotencyKey, () => act(input, world.made(input.organizationId)));
+  const siteOf = (input: Input) => world.sitesOf(input.organizationId).find((site) => site.id === input.siteId) ?? null;
+  type Of<Name extends 'token' | 'window' | 'policy' | 'webhook' | 'member' | 'relay'> = Input & Parameters<ReturnType<World['made']>[Name]>[0];
+
+  return {
+    platform: { edgePort: 8443, rootFingerprint: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08' },
+    relayPreview: ({ claimCode }: { claimCode: string }) => (claimCode === waitingCode ? waiting : null),
+    windowPreview: ({ input }: { input: Parameters<typeof occurrences>[0] & { count: number } }) => occurrences(input, input.count),
+    siteCreate: once((input, made) => made.site(input)),
+    relayClaim: once((input: Of<'relay'>, made) =>
+      input.claimCode === waitingCode ? made.relay(input) : { relay: null, userErrors: [refuse('InputError', 'BAD_USER_INPUT', 'no relay waits with this code')] }),
+    enrolmentTokenCreate: once((input: Of<'token'>, made) => made.token(input, siteOf(input))),
+    windowCreate: once((input: Of<'window'>, made) => made.window(input)),
+    policyCreate: once((input: Of<'policy'>, made) => made.policy(input)),
+    webhookCreate: once((input: Of<'webhook'>, made) => made.webhook(input)),
+    userCreate: once((input: Of<'member'>, made) => made.member(input)),
+    apiClientCreate: once(() => ({ clientId: world.fresh('client'), clientSecret: 'npc_3GkQvYQ7m1bqz0Qe', userErrors: [] })),
+    enrolmentTokenRevoke: ({ input }: { input: { id: string } }) => {
+      const found = [...world.setups.values()].flatMap((made) => made.tokens).find((token) => token.id === input.id);
+      if (found) found['isRevoked'] = true;
+      return { enrolmentToken: found ?? null, userErrors: found ? [] : [refuse('InputError', 'NOT_FOUND', 'there is no such token')] };
+    },
+    webhookReplay: ({ input }: { input: { id: string } }) => ({ delivery: { __typename: 'WebhookDelivery', id: input.id, attempts: 0, nextAttemptAt: new Date().toISOString(), deliveredAt: null, lastStatus: null, lastError: null }, userErrors: [] }),
+    webhookDelete: ({ input }: { input: { id: string } }) => {
+      for (const made of world.setups.values()) {
+        const at = made.webhooks.findIndex((one) => one.id === input.id);
+        if (at >= 0) made.webhooks.splice(at, 1);
+      }
+      return { deletedId: input.id, userErrors: [] };
+    },
+    delegationDecide: ({ input }: { input: { id: string; isApproved: boolean } }) => ({ delegation: { __typename: 'Delegation', id: input.id, status: input.isApproved ? 'ACTIVE' : 'REVOKED' }, userErrors: [] }),
+  };
+}
