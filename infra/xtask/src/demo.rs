@@ -10,6 +10,7 @@ mod estate;
 mod evidence;
 mod feed;
 pub(crate) mod folder;
+mod guest;
 pub(crate) mod platform;
 mod policy;
 mod prepare;
@@ -21,13 +22,16 @@ mod rollout;
 pub(crate) mod show;
 mod summary;
 mod verdict;
+mod webhook;
 mod window;
 
 use crate::hosts::sweep;
 use crate::shell;
 use crate::workspace::Target;
 use anyhow::Result;
-use show::Show;
+pub(crate) use guest::Guest;
+use guest::Nobody;
+pub(crate) use show::Show;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -51,13 +55,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if !options.no_build {
         prepare::build(&target)?;
     }
-    play(&target, &mut Show::new(), !options.check)
+    play(&target, &mut Show::new(), &mut Nobody, !options.check)
 }
 
-/// The demo as a test, with programs that are built already.
-pub(crate) fn check(target: &Target) -> Result<()> {
+/// The demo as a test, with programs that are built already, before somebody's eyes.
+pub(crate) fn check(target: &Target, guest: &mut dyn Guest) -> Result<()> {
     prepare::require_root_on_debian()?;
-    play(target, &mut Show::new(), false)
+    play(target, &mut Show::new(), guest, false)
 }
 
 /// A platform alone, for as long as `use_it` runs; it gets the URL and an administrator's token.
@@ -73,7 +77,7 @@ pub(crate) fn with_platform(
 }
 
 /// All steps in order. Values are dropped in reverse: hosts first, then relay, LAN, platform, folder.
-fn play(target: &Target, show: &mut Show, stays: bool) -> Result<()> {
+fn play(target: &Target, show: &mut Show, guest: &mut dyn Guest, stays: bool) -> Result<()> {
     sweep::dead_runs()?;
     folder::remove_dead()?;
     let folder = folder::Folder::create()?;
@@ -89,17 +93,23 @@ fn play(target: &Target, show: &mut Show, stays: bool) -> Result<()> {
     let _agents = estate::enrol(show, &hosts, &platform, &relay, &people, &site)?;
     let pending = estate::scan(show, &people)?;
     queue::show_top(show, &people)?;
+    let mut receiver = webhook::register(show, &people, folder.path())?;
     let window = window::create(show, &people)?;
     let policy = policy::create(show, &people, &window)?;
     let patches = policy::approve(show, &people, &policy, pending)?;
     let before = verdict::Before::take(show, &people, &hosts)?;
     let deployment = rollout::create(show, &people, &policy, &patches)?;
+    let facts = guest::facts(&platform, &people, &relay, &deployment)?;
+    guest.rollout_begins(show, folder.path(), &facts)?;
     rollout::follow(show, &people, &deployment, &window)?;
     verdict::check_hosts(show, &people, &hosts, &deployment, &before)?;
     verdict::check_relay(show, &relay, &people, &deployment)?;
     verdict::check_compliance(show, &people, &before)?;
     let pack = evidence::export(show, &people, &deployment, folder.path())?;
     evidence::verify(show, target, &pack)?;
+    webhook::check(show, &people, &mut receiver, &deployment)?;
+    let facts = guest::facts(&platform, &people, &relay, &deployment)?;
+    guest.rollout_ended(show, folder.path(), &facts)?;
     summary::print(&people, &deployment, show)?;
     if stays {
         stay(&platform, &people, &pack)?;

@@ -3,6 +3,7 @@
 //! CI runs this and nothing else. Order: cheap and telling first, real apt on real hosts last.
 
 mod lint;
+mod portal;
 mod rust;
 mod web;
 
@@ -79,8 +80,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let repeat = "cargo xtask test --only e2e";
         let built = options.wants(Part::Rust)
             || steps.run("build the programs", repeat, || rust::build(&target))?;
-        if built {
-            steps.run("the demo on real hosts", repeat, || demo::check(&target))?;
+        let has_portal =
+            options.wants(Part::Web) || steps.run("build the portal", repeat, web::build)?;
+        if built && has_portal {
+            steps.run("the demo on real hosts, and its portal", repeat, || {
+                demo::check(&target, &mut portal::Browser::default())
+            })?;
         }
     }
     steps.finish()
@@ -104,7 +109,8 @@ fn packages(options: &Options) -> Vec<&'static str> {
             debian::PLATFORM
                 .iter()
                 .chain(debian::HOSTS)
-                .chain(debian::DRIVER),
+                .chain(debian::DRIVER)
+                .chain(debian::BROWSER),
         );
     }
     packages.sort_unstable();

@@ -172,7 +172,7 @@ async function firstRun({ page, url }) {
   await page.waitForSelector('text=oven-relay belongs to Ovens');
   await page.goto(`${url}/o/new/enrolment`);
   await page.getByRole('button', { name: 'Make the token' }).click();
-  const line = await page.getByRole('region', { name: 'Enrol the host' }).textContent();
+  const line = await page.getByRole('region', { name: 'Enrol the host', exact: true }).textContent();
   expect(line?.includes('netpatch-agent enroll --server') && !line.includes('np1.'), 'the token is not part of the line');
   await page.goto(`${url}/o/new/posture`);
   await page.waitForSelector('section[aria-labelledby=first-run] >> text=waiting');

@@ -36,7 +36,12 @@ impl Platform {
         let login = fs::read_to_string(&file)
             .with_context(|| format!("read the first login from {}", file.display()))?;
         let login: Value = serde_json::from_str(&login).context("parse the first login")?;
-        person(self, text(&login, "/email")?, text(&login, "/password")?)
+        person(
+            self,
+            "Administrator",
+            text(&login, "/email")?,
+            text(&login, "/password")?,
+        )
     }
 
     /// The fingerprint that relays are given to trust it.
@@ -54,6 +59,8 @@ pub(crate) fn start(show: &mut Show, target: &Target, folder: &Path) -> Result<P
         let mut words: Vec<OsString> = vec![target.program("netpatch").into(), "serve".into()];
         words.extend(["--data-dir".into(), data.clone().into()]);
         words.extend(["--http", "127.0.0.1:0", "--quic", "127.0.0.1:0"].map(OsString::from));
+        // The program that is told of events listens on this machine.
+        words.push("--allow-private-webhooks".into());
         let portal = workspace::root().join("web/dist");
         if portal.exists() {
             words.extend(["--portal".into(), portal.into()]);
@@ -89,6 +96,7 @@ fn ready_line(line: &str) -> Option<(String, String)> {
 
 /// Somebody with a login of their own.
 pub(crate) struct Person {
+    pub(crate) name: String,
     pub(crate) email: String,
     pub(crate) password: String,
     pub(crate) api: Api,
@@ -129,7 +137,8 @@ pub(crate) fn people(show: &mut Show, platform: &Platform) -> Result<People> {
                     "organizationId": organization, "email": email, "name": name, "roles": [role],
                 });
                 let user = api.mutate("userCreate", input, "userId initialPassword")?;
-                person(platform, email.to_owned(), text(&user, "/initialPassword")?)
+                let password = text(&user, "/initialPassword")?;
+                person(platform, name, email.to_owned(), password)
             };
             let requester = create(
                 "requester@harbour.example",
@@ -151,9 +160,10 @@ pub(crate) fn people(show: &mut Show, platform: &Platform) -> Result<People> {
     )
 }
 
-fn person(platform: &Platform, email: String, password: String) -> Result<Person> {
+fn person(platform: &Platform, name: &str, email: String, password: String) -> Result<Person> {
     let api = Api::sign_in(&platform.http, &email, &password)?;
     Ok(Person {
+        name: name.to_owned(),
         email,
         password,
         api,

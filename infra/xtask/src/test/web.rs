@@ -18,6 +18,12 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("e2e", "a real Chromium"),
 ];
 
+/// What the demo's platform shows, as it is in this clone.
+pub(super) fn build() -> Result<()> {
+    node::install_packages()?;
+    shell::output(node::npm()?.args(["run", "--silent", "build"])).map(drop)
+}
+
 /// Runs the scripts, then graphql-http's audits against the platform itself.
 pub(super) fn run(steps: &mut Steps, target: &Target) -> Result<()> {
     let installed = steps.run("web: packages", "cd web && npm ci", || {
