@@ -1,11 +1,13 @@
 // The built portal in Chromium against a real platform with the demo's data. The facts come as JSON on standard input,
 // since they hold passwords: { mode: "live" | "tour", url, organization, site, edge, relay, hosts, failing, packageThatFails,
-// deployment, requester, approver }. Screenshots go to E2E_SHOTS or a temporary folder, which is named at the end.
+// deployment, requester, approver }, or { mode: "first", url, edge, relayProgram, folder, requester } for a platform with
+// nothing on it, where the requester is its first administrator. Screenshots go to E2E_SHOTS or a temporary folder, which is named at the end.
 import { mkdir, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { launch } from './e2e/browser.mjs';
+import { first, makeOrganization } from './e2e/real/first.mjs';
 import { live } from './e2e/real/live.mjs';
 import { parts } from './e2e/real/tour.mjs';
 import { pages, walk } from './e2e/real/walk.mjs';
@@ -16,7 +18,7 @@ import { watch } from './e2e/watch.mjs';
 const facts = JSON.parse(await text(process.stdin));
 const shots = process.env.E2E_SHOTS ?? (await mkdtemp(join(tmpdir(), 'netpatch-shots-')));
 await mkdir(shots, { recursive: true });
-const base = `${facts.url}/o/${facts.organization}`;
+const base = `${facts.url}/o/${facts.organization ?? (await makeOrganization(facts))}`;
 const only = process.env.E2E_ONLY;
 const failures = [];
 let current = 'sign-in';
@@ -40,7 +42,7 @@ async function checkPolicy(page) {
 async function part(name, page, run) {
   current = name;
   try {
-    await run({ page, base, facts });
+    await run({ page, base, facts, shots, failures });
     console.log(`ok    ${name}`);
   } catch (error) {
     failures.push(`${name}: ${error.message}`);
@@ -58,9 +60,9 @@ try {
   page.setDefaultTimeout(30_000);
   watch(page, failures, () => current);
   await signInAs(page, facts.url, facts.requester);
-  if (facts.mode === 'live') {
-    await part('live', page, live);
-  } else {
+  if (facts.mode === 'live') await part('deployment followed to its end', page, live);
+  else if (facts.mode === 'first') await part('new organization, from nothing to its first policy', page, first);
+  else {
     const walked = pages(facts).filter((one) => !only || one.name.includes(only));
     await walk(page, base, walked, shots, failures, (name) => {
       current = name;

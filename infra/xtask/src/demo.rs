@@ -31,6 +31,7 @@ use crate::workspace::Target;
 use anyhow::Result;
 pub(crate) use guest::Guest;
 use guest::Nobody;
+use serde_json::Value;
 pub(crate) use show::Show;
 use std::path::Path;
 use std::thread;
@@ -64,16 +65,36 @@ pub(crate) fn check(target: &Target, guest: &mut dyn Guest) -> Result<()> {
     play(target, &mut Show::new(), guest, false)
 }
 
-/// A platform alone, for as long as `use_it` runs; it gets the URL and an administrator's token.
+/// A platform with nothing on it but its first administrator.
+pub(crate) struct Alone<'a> {
+    /// Everything of it is here.
+    pub(crate) folder: &'a Path,
+    /// `http://ADDRESS` of portal and API.
+    pub(crate) url: &'a str,
+    /// Where relays and agents reach it.
+    pub(crate) edge: &'a str,
+    /// The first login, as [`Guest`]s are told of people.
+    pub(crate) administrator: Value,
+    /// The administrator's bearer token.
+    pub(crate) token: &'a str,
+}
+
+/// A platform alone, for as long as `use_it` runs.
 pub(crate) fn with_platform(
     target: &Target,
-    use_it: impl FnOnce(&str, &str) -> Result<()>,
+    use_it: impl FnOnce(&Alone<'_>) -> Result<()>,
 ) -> Result<()> {
     folder::remove_dead()?;
     let folder = folder::Folder::create()?;
     let platform = platform::start(&mut Show::new(), target, folder.path())?;
     let administrator = platform.administrator()?;
-    use_it(&platform.http, administrator.api.token())
+    use_it(&Alone {
+        folder: folder.path(),
+        url: &platform.http,
+        edge: &platform.quic,
+        administrator: guest::login(&administrator),
+        token: administrator.api.token(),
+    })
 }
 
 /// All steps in order. Values are dropped in reverse: hosts first, then relay, LAN, platform, folder.

@@ -71,6 +71,7 @@ pub(crate) fn facts(
     }))
 }
 
-fn login(person: &Person) -> Value {
+/// What it takes to sign in as somebody, and the name that others read.
+pub(crate) fn login(person: &Person) -> Value {
     json!({ "name": person.name, "email": person.email, "password": person.password })
 }

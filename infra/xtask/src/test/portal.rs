@@ -1,6 +1,6 @@
 //! The portal in a real Chromium against the demo's platform: during the rollout, and after it.
 
-use crate::demo::{Guest, Show};
+use crate::demo::{Alone, Guest, Show};
 use crate::setup::node;
 use crate::shell;
 use anyhow::{Context, Result, bail};
@@ -71,6 +71,18 @@ impl Guest for Browser {
             Ok(((), sentence.to_owned()))
         })
     }
+}
+
+/// A new organization is set up by the portal alone; the relay that it claims is a real one.
+pub(super) fn set_up(alone: &Alone<'_>, relay_program: &Path) -> Result<()> {
+    let facts = json!({
+        "url": alone.url, "edge": alone.edge, "requester": alone.administrator,
+        "folder": alone.folder, "relayProgram": relay_program,
+    });
+    let mut npm = node::npm()?;
+    npm.args(["run", "--silent", "e2e:real"])
+        .stdin(told(alone.folder, "first", &facts)?);
+    shell::run(&mut npm)
 }
 
 /// The facts as an open file that nobody else can read, since passwords are among them.

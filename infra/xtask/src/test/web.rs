@@ -1,6 +1,6 @@
 //! The portal's checks: its npm scripts, in a fixed order.
 
-use super::rust;
+use super::{portal, rust};
 use crate::setup::node;
 use crate::steps::Steps;
 use crate::workspace::{self, Target};
@@ -24,7 +24,7 @@ pub(super) fn build() -> Result<()> {
     shell::output(node::npm()?.args(["run", "--silent", "build"])).map(drop)
 }
 
-/// Runs the scripts, then graphql-http's audits against the platform itself.
+/// Runs the scripts, then graphql-http's audits and the first steps of an organization against the platform itself.
 pub(super) fn run(steps: &mut Steps, target: &Target) -> Result<()> {
     let installed = steps.run("web: packages", "cd web && npm ci", || {
         node::install_packages()
@@ -45,16 +45,17 @@ pub(super) fn run(steps: &mut Steps, target: &Target) -> Result<()> {
         })?;
     }
     steps.run(
-        "web: the GraphQL-over-HTTP audits",
+        "web: GraphQL over HTTP and a new organization, on the platform itself",
         "cargo xtask test --only web",
         || {
             rust::build(target)?;
-            demo::with_platform(target, |url, token| {
+            demo::with_platform(target, |alone| {
                 let mut npm = node::npm()?;
                 npm.args(["run", "--silent", "audit:http"])
-                    .env("AUDIT_URL", format!("{url}/graphql"))
-                    .env("AUDIT_TOKEN", token);
-                shell::run(&mut npm)
+                    .env("AUDIT_URL", format!("{}/graphql", alone.url))
+                    .env("AUDIT_TOKEN", alone.token);
+                shell::run(&mut npm)?;
+                portal::set_up(alone, &target.program("netpatch-relay"))
             })
         },
     )?;
