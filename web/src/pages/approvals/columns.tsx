@@ -19,7 +19,7 @@ export function useApprovalColumns(opened: string | undefined, open: (id: string
             variant="subtle"
             size="compact-md"
             px={0}
-            styles={{ label: { whiteSpace: 'normal', textAlign: 'left' }, root: { height: 'auto', minHeight: 24 } }}
+            styles={{ label: { whiteSpace: 'normal', textAlign: 'left', lineHeight: 1.4 }, root: { height: 'auto', minHeight: 24 } }}
             aria-expanded={opened === row.id}
             aria-label={text('approvals.open', { title: row.title })}
             onClick={() => open(opened === row.id ? undefined : row.id)}
