@@ -95,8 +95,7 @@ fn signed_kernels(bench: &Bench, status: &str) -> Result<BTreeSet<Row>> {
                 ]))
             });
             if is_older {
-                found
-                    .insert([cve, package, source, version, fixed].map(|text| str::to_owned(text)));
+                found.insert([cve, package, source, version, fixed].map(str::to_owned));
             }
         }
     }

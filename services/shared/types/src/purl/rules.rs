@@ -31,13 +31,12 @@ pub(super) fn apply(purl: &mut Purl) -> Result<(), InvalidPurl> {
             purl.name = purl.name.replace('-', "_");
         }
         // Databricks does not tell capitals apart, Azure does.
-        "mlflow" => {
+        "mlflow"
             if purl
                 .qualifier("repository_url")
-                .is_some_and(|url| url.contains("databricks"))
-            {
-                lower_name(purl);
-            }
+                .is_some_and(|url| url.contains("databricks")) =>
+        {
+            lower_name(purl);
         }
         "git" => split_host(purl),
         _ => {}

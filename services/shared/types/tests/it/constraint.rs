@@ -39,7 +39,7 @@ fn is_satisfied(ecosystem: Ecosystem, case: &Case) -> Option<bool> {
             let (operator, text) = bound.split_at(start);
             let order = version
                 .compare(&Version::parse(ecosystem, text.trim()).ok()?)
-                .unwrap();
+                .expect("of one ecosystem");
             all &= match operator {
                 "<" => order == Ordering::Less,
                 "<=" => order != Ordering::Greater,

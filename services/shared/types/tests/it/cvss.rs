@@ -35,7 +35,7 @@ const INCOMPLETE: [(&str, &str, &str); 3] = [
 /// Whether one of the metrics is environmental and says something.
 fn is_environmental(vector: &str) -> bool {
     vector.split('/').any(|metric| {
-        let (name, value) = metric.split_once(':').unwrap();
+        let (name, value) = metric.split_once(':').expect("a metric has a value");
         let named = name.starts_with('M') || matches!(name, "CDP" | "TD" | "CR" | "IR" | "AR");
         named && value != "X"
     })

@@ -16,7 +16,7 @@ impl Random {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^= mixed >> 31;
-        usize::try_from(mixed % limit as u64).unwrap()
+        usize::try_from(mixed % limit as u64).expect("below a usize")
     }
 
     fn text(&mut self, alphabet: &str, most: usize) -> String {
@@ -33,7 +33,7 @@ impl Random {
         let at = self.below(bytes.len() + 1);
         let end = (at + self.below(2)).min(bytes.len());
         bytes.splice(at..end, self.text(alphabet, 2).bytes());
-        String::from_utf8(bytes).unwrap()
+        String::from_utf8(bytes).expect("ASCII")
     }
 
     /// Pairs of valid versions, half of them near each other.
@@ -125,7 +125,7 @@ mod oracle {
     fn split(text: &str) -> (u64, &str, &str) {
         let (epoch, rest) = text.split_once(':').unwrap_or(("0", text));
         let (upstream, revision) = rest.rsplit_once('-').unwrap_or((rest, ""));
-        (epoch.parse().unwrap(), upstream, revision)
+        (epoch.parse().expect("an epoch"), upstream, revision)
     }
 
     pub(super) fn compare(left: &str, right: &str) -> Ordering {
@@ -142,7 +142,7 @@ fn dpkg_disagrees(pairs: &[(String, String)]) -> Vec<String> {
     let questions: String = pairs
         .iter()
         .map(|(left, right)| {
-            let order = compare(Ecosystem::Deb, left, right).unwrap();
+            let order = compare(Ecosystem::Deb, left, right).expect("versions");
             let operator = ["lt", "eq", "gt"][(order as i8 + 1).unsigned_abs() as usize];
             format!("{left} {operator} {right}\n")
         })
@@ -154,13 +154,13 @@ fn dpkg_disagrees(pairs: &[(String, String)]) -> Vec<String> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap();
-    let mut stdin = shell.stdin.take().unwrap();
+        .expect("a shell");
+    let mut stdin = shell.stdin.take().expect("a pipe");
     let output = std::thread::scope(|scope| {
-        scope.spawn(move || stdin.write_all(questions.as_bytes()).unwrap());
-        shell.wait_with_output().unwrap()
+        scope.spawn(move || stdin.write_all(questions.as_bytes()).expect("questions"));
+        shell.wait_with_output().expect("answers")
     });
-    let output = String::from_utf8(output.stdout).unwrap();
+    let output = String::from_utf8(output.stdout).expect("ASCII");
     output.lines().map(str::to_owned).collect()
 }
 
@@ -171,7 +171,7 @@ fn debian_order_is_that_of_dpkg() {
         .into_iter()
         .flat_map(|case| [case.left.to_owned(), case.right.to_owned()])
         .collect();
-    real.sort_by(|left, right| compare(Ecosystem::Deb, left, right).unwrap());
+    real.sort_by(|left, right| compare(Ecosystem::Deb, left, right).expect("versions"));
     real.dedup();
     let neighbours: Vec<_> = real
         .windows(2)
@@ -182,7 +182,7 @@ fn debian_order_is_that_of_dpkg() {
 
     let mut seen = [0_usize; 3];
     for (left, right) in neighbours.iter().chain(&random) {
-        let ours = compare(Ecosystem::Deb, left, right).unwrap();
+        let ours = compare(Ecosystem::Deb, left, right).expect("versions");
         assert_eq!(ours, oracle::compare(left, right), "{left} {right}");
         seen[(ours as i8 + 1).unsigned_abs() as usize] += 1;
     }
@@ -228,7 +228,7 @@ fn rpm_order_is_that_of_rpm() {
         .args(["--eval", script])
         .output()
         .expect("Debian's package rpm, which cargo xtask setup installs");
-    let output = String::from_utf8(output.stdout).unwrap();
+    let output = String::from_utf8(output.stdout).expect("ASCII");
     let theirs: Vec<i8> = output
         .lines()
         .filter(|line| !line.is_empty())

@@ -12,7 +12,7 @@ pub(crate) fn read(folder: &str, name: &str) -> String {
         let packed = std::fs::read(folder.join(format!("{name}.zst")))?;
         zstd::decode_all(&packed[..])
     });
-    String::from_utf8(bytes.unwrap_or_else(|error| panic!("{name}: {error}"))).unwrap()
+    String::from_utf8(bytes.unwrap_or_else(|error| panic!("{name}: {error}"))).expect("UTF-8")
 }
 
 /// Lines without the headline.
