@@ -10,9 +10,10 @@
 //! Invariants: a certificate is believed only under the CA of the organization it names, and only while it is not
 //! revoked; a session is one host's, so no message can speak for another; a message is acknowledged when its effect is
 //! durable in the service that owns it, never earlier; an unchanged check-in touches no database; two live copies of
-//! one identity are both quarantined. Every peer's task is owned by [`Ingress::run`] and ends with it.
+//! one identity are both quarantined; the edge's own certificate is renewed under living sessions (certificate.rs). Every peer's task is owned by [`Ingress::run`] and ends with it.
 
 mod convert;
+mod certificate;
 mod counter;
 mod deliver;
 mod enrol;
@@ -30,9 +31,10 @@ pub use services::{Admitted, HostStanding, Services};
 use crate::throttle::{Buckets, Rate};
 use futures::StreamExt as _;
 use netpatch_storage::SharedBus;
+use certificate::EdgeCertificate;
 use netpatch_tunnel::edge::EdgeHandshake;
-use netpatch_tunnel::{EdgeEndpoint, EdgeIncoming, Limits, ServerIdentity, TunnelError};
-use netpatch_types::{HostId, OrganizationId, SharedClock};
+use netpatch_tunnel::{EdgeEndpoint, EdgeIncoming, Limits, TunnelError};
+use netpatch_types::{HostId, OrganizationId, ServiceError, SharedClock};
 use presence::Presence;
 use registry::Registry;
 use serde::{Deserialize, Serialize};
@@ -102,17 +104,30 @@ pub struct Ingress {
     shared: Arc<Shared>,
 }
 
+/// Why the edge cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// It has no certificate.
+    #[error("cannot make the edge's certificate: {}", .0.message)]
+    Certificate(ServiceError),
+    /// The socket, or the certificate in it.
+    #[error(transparent)]
+    Tunnel(#[from] TunnelError),
+}
+
 impl Ingress {
-    /// Listens on a UDP address; port 0 takes any.
+    /// Listens on a UDP address with a fresh certificate; port 0 takes any.
     pub fn bind(
+    certificate: EdgeCertificate,
         address: SocketAddr,
-        identity: &ServerIdentity,
         services: Arc<dyn Services>,
         bus: SharedBus,
         clock: SharedClock,
         options: Options,
-    ) -> Result<Self, TunnelError> {
-        let endpoint = EdgeEndpoint::bind(address, identity, &clock, options.limits)?;
+    ) -> Result<Self, BindError> {
+        let identity = services.edge_identity().map_err(BindError::Certificate)?;
+        let certificate = EdgeCertificate::of(&identity);
+        let endpoint = EdgeEndpoint::bind(address, &identity, &clock, options.limits)?;
         let shared = Shared {
             services,
             registry: Registry::default(),
@@ -133,10 +148,11 @@ impl Ingress {
     /// Where it listens.
     pub fn local_addr(&self) -> Result<SocketAddr, TunnelError> {
         self.endpoint.local_addr()
+            certificate,
     }
 
     /// Serves until stopped; then tells every peer.
-    pub async fn run(self, stop: CancellationToken) {
+    pub async fn run(mut self, stop: CancellationToken) {
         let mut peers = JoinSet::new();
         let mut presence = tokio::time::interval(self.shared.options.presence_every);
         presence.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -154,7 +170,10 @@ impl Ingress {
                         tracing::error!(%error, "the task of a peer ended unexpectedly");
                     }
                 }
-                _ = presence.tick() => self.shared.presence.write(&*self.shared.services).await,
+                _ = presence.tick() => {
+                    self.certificate.renew_when_due(&self.endpoint, &self.shared);
+                    self.shared.presence.write(&*self.shared.services).await;
+                }
                 () = &mut hints => {}
             }
         }

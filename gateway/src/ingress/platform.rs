@@ -24,7 +24,7 @@ use netpatch_scheduler_api::{
     SchedulerApi, TimeSign,
 };
 use netpatch_tunnel::identity::{claimed_name, subject_key};
-use netpatch_tunnel::verify_identity;
+use netpatch_tunnel::{ServerIdentity, verify_identity};
 use netpatch_types::{
     Actor, ActorKind, DeploymentId, ErrorCode, HostId, OrganizationId, RelayId, RequestContext,
     ServiceError, ServiceResult, Sha256, SiteId,
@@ -122,6 +122,14 @@ fn not_accepted() -> ServiceError {
 
 #[async_trait::async_trait]
 impl Services for PlatformServices {
+    fn edge_identity(&self) -> ServiceResult<ServerIdentity> {
+        let made = self.auth.edge_identity()?;
+        Ok(ServerIdentity {
+            chain: made.chain.into_iter().map(Into::into).collect(),
+            key: made.key.into(),
+        })
+    }
+
     async fn admit(&self, certificate_der: &[u8]) -> ServiceResult<Admitted> {
         let claimed = claimed_name(certificate_der).map_err(|_| not_accepted())?;
         // Which organizations exist is nobody's business.

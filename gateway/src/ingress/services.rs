@@ -13,6 +13,7 @@ use netpatch_protocol::enrol::{
 use netpatch_protocol::session::Renewed;
 use netpatch_protocol::site::{RelayReport, SiteSettings};
 use netpatch_scheduler_api::{OrderAnswered, RunReport, RunStored};
+use netpatch_tunnel::ServerIdentity;
 use netpatch_types::{DeploymentId, HostId, OrganizationId, RelayId, ServiceResult, Sha256};
 
 /// A certificate that was accepted.
@@ -36,6 +37,8 @@ pub struct HostStanding {
 /// What the edge asks for. The organization always comes from a certificate or token, never from a message.
 #[async_trait::async_trait]
 pub trait Services: Send + Sync + 'static {
+    /// A fresh certificate for the edge itself.
+    fn edge_identity(&self) -> ServiceResult<ServerIdentity>;
     /// Whether a certificate is good: chain, time, not revoked.
     async fn admit(&self, certificate_der: &[u8]) -> ServiceResult<Admitted>;
     /// A host that enrols with a token.

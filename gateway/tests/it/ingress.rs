@@ -1,5 +1,6 @@
 //! The edge with services that the tests play: who is let in, what is acknowledged, what is delivered.
 
+mod certificate;
 mod delivery;
 mod enrolment;
 mod hostile;

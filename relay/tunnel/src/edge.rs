@@ -5,7 +5,7 @@
 
 use crate::message::{MessageStream, receive_one, send_one};
 use crate::quic::{QuicStream, handshake, listen};
-use crate::tls::{ServerIdentity, server_config};
+use crate::tls::{ServerIdentity, Shown, server_config};
 use crate::{ByteStream, Limits, TunnelError, close_code, within};
 use netpatch_protocol::enrol::{EnrolAnswer, EnrolRequest};
 use netpatch_protocol::site::{RelayReport, StreamAnswer, StreamOpen, stream_open};
@@ -21,6 +21,7 @@ const LINGER: Duration = Duration::from_secs(3);
 /// Listens for agents, relays and enrolments.
 pub struct EdgeEndpoint {
     endpoint: quinn::Endpoint,
+    shown: Arc<Shown>,
     inner: Arc<rustls::ServerConfig>,
     limits: Limits,
 }
@@ -106,14 +107,21 @@ impl EdgeEndpoint {
         clock: &SharedClock,
         limits: Limits,
     ) -> Result<Self, TunnelError> {
-        let outer = server_config(&[ALPN_AGENT, ALPN_RELAY, ALPN_ENROL], identity, clock)?;
-        let inner = server_config(&[ALPN_AGENT, ALPN_ENROL], identity, clock)?;
+        let shown = Shown::new(identity)?;
+        let outer = server_config(&[ALPN_AGENT, ALPN_RELAY, ALPN_ENROL], &shown, clock)?;
+        let inner = server_config(&[ALPN_AGENT, ALPN_ENROL], &shown, clock)?;
         Ok(Self {
             // An agent opens one stream; a connection is allowed more once it has proven to be a relay.
             endpoint: listen(address, outer, &limits, 1)?,
+            shown,
             inner: Arc::new(inner),
             limits,
         })
+    }
+
+    /// Shows another certificate in handshakes to come, also inside the connections of relays that are there. Sessions go on.
+    pub fn set_identity(&self, identity: &ServerIdentity) -> Result<(), TunnelError> {
+        self.shown.replace(identity)
     }
 
     /// Where it listens.

@@ -126,6 +126,12 @@ pub fn validity(certificate_der: &[u8]) -> Result<(i64, i64), IdentityError> {
     ))
 }
 
+/// From when on a certificate should be renewed, Unix seconds: half of its life is over. At once if it cannot be read.
+#[must_use]
+pub fn renewal_due(certificate_der: &[u8]) -> i64 {
+    validity(certificate_der).map_or(i64::MIN, |(from, to)| from + (to - from) / 2)
+}
+
 /// The name in a certificate, if it chains to this CA, holds at `now_unix_seconds`, and is meant for clients.
 pub fn verify_identity(
     certificate_der: &[u8],

@@ -146,7 +146,7 @@ pub(crate) fn listen(
 }
 
 /// The QUIC side of a server's configuration.
-pub(crate) fn server_config(
+fn server_config(
     tls: rustls::ServerConfig,
     limits: &Limits,
     incoming_streams: u32,

@@ -3,7 +3,7 @@
 use crate::identity::{Identity, verify_identity};
 use crate::message::{receive_one, send_one};
 use crate::quic::{Dial, QuicStream, dial, ended, handshake, listen, open_stream, succeeded};
-use crate::tls::{Expect, ServerIdentity, server_config};
+use crate::tls::{Expect, ServerIdentity, Shown, server_config};
 use crate::{Limits, TunnelError, close_code, within};
 use netpatch_protocol::site::{
     PayloadRequest, SessionStream, StreamAnswer, StreamOpen, stream_open,
@@ -12,11 +12,12 @@ use netpatch_protocol::{ALPN_ENROL, ALPN_SITE, IdentityName, SubjectKind};
 use netpatch_types::SharedClock;
 use rustls::pki_types::CertificateDer;
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A relay's endpoint for the agents of its site.
 pub struct SiteEndpoint {
     endpoint: quinn::Endpoint,
+    shown: Arc<Shown>,
     ca: CertificateDer<'static>,
     clock: SharedClock,
     limits: Limits,
@@ -55,12 +56,10 @@ impl SiteEndpoint {
         clock: SharedClock,
         limits: Limits,
     ) -> Result<Self, TunnelError> {
-        let tls = server_config(
-            &[ALPN_SITE, ALPN_ENROL],
-            &ServerIdentity::from(identity),
-            &clock,
-        )?;
+        let shown = Shown::new(&ServerIdentity::from(identity))?;
+        let tls = server_config(&[ALPN_SITE, ALPN_ENROL], &shown, &clock)?;
         Ok(Self {
+            shown,
             endpoint: listen(address, tls, &limits, limits.agent_streams)?,
             ca: ca_der.into(),
             clock,
@@ -70,14 +69,7 @@ impl SiteEndpoint {
 
     /// Takes another identity for connections to come, after a renewal.
     pub fn set_identity(&self, identity: &Identity) -> Result<(), TunnelError> {
-        let tls = server_config(
-            &[ALPN_SITE, ALPN_ENROL],
-            &ServerIdentity::from(identity),
-            &self.clock,
-        )?;
-        let config = crate::quic::server_config(tls, &self.limits, self.limits.agent_streams)?;
-        self.endpoint.set_server_config(Some(config));
-        Ok(())
+        self.shown.replace(&ServerIdentity::from(identity))
     }
 
     /// Where it listens.

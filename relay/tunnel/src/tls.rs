@@ -7,9 +7,11 @@ use netpatch_types::{Sha256, SharedClock};
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 /// What a client knows of the platform before it connects.
@@ -113,20 +115,51 @@ pub(crate) fn client_config(
     Ok(config)
 }
 
+/// The certificate that a server shows: replaced while it runs, for handshakes to come.
+#[derive(Debug)]
+pub(crate) struct Shown(RwLock<Arc<CertifiedKey>>);
+
+impl Shown {
+    pub(crate) fn new(identity: &ServerIdentity) -> Result<Arc<Self>, TunnelError> {
+        Ok(Arc::new(Self(RwLock::new(certified(identity)?))))
+    }
+
+    pub(crate) fn replace(&self, identity: &ServerIdentity) -> Result<(), TunnelError> {
+        let certified = certified(identity)?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = certified;
+        Ok(())
+    }
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(
+            self.0
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
+        )
+    }
+}
+
+/// An error when the key is not the certificate's.
+fn certified(identity: &ServerIdentity) -> Result<Arc<CertifiedKey>, TunnelError> {
+    let key = PrivateKeyDer::Pkcs8(identity.key.clone_key());
+    let certified = CertifiedKey::from_der(identity.chain.clone(), key, &provider())?;
+    Ok(Arc::new(certified))
+}
+
 /// A server of several protocols.
 pub(crate) fn server_config(
     alpns: &[&[u8]],
-    identity: &ServerIdentity,
+    shown: &Arc<Shown>,
     clock: &SharedClock,
 ) -> Result<rustls::ServerConfig, TunnelError> {
     let mut config =
         rustls::ServerConfig::builder_with_details(provider(), Arc::new(TlsTime(clock.clone())))
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_client_cert_verifier(Arc::new(ProofOfPossession))
-            .with_single_cert(
-                identity.chain.clone(),
-                PrivateKeyDer::Pkcs8(identity.key.clone_key()),
-            )?;
+            .with_cert_resolver(shown.clone());
     config.alpn_protocols = alpns.iter().map(|alpn| alpn.to_vec()).collect();
     config.send_tls13_tickets = 0;
     Ok(config)

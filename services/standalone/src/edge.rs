@@ -6,7 +6,6 @@ use netpatch_chassis::{BoxError, Process};
 use netpatch_gateway::ingress::{Ingress, Options, PlatformServices};
 use netpatch_gateway::{Apis, GatewayState, Settings};
 use netpatch_storage::SharedBus;
-use netpatch_tunnel::ServerIdentity;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,11 +19,6 @@ pub(crate) fn quic(
     roles: &Roles,
     bus: &SharedBus,
 ) -> Result<SocketAddr, BoxError> {
-    let shown = roles.auth.edge_identity()?;
-    let identity = ServerIdentity {
-        chain: shown.chain.into_iter().map(Into::into).collect(),
-        key: shown.key.into(),
-    };
     let services = Arc::new(PlatformServices {
         auth: roles.auth.clone(),
         inventory: roles.inventory.clone(),
@@ -35,7 +29,6 @@ pub(crate) fn quic(
     let address = process.configuration.quic.addr;
     let ingress = Ingress::bind(
         address,
-        &identity,
         services,
         bus.clone(),
         process.clock(),

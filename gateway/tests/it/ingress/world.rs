@@ -1,5 +1,6 @@
 //! Certificates, a scripted platform, agents that sign their counters.
 
+use chrono::{DateTime, Datelike as _, Utc};
 use netpatch_gateway::ingress::{Admitted, HostStanding, Ingress, Options, Services};
 use netpatch_gateway::throttle::Rate;
 use netpatch_inventory_api::{
@@ -82,10 +83,20 @@ impl Authority {
     }
 
     fn sign(&self, key: &[u8], san: SanType) -> Vec<u8> {
+        self.sign_with(key, san, |_| {})
+    }
+
+    fn sign_with(
+        &self,
+        key: &[u8],
+        san: SanType,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Vec<u8> {
         let csr = CertificateSigningRequestDer::from(certificate_request(key).unwrap());
         let mut request = CertificateSigningRequestParams::from_der(&csr).unwrap();
         request.params.subject_alt_names = vec![san];
         request.params.extended_key_usages = vec![ClientAuth, ServerAuth];
+        change(&mut request.params);
         request.signed_by(&self.issuer).unwrap().der().to_vec()
     }
 
@@ -109,9 +120,18 @@ impl Authority {
         }
     }
 
-    fn edge(&self) -> ServerIdentity {
+    /// A server's certificate for 90 days from this day on.
+    fn edge(&self, today: DateTime<Utc>) -> ServerIdentity {
         let key = generate_key().unwrap();
-        let leaf = self.sign(&key, SanType::DnsName("edge.test".try_into().unwrap()));
+        let name = SanType::DnsName("edge.test".try_into().unwrap());
+        let date = |at: DateTime<Utc>| {
+            let day = u8::try_from(at.day()).unwrap();
+            rcgen::date_time_ymd(at.year(), u8::try_from(at.month()).unwrap(), day)
+        };
+        let leaf = self.sign_with(&key, name, |params| {
+            params.not_before = date(today);
+            params.not_after = date(today + chrono::Duration::days(90));
+        });
         ServerIdentity {
             chain: vec![leaf.into(), CertificateDer::from(self.der.clone())],
             key: key.into(),
@@ -162,6 +182,11 @@ pub(super) struct Played {
     ca: Vec<u8>,
     pub(super) director: Ed25519Signer,
     pub(super) script: Mutex<Script>,
+    platform: Arc<Authority>,
+    clock: SharedClock,
+    /// How many certificates the edge was given, and how often it is refused one.
+    pub(super) certificates: AtomicU64,
+    pub(super) without_certificate: AtomicU64,
     /// Calls that would touch a database.
     pub(super) database: AtomicU64,
 }
@@ -190,6 +215,17 @@ fn unauthenticated() -> ServiceError {
 impl Services for Played {
     async fn admit(&self, der: &[u8]) -> ServiceResult<Admitted> {
         self.database.fetch_add(1, Ordering::Relaxed);
+    fn edge_identity(&self) -> ServiceResult<ServerIdentity> {
+        if self.certificates.load(Ordering::Relaxed) > 0
+            && self.without_certificate.load(Ordering::Relaxed) > 0
+        {
+            self.without_certificate.fetch_sub(1, Ordering::Relaxed);
+            return Err(ServiceError::internal());
+        }
+        self.certificates.fetch_add(1, Ordering::Relaxed);
+        Ok(self.platform.edge(self.clock.now()))
+    }
+
         let claimed = claimed_name(der).map_err(|_| unauthenticated())?;
         if claimed.organization != self.organization {
             return Err(unauthenticated());
@@ -401,7 +437,7 @@ impl Services for Played {
 /// A running edge.
 pub(super) struct World {
     pub(super) address: SocketAddr,
-    pub(super) platform: Authority,
+    pub(super) platform: Arc<Authority>,
     pub(super) organization: Authority,
     pub(super) played: Arc<Played>,
     pub(super) bus: SharedBus,
@@ -421,13 +457,22 @@ impl World {
     }
 
     pub(super) async fn start_with(change: impl FnOnce(&mut Options)) -> Self {
-        let (platform, organization) = (Authority::new(), Authority::new());
+        Self::start_at(clock(), change).await
+    }
+
+    /// An edge whose clock a test may move.
+    pub(super) async fn start_at(clock: SharedClock, change: impl FnOnce(&mut Options)) -> Self {
+        let (platform, organization) = (Arc::new(Authority::new()), Authority::new());
         let played = Arc::new(Played {
             organization: organization.organization,
             ca: organization.der.clone(),
             director: Ed25519Signer::from_secret(&[5; 32]),
             script: Mutex::default(),
             database: AtomicU64::new(0),
+            platform: platform.clone(),
+            clock: clock.clone(),
+            certificates: AtomicU64::new(0),
+            without_certificate: AtomicU64::new(0),
         });
         let mut options = Options {
             limits: limits(),
@@ -441,9 +486,7 @@ impl World {
         change(&mut options);
         let bus = bus::connect("memory:").await.unwrap();
         let at = SocketAddr::from(([127, 0, 0, 1], 0));
-        let edge = platform.edge();
-        let ingress =
-            Ingress::bind(at, &edge, played.clone(), bus.clone(), clock(), options).unwrap();
+        let ingress = Ingress::bind(at, played.clone(), bus.clone(), clock, options).unwrap();
         let address = ingress.local_addr().unwrap();
         let stop = CancellationToken::new();
         let task = AbortOnDropHandle::new(tokio::spawn(ingress.run(stop.clone())));
@@ -486,7 +529,8 @@ impl World {
         let candidates = vec![Candidate::Direct {
             address: self.address.to_string(),
         }];
-        let mut options = SessionOptions::new(candidates, host.tls.clone(), self.trust(), clock());
+        let time = self.played.clock.clone();
+        let mut options = SessionOptions::new(candidates, host.tls.clone(), self.trust(), time);
         options.limits = limits();
         options.backoff_first = Duration::from_millis(50);
         options.backoff_longest = Duration::from_millis(200);
