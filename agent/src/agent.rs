@@ -241,7 +241,7 @@ impl Agent {
         match event {
             SessionEvent::Up { carrier, welcome } => {
                 tracing::info!(?carrier, "session is up");
-                link.up(carrier, welcome.heartbeat_seconds);
+                link.up(carrier, &welcome);
                 if let Some(time) = &welcome.time {
                     self.take_time(time);
                 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! accept ─┬─ enrolment ─► enrol.rs            one request, one answer, rate-limited, no certificate needed
-//!         ├─ agent ─► session.rs ─► message.rs   hello, then messages in order; deliver.rs sends what waits
+//!         ├─ agent ─► session.rs ─► message.rs   hello, then messages in order; parts.rs puts large ones together,
+//!         │                                      deliver.rs sends what waits
 //!         └─ relay ─► relay.rs ─┬─ report, settings
 //!                               └─ agents and enrolments behind it, as above
 //! ```
@@ -12,12 +13,13 @@
 //! durable in the service that owns it, never earlier; an unchanged check-in touches no database; two live copies of
 //! one identity are both quarantined; the edge's own certificate is renewed under living sessions (certificate.rs). Every peer's task is owned by [`Ingress::run`] and ends with it.
 
-mod convert;
 mod certificate;
+mod convert;
 mod counter;
 mod deliver;
 mod enrol;
 mod message;
+mod parts;
 mod platform;
 mod presence;
 mod registry;
@@ -29,9 +31,9 @@ pub use platform::PlatformServices;
 pub use services::{Admitted, HostStanding, Services};
 
 use crate::throttle::{Buckets, Rate};
+use certificate::EdgeCertificate;
 use futures::StreamExt as _;
 use netpatch_storage::SharedBus;
-use certificate::EdgeCertificate;
 use netpatch_tunnel::edge::EdgeHandshake;
 use netpatch_tunnel::{EdgeEndpoint, EdgeIncoming, Limits, TunnelError};
 use netpatch_types::{HostId, OrganizationId, ServiceError, SharedClock};
@@ -41,6 +43,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -60,6 +63,8 @@ pub struct Options {
     pub look_every: Duration,
     /// How often presence is written.
     pub presence_every: Duration,
+    /// Most bytes of messages in parts that are held for all sessions together.
+    pub parts_bytes: usize,
     /// Enrolment requests of one address.
     pub enrolments: Rate,
     /// Enrolment requests behind one relay.
@@ -73,6 +78,7 @@ impl Default for Options {
             heartbeat: Duration::from_secs(30),
             look_every: Duration::from_secs(15),
             presence_every: Duration::from_secs(5),
+            parts_bytes: 256 << 20,
             enrolments: Rate {
                 maximum: 60,
                 restore_rate: 1,
@@ -92,16 +98,10 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) presence: Presence,
     pub(crate) options: Options,
+    pub(crate) parts: Arc<Semaphore>,
     pub(crate) enrolments: Buckets,
     pub(crate) relayed_enrolments: Buckets,
     pub(crate) stop: CancellationToken,
-}
-
-/// The listening edge.
-pub struct Ingress {
-    endpoint: EdgeEndpoint,
-    bus: SharedBus,
-    shared: Arc<Shared>,
 }
 
 /// Why the edge cannot listen.
@@ -115,10 +115,17 @@ pub enum BindError {
     Tunnel(#[from] TunnelError),
 }
 
+/// The listening edge.
+pub struct Ingress {
+    endpoint: EdgeEndpoint,
+    certificate: EdgeCertificate,
+    bus: SharedBus,
+    shared: Arc<Shared>,
+}
+
 impl Ingress {
     /// Listens on a UDP address with a fresh certificate; port 0 takes any.
     pub fn bind(
-    certificate: EdgeCertificate,
         address: SocketAddr,
         services: Arc<dyn Services>,
         bus: SharedBus,
@@ -133,6 +140,7 @@ impl Ingress {
             registry: Registry::default(),
             presence: Presence::default(),
             options,
+            parts: Arc::new(Semaphore::new(options.parts_bytes)),
             enrolments: Buckets::new(options.enrolments, clock.clone()),
             relayed_enrolments: Buckets::new(options.relayed_enrolments, clock.clone()),
             clock,
@@ -140,6 +148,7 @@ impl Ingress {
         };
         Ok(Self {
             endpoint,
+            certificate,
             bus,
             shared: Arc::new(shared),
         })
@@ -148,7 +157,6 @@ impl Ingress {
     /// Where it listens.
     pub fn local_addr(&self) -> Result<SocketAddr, TunnelError> {
         self.endpoint.local_addr()
-            certificate,
     }
 
     /// Serves until stopped; then tells every peer.

@@ -2,7 +2,8 @@
 
 use super::{Agent, lock};
 use netpatch_protocol::PROTOCOL_VERSION;
-use netpatch_protocol::session::{Hello, agent_message};
+use netpatch_protocol::parts;
+use netpatch_protocol::session::{Hello, Welcome, agent_message};
 use netpatch_tunnel::session::SessionHandle;
 use netpatch_tunnel::{Candidate, CarrierKind, SessionClient, SessionOptions};
 use netpatch_types::SharedClock;
@@ -24,6 +25,8 @@ pub(super) struct Link {
     /// Why there is none.
     pub(super) reason: String,
     heartbeat: Duration,
+    /// Largest message that the edge takes.
+    whole_bytes: u64,
     /// When the next check-in is due.
     pub(super) due: Instant,
     hello: Arc<Mutex<HelloFacts>>,
@@ -86,6 +89,7 @@ impl Link {
             carrier: None,
             reason: "connecting".into(),
             heartbeat: HEARTBEAT,
+            whole_bytes: 0,
             due: Instant::now() + HEARTBEAT,
             hello,
         };
@@ -111,10 +115,12 @@ impl Link {
     }
 
     /// The carrier is up.
-    pub(super) fn up(&mut self, carrier: CarrierKind, heartbeat_seconds: u32) {
-        if heartbeat_seconds > 0 {
-            self.heartbeat = Duration::from_secs(u64::from(heartbeat_seconds.clamp(1, 3600)));
+    pub(super) fn up(&mut self, carrier: CarrierKind, welcome: &Welcome) {
+        if welcome.heartbeat_seconds > 0 {
+            let seconds = welcome.heartbeat_seconds.clamp(1, 3600);
+            self.heartbeat = Duration::from_secs(u64::from(seconds));
         }
+        self.whole_bytes = welcome.whole_bytes;
         self.carrier = Some(carrier);
         self.reason.clear();
         self.due = Instant::now() + self.heartbeat;
@@ -136,14 +142,21 @@ impl Link {
         self.due = self.due.min(Instant::now() + ACKNOWLEDGE);
     }
 
-    /// Sends until it is acknowledged; a full outbox is logged and left to the next session.
+    /// Sends until it is acknowledged, in parts if it is large; a full outbox is logged and left to the next session.
     pub(super) fn send(&self, body: agent_message::Body) -> bool {
-        match self.handle.send(body) {
-            Ok(_) => true,
+        let bodies = match parts::split(body, self.whole_bytes) {
+            Ok(bodies) => bodies,
             Err(error) => {
                 tracing::warn!(%error, "cannot send to the edge");
-                false
+                return false;
+            }
+        };
+        for body in bodies {
+            if let Err(error) = self.handle.send(body) {
+                tracing::warn!(%error, "cannot send to the edge");
+                return false;
             }
         }
+        true
     }
 }

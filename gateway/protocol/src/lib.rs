@@ -28,6 +28,7 @@ pub mod frame;
 pub mod identity;
 pub mod manifest;
 pub mod numbered;
+pub mod parts;
 pub mod target;
 pub mod token;
 
@@ -35,6 +36,7 @@ pub use envelope::{Document, OpenError, open_envelope, open_envelope_with, seal}
 pub use frame::{FrameDecoder, FrameError};
 pub use identity::{IdentityName, SubjectKind};
 pub use numbered::{Numbered, Received};
+pub use parts::{Assembler, PartError};
 pub use token::EnrolmentToken;
 
 /// ALPN of enrolment: no client certificate.

@@ -24,6 +24,10 @@ impl Session<'_> {
             agent_message::Body::Hello(_) => {
                 Err(ServiceError::invalid("body", "a session has one hello"))
             }
+            agent_message::Body::Part(_) => Err(ServiceError::invalid(
+                "body",
+                "a part is not a whole message",
+            )),
             agent_message::Body::Heartbeat(heartbeat) => return self.heartbeat(heartbeat).await,
             agent_message::Body::Facts(facts) => {
                 let report = HostFactsReport {
@@ -69,7 +73,7 @@ impl Session<'_> {
     }
 
     /// Tells the agent, unless trying again may help.
-    async fn answer_error(&mut self, error: ServiceError) -> Result<(), End> {
+    pub(crate) async fn answer_error(&mut self, error: ServiceError) -> Result<(), End> {
         match error.code {
             ErrorCode::UpstreamUnavailable
             | ErrorCode::InternalServerError

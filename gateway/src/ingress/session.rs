@@ -3,10 +3,12 @@
 use super::Shared;
 use super::convert::error_word;
 use super::counter::{self, CheckIn, Judgement};
+use super::parts::Parts;
 use super::registry::{Arrival, Live, Memory};
 use super::services::Admitted;
 use netpatch_inventory_api::Seen;
 use netpatch_protocol::numbered::NumberError;
+use netpatch_protocol::parts::MAX_WHOLE_BYTES;
 use netpatch_protocol::session::{
     AgentMessage, EdgeMessage, Hello, ManifestWanted, SessionError, TimeProof, Welcome,
     agent_message, edge_message,
@@ -46,6 +48,9 @@ pub(crate) enum End {
     /// The agent has a newer session, or the platform stops.
     #[error("superseded")]
     Superseded,
+    /// A message that was begun in parts did not become whole: the agent sends it again on its next carrier.
+    #[error("message in parts did not become whole in time")]
+    Unfinished,
     /// Nothing was heard for too long.
     #[error("silent")]
     Silent,
@@ -61,6 +66,7 @@ pub(crate) struct Session<'a> {
     pub(crate) relay: Option<RelayId>,
     /// The manifest that inventory holds, as far as this session knows.
     pub(crate) manifest: Option<Sha256>,
+    pub(crate) parts: Parts,
     heard: Instant,
 }
 
@@ -186,6 +192,7 @@ async fn converse(
         live,
         relay: relay.map(|relay| RelayId(relay.id)),
         manifest: standing.manifest.filter(|_| !restored),
+        parts: Parts::default(),
         heard: Instant::now(),
     };
     let served = session.run(check_in, resumed, restored).await;
@@ -284,6 +291,7 @@ impl Session<'_> {
             heartbeat_seconds: u32::try_from(self.shared.options.heartbeat.as_secs().max(1))
                 .unwrap_or(u32::MAX),
             relay_hint: String::new(),
+            whole_bytes: MAX_WHOLE_BYTES as u64,
         };
         self.tell(edge_message::Body::Welcome(welcome)).await?;
         if resumed {
@@ -314,6 +322,7 @@ impl Session<'_> {
                     if self.heard.elapsed() > self.shared.options.heartbeat * 3 {
                         return Err(End::Silent);
                     }
+                    self.expect_whole()?;
                     if checked.elapsed() > RECHECK {
                         checked = Instant::now();
                         self.recheck().await?;
@@ -369,7 +378,10 @@ impl Session<'_> {
                 "message has no body that is known here",
             ));
         };
-        self.handle(body).await?;
+        match body {
+            agent_message::Body::Part(part) => return self.part(number, part).await,
+            body => self.handle(body).await?,
+        }
         self.memory.numbered.durable(number);
         Ok(())
     }

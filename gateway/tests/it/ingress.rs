@@ -4,5 +4,6 @@ mod certificate;
 mod delivery;
 mod enrolment;
 mod hostile;
+mod parts;
 mod session;
 mod world;

@@ -165,6 +165,8 @@ pub(super) struct Script {
     pub(super) seen: Vec<Seen>,
     pub(super) facts: Vec<HostFactsReport>,
     pub(super) manifests: Vec<ManifestReport>,
+    /// How many updates each applicability report has.
+    pub(super) updates: Vec<usize>,
     pub(super) runs: Vec<RunReport>,
     pub(super) answers: Vec<OrderAnswered>,
     pub(super) reports: Vec<RelayReport>,
@@ -180,13 +182,13 @@ pub(super) struct Script {
 pub(super) struct Played {
     organization: OrganizationId,
     ca: Vec<u8>,
-    pub(super) director: Ed25519Signer,
-    pub(super) script: Mutex<Script>,
     platform: Arc<Authority>,
     clock: SharedClock,
     /// How many certificates the edge was given, and how often it is refused one.
     pub(super) certificates: AtomicU64,
     pub(super) without_certificate: AtomicU64,
+    pub(super) director: Ed25519Signer,
+    pub(super) script: Mutex<Script>,
     /// Calls that would touch a database.
     pub(super) database: AtomicU64,
 }
@@ -213,8 +215,6 @@ fn unauthenticated() -> ServiceError {
 
 #[async_trait::async_trait]
 impl Services for Played {
-    async fn admit(&self, der: &[u8]) -> ServiceResult<Admitted> {
-        self.database.fetch_add(1, Ordering::Relaxed);
     fn edge_identity(&self) -> ServiceResult<ServerIdentity> {
         if self.certificates.load(Ordering::Relaxed) > 0
             && self.without_certificate.load(Ordering::Relaxed) > 0
@@ -226,6 +226,8 @@ impl Services for Played {
         Ok(self.platform.edge(self.clock.now()))
     }
 
+    async fn admit(&self, der: &[u8]) -> ServiceResult<Admitted> {
+        self.database.fetch_add(1, Ordering::Relaxed);
         let claimed = claimed_name(der).map_err(|_| unauthenticated())?;
         if claimed.organization != self.organization {
             return Err(unauthenticated());
@@ -357,9 +359,10 @@ impl Services for Played {
     async fn applicability(
         &self,
         organization: OrganizationId,
-        _: ApplicabilityReport,
+        report: ApplicabilityReport,
     ) -> ServiceResult<()> {
-        self.call(organization).map(drop)
+        self.call(organization)?.updates.push(report.updates.len());
+        Ok(())
     }
 
     async fn run_report(
@@ -466,13 +469,13 @@ impl World {
         let played = Arc::new(Played {
             organization: organization.organization,
             ca: organization.der.clone(),
-            director: Ed25519Signer::from_secret(&[5; 32]),
-            script: Mutex::default(),
-            database: AtomicU64::new(0),
             platform: platform.clone(),
             clock: clock.clone(),
             certificates: AtomicU64::new(0),
             without_certificate: AtomicU64::new(0),
+            director: Ed25519Signer::from_secret(&[5; 32]),
+            script: Mutex::default(),
+            database: AtomicU64::new(0),
         });
         let mut options = Options {
             limits: limits(),

@@ -8,8 +8,8 @@ use netpatch_types::{ComponentKey, Sha256};
 use sha2::Digest as _;
 use std::collections::BTreeSet;
 
-/// Most components of one manifest.
-pub const MAX_COMPONENTS: usize = 20_000;
+pub use netpatch_types::MAX_COMPONENTS;
+
 /// Longest field of a component, bytes.
 pub const MAX_FIELD_BYTES: usize = 512;
 

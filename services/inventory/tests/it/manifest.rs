@@ -3,7 +3,7 @@
 use crate::world::{World, component, update};
 use netpatch_inventory::domain::manifest::manifest_hash;
 use netpatch_inventory_api::*;
-use netpatch_types::{ErrorCode, PageRequest, Sha256};
+use netpatch_types::{ErrorCode, MAX_COMPONENTS, PageRequest, Sha256};
 
 #[tokio::test]
 async fn a_manifest_that_does_not_hash_is_refused_and_nothing_stored() {
@@ -239,4 +239,25 @@ async fn a_broken_applicability_report_is_refused() {
         .await
         .expect("stored");
     assert_eq!(world.get(host).await.scan_problem, "apt is locked");
+}
+
+#[tokio::test]
+async fn the_largest_host_is_taken_whole_and_one_more_component_is_refused() {
+    for world in World::both().await {
+        let host = world.host(1, &[]).await;
+        let named = |n: usize| component(&format!("package-{n:05}"), "1:1.2.3-4+deb12u5", "source");
+        let mut components: Vec<_> = (0..MAX_COMPONENTS).map(named).collect();
+        let hash = manifest_hash(&components);
+        world.report(host, components.clone()).await;
+        assert_eq!(world.get(host).await.manifest, Some(hash));
+        components.push(named(MAX_COMPONENTS));
+        let request = ManifestReport {
+            host,
+            hash: manifest_hash(&components),
+            components,
+        };
+        let refused = world.api.manifest_report(&world.ctx, request).await;
+        assert_eq!(refused.expect_err("refused").code, ErrorCode::BadUserInput);
+        assert_eq!(world.get(host).await.manifest, Some(hash));
+    }
 }

@@ -25,7 +25,7 @@ use std::sync::Arc;
 pub const CONTEXT_HEADER: &str = "netpatch-context";
 
 /// The largest request body a router reads, in bytes: a full inventory of a large host fits.
-pub const REQUEST_LIMIT_BYTES: usize = 16 * 1024 * 1024;
+pub const REQUEST_LIMIT_BYTES: usize = 32 * 1024 * 1024;
 
 /// The largest answer a client reads, in bytes.
 pub const RESPONSE_LIMIT_BYTES: usize = 64 * 1024 * 1024;

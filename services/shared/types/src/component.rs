@@ -3,6 +3,9 @@
 use crate::Ecosystem;
 use serde::{Deserialize, Serialize};
 
+/// Most components of one host.
+pub const MAX_COMPONENTS: usize = 50_000;
+
 /// One (ecosystem, distribution, release, name, version, arch) with its source package.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ComponentKey {

@@ -22,7 +22,7 @@ pub mod severity;
 pub mod version;
 
 pub use clock::{Clock, SharedClock, SystemClock};
-pub use component::ComponentKey;
+pub use component::{ComponentKey, MAX_COMPONENTS};
 pub use context::{Actor, ActorKind, Permission, RequestContext};
 pub use ecosystem::Ecosystem;
 pub use error::{ErrorCode, ServiceError, ServiceResult};
