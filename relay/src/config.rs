@@ -1,6 +1,7 @@
 //! The relay's configuration: one TOML file over the defaults, flags over both.
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -21,6 +22,9 @@ pub struct Config {
     pub metadata_fresh_seconds: u32,
     /// How often the platform hears of the relay.
     pub report_seconds: u32,
+    /// Where the relay's numbers are read, TCP; `None` for nowhere.
+    #[serde(deserialize_with = "address_or_empty")]
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 /// A configuration that cannot be used.
@@ -77,12 +81,20 @@ impl Config {
         table.extend(toml::from_str::<toml::Table>(text)?);
         let config: Self = table.try_into()?;
         if config.report_seconds == 0 {
-            return Err(serde::de::Error::custom(
-                "report_seconds must be at least 1",
-            ));
+            return Err(toml::de::Error::custom("report_seconds must be at least 1"));
         }
         Ok(config)
     }
+}
+
+/// An address; nothing for an empty text.
+fn address_or_empty<'de, D: Deserializer<'de>>(text: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(text)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let read = text.parse().map(Some);
+    read.map_err(|_| D::Error::custom(format!("{text:?} is not an address like 127.0.0.1:9464")))
 }
 
 #[cfg(test)]
@@ -93,6 +105,10 @@ mod tests {
     fn the_defaults_are_complete_and_a_file_goes_over_them() {
         let plain = Config::load(None).expect("defaults");
         assert_eq!(plain.metadata_fresh_seconds, 10);
+        assert!(plain.metrics_listen.is_some_and(|at| at.ip().is_loopback()));
+        let silent = Config::over_defaults("metrics_listen = ''").expect("valid");
+        assert_eq!(silent.metrics_listen, None);
+        assert!(Config::over_defaults("metrics_listen = 'here'").is_err());
         let changed = Config::over_defaults("cache_budget_bytes = 5").expect("valid");
         assert_eq!(changed.cache_budget_bytes, 5);
         assert_eq!(changed.listen, plain.listen);

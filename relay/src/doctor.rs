@@ -2,8 +2,7 @@
 
 use crate::config::Config;
 use crate::data::DataDir;
-use crate::renew::is_due;
-use netpatch_tunnel::identity::validity;
+use netpatch_tunnel::identity::{renewal_due, validity};
 use netpatch_tunnel::{Limits, RelayUplink};
 use netpatch_types::SharedClock;
 use netpatch_types::doctor::{Check, DoctorReport};
@@ -51,7 +50,7 @@ fn certificate(data: &DataDir, clock: &SharedClock) -> Check {
         }
         Ok((_, to)) => {
             let days = format!("{} days left", (to - now) / 86_400);
-            if is_due(&enrolment.certificate, now) {
+            if now >= renewal_due(&enrolment.certificate) {
                 Check::warn(id, days, "renewal is due: check the connection to the edge")
             } else {
                 Check::ok(id, days)

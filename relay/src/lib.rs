@@ -18,6 +18,7 @@ pub mod counters;
 pub mod data;
 pub mod doctor;
 pub mod files;
+mod metrics;
 pub mod renew;
 pub mod run;
 pub mod status;

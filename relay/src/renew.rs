@@ -1,4 +1,6 @@
-//! Renewal of the relay's certificate at half of its life, and afterwards if it was missed.
+//! Renewal of the relay's certificate at half of its life, and afterwards if it was missed, while the relay runs.
+//!
+//! The time is asked of the injected clock every second, so that a clock that jumps (a suspended machine) is noticed at once.
 
 use crate::claim::{ClaimError, check_certificate};
 use crate::data::{DataDir, Enrolment};
@@ -7,14 +9,16 @@ use netpatch_protocol::PROTOCOL_VERSION;
 use netpatch_protocol::counter::renewal_bytes;
 use netpatch_protocol::enrol::{EnrolRequest, HostRenewal, enrol_answer, enrol_request};
 use netpatch_tunnel::enrol::{EnrolTarget, enrol};
-use netpatch_tunnel::identity::{certificate_request, validity};
+use netpatch_tunnel::identity::{certificate_request, renewal_due};
 use netpatch_tunnel::{Identity, Limits, SiteEndpoint};
 use netpatch_types::SharedClock;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-const LOOK_EVERY: Duration = Duration::from_secs(600);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A renewal that failed is tried again after this.
+const AGAIN: Duration = Duration::from_secs(600);
 
 /// What keeping the certificate needs.
 pub(crate) struct Renewal {
@@ -26,23 +30,22 @@ pub(crate) struct Renewal {
     pub(crate) endpoint: Arc<SiteEndpoint>,
 }
 
-/// Whether half of a certificate's life is over, or it cannot be read.
-pub(crate) fn is_due(certificate: &[u8], now_seconds: i64) -> bool {
-    match validity(certificate) {
-        Ok((from, to)) => now_seconds >= from + (to - from) / 2,
-        Err(_) => true,
-    }
-}
-
 impl Renewal {
     /// Never ends: looks from time to time, and renews when it is due.
     pub(crate) async fn keep_valid(mut self) {
+        let mut due = renewal_due(&self.enrolment.certificate);
+        let mut not_before = Duration::ZERO;
         loop {
-            if is_due(&self.enrolment.certificate, self.clock.now().timestamp()) {
+            let monotonic = self.clock.monotonic();
+            if self.clock.now().timestamp() >= due && monotonic >= not_before {
                 match self.renew().await {
-                    Ok(()) => tracing::info!("certificate renewed"),
+                    Ok(()) => {
+                        tracing::info!("certificate renewed");
+                        due = renewal_due(&self.enrolment.certificate);
+                    }
                     Err(error) => {
-                        tracing::warn!(%error, "certificate cannot be renewed; trying again later")
+                        tracing::warn!(%error, "certificate cannot be renewed; trying again later");
+                        not_before = monotonic + AGAIN;
                     }
                 }
             }

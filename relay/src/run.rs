@@ -6,6 +6,7 @@ use crate::cache::store::{Store, StoreError};
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::data::{DataDir, DataError};
+use crate::metrics::{self, Metrics};
 use crate::renew::Renewal;
 use crate::status::{Standing, Status, WRITE_EVERY};
 use crate::uplink::{LinkState, Uplink};
@@ -46,6 +47,7 @@ pub struct Relay {
     counters: Arc<Counters>,
     clock: SharedClock,
     link: watch::Receiver<LinkState>,
+    metrics: Option<SocketAddr>,
     tasks: JoinSet<()>,
 }
 
@@ -81,6 +83,14 @@ impl Relay {
             enrolments: Arc::default(),
         };
         tasks.spawn(agents.serve(endpoint.clone()));
+        let shown = Metrics {
+            cache: cache.clone(),
+            counters: counters.clone(),
+            link: link.clone(),
+            identity: current_identity.clone(),
+            clock: clock.clone(),
+        };
+        let metrics = metrics::serve(config.metrics_listen, shown, &mut tasks);
         let uplink = Uplink {
             enrolment: enrolment.clone(),
             identity: current_identity,
@@ -110,6 +120,7 @@ impl Relay {
             counters,
             clock,
             link,
+            metrics,
             tasks,
         })
     }
@@ -137,6 +148,7 @@ impl Relay {
         let now_ms = self.clock.now().timestamp_millis();
         Ok(Status {
             listen: self.local_addr()?.to_string(),
+            metrics: self.metrics.map(|at| at.to_string()).unwrap_or_default(),
             problem: link.problem,
             round_trip_ms: u64::try_from(round_trip.as_millis()).unwrap_or(u64::MAX),
             repositories: self.cache.repositories(),

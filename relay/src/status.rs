@@ -60,6 +60,9 @@ pub struct Status {
     /// Where agents reach it.
     #[serde(default)]
     pub listen: String,
+    /// Where its numbers are read; empty when nowhere.
+    #[serde(default)]
+    pub metrics: String,
     /// Process that wrote it.
     #[serde(default)]
     pub pid: u32,
@@ -115,6 +118,7 @@ impl Status {
             site_id: field(|e| &e.site_id),
             server: field(|e| &e.server),
             listen: String::new(),
+            metrics: String::new(),
             pid: std::process::id(),
             problem: String::new(),
             round_trip_ms: 0,
@@ -179,6 +183,7 @@ impl Status {
             ("relay", &self.relay_id),
             ("server", &self.server),
             ("listen", &self.listen),
+            ("metrics", &self.metrics),
             ("agents", &agents),
             ("cache", &cache),
             ("traffic", &traffic),

@@ -6,6 +6,8 @@ mod cache;
 mod claim;
 mod command;
 mod killed;
+mod metrics;
 mod relay;
+mod renewal;
 mod upstream;
 mod world;

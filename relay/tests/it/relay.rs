@@ -10,21 +10,28 @@ use netpatch_tunnel::{
     Candidate, CarrierKind, Identity, PlatformTrust, SessionClient, SessionEvent, SessionOptions,
     SiteClient,
 };
+use netpatch_types::SharedClock;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 
-struct Site {
-    edge: Edge,
-    upstream: Upstream,
-    relay: Relay,
-    data: DataDir,
+pub(crate) struct Site {
+    pub(crate) edge: Edge,
+    pub(crate) upstream: Upstream,
+    pub(crate) relay: Relay,
+    pub(crate) data: DataDir,
+    clock: SharedClock,
     _folder: tempfile::TempDir,
 }
 
 impl Site {
     async fn start() -> Self {
+        Self::start_at(clock(), |_| {}).await
+    }
+
+    /// A site whose clock a test may move; `prepare` comes before the relay has its certificate.
+    pub(crate) async fn start_at(clock: SharedClock, prepare: impl FnOnce(&Edge)) -> Self {
         let (edge, upstream) = (Edge::start().await, Upstream::start().await);
         *edge.desk.settings.lock().unwrap() = SiteSettings {
             site_id: "a-site".into(),
@@ -34,15 +41,18 @@ impl Site {
             }],
             direct_allowed: false,
         };
+        prepare(&edge);
         let folder = tempfile::tempdir().unwrap();
         let data = edge.claimed(folder.path());
-        let mut relay = Relay::start(data.clone(), &config(), clock(), limits()).expect("starts");
+        let mut relay =
+            Relay::start(data.clone(), &config(), clock.clone(), limits()).expect("starts");
         within(relay.online()).await;
         Self {
             edge,
             upstream,
             relay,
             data,
+            clock,
             _folder: folder,
         }
     }
@@ -51,20 +61,20 @@ impl Site {
         self.relay.local_addr().expect("address")
     }
 
-    fn client(&self, host: &Identity) -> Arc<SiteClient> {
+    pub(crate) fn client(&self, host: &Identity) -> Arc<SiteClient> {
         let ca = self.edge.organization.der.clone();
         let address = self.address().to_string();
         Arc::new(SiteClient::new(
             address,
             ca,
             host.clone(),
-            clock(),
+            self.clock.clone(),
             limits(),
         ))
     }
 
     /// The last byte is served before the payload is kept.
-    async fn kept(&self) {
+    pub(crate) async fn kept(&self) {
         let kept = async {
             while self.relay.status().expect("status").payloads == 0 {
                 tokio::time::sleep(Duration::from_millis(2)).await;
@@ -73,7 +83,7 @@ impl Site {
         within(kept).await;
     }
 
-    fn request(&self, path: &str) -> PayloadRequest {
+    pub(crate) fn request(&self, path: &str) -> PayloadRequest {
         PayloadRequest {
             repository: self.upstream.base.clone(),
             path: path.into(),
@@ -82,7 +92,7 @@ impl Site {
     }
 }
 
-async fn within<T>(future: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), future)
         .await
         .expect("in time")

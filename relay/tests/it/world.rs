@@ -1,5 +1,6 @@
 //! A platform root, an organization's CA, and an edge that claims relays and echoes to agents.
 
+use chrono::{DateTime, Utc};
 use netpatch_protocol::enrol::{
     ClaimPending, EnrolAnswer, EnrolError, Enrolled, Unchanged, enrol_answer, enrol_request,
 };
@@ -9,12 +10,12 @@ use netpatch_protocol::session::{
 use netpatch_protocol::site::{RelayReport, SiteSettings, StreamAnswer};
 use netpatch_protocol::{IdentityName, SubjectKind};
 use netpatch_relay::{Config, DataDir, Enrolment};
-use netpatch_tunnel::identity::{certificate_request, generate_key, subject_key};
+use netpatch_tunnel::identity::{certificate_request, claimed_name, generate_key, subject_key};
 use netpatch_tunnel::{
     AgentConnection, EdgeEndpoint, EdgeIncoming, EnrolConnection, Identity, Limits, RelayStream,
     ServerIdentity, verify_identity,
 };
-use netpatch_types::{HostId, OrganizationId, Sha256, SharedClock, SystemClock};
+use netpatch_types::{Clock, HostId, OrganizationId, Sha256, SharedClock, SystemClock};
 use prost::Message as _;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams,
@@ -23,12 +24,36 @@ use rcgen::{
 };
 use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer, PrivatePkcs8KeyDer};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio_util::task::AbortOnDropHandle;
 
 pub(crate) fn clock() -> SharedClock {
     SystemClock::shared()
+}
+
+/// A clock that a test moves ahead of the machine's.
+#[derive(Default)]
+pub(crate) struct Ahead {
+    machine: SystemClock,
+    by: Mutex<Duration>,
+}
+
+impl Ahead {
+    pub(crate) fn advance(&self, by: Duration) {
+        *self.by.lock().unwrap() += by;
+    }
+}
+
+impl Clock for Ahead {
+    fn now(&self) -> DateTime<Utc> {
+        self.machine.now() + *self.by.lock().unwrap()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.machine.monotonic() + *self.by.lock().unwrap()
+    }
 }
 
 pub(crate) fn limits() -> Limits {
@@ -44,6 +69,8 @@ pub(crate) struct Authority {
     pub(crate) der: Vec<u8>,
     issuer: Issuer<'static, KeyPair>,
     organization: OrganizationId,
+    /// First and last year of certificates to come; `None` for always.
+    pub(crate) years: Mutex<Option<(i32, i32)>>,
 }
 
 impl Authority {
@@ -58,6 +85,7 @@ impl Authority {
             der,
             issuer: Issuer::new(params, key),
             organization: OrganizationId::new(clock().now()),
+            years: Mutex::default(),
         }
     }
 
@@ -66,6 +94,10 @@ impl Authority {
         let mut request = CertificateSigningRequestParams::from_der(&csr).expect("request");
         request.params.subject_alt_names = vec![san];
         request.params.extended_key_usages = vec![ClientAuth, ServerAuth];
+        if let Some((first, last)) = *self.years.lock().unwrap() {
+            request.params.not_before = rcgen::date_time_ymd(first, 1, 1);
+            request.params.not_after = rcgen::date_time_ymd(last, 1, 1);
+        }
         request
             .signed_by(&self.issuer)
             .expect("signed")
@@ -80,8 +112,12 @@ impl Authority {
             kind,
             id: HostId::new(clock().now()).0,
         };
+        (self.certify_as(name, csr), name.id.to_string())
+    }
+
+    fn certify_as(&self, name: IdentityName, csr: Vec<u8>) -> Vec<u8> {
         let uri = SanType::URI(name.to_string().try_into().expect("ascii"));
-        (self.sign(csr, uri), name.id.to_string())
+        self.sign(csr, uri)
     }
 
     pub(crate) fn host(&self) -> Identity {
@@ -126,6 +162,10 @@ pub(crate) struct Desk {
     /// The person has typed the code.
     pub(crate) approved: Mutex<bool>,
     request: Mutex<Vec<u8>>,
+    /// Renewals that were asked for.
+    pub(crate) renewals: AtomicU32,
+    /// How many of them are refused.
+    pub(crate) refusals: AtomicU32,
 }
 
 pub(crate) struct Edge {
@@ -205,6 +245,7 @@ pub(crate) fn config() -> Config {
     Config {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         report_seconds: 1,
+        metrics_listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
         ..Config::load(None).expect("defaults")
     }
 }
@@ -283,7 +324,16 @@ impl Serving {
             }
             enrol_request::Body::Host(host) => self.certified(SubjectKind::Host, host.csr_der),
             enrol_request::Body::Renewal(renewal) => {
-                self.certified(SubjectKind::Relay, renewal.csr_der)
+                let asked = self.desk.renewals.fetch_add(1, Ordering::Relaxed);
+                if asked < self.desk.refusals.load(Ordering::Relaxed) {
+                    return enrol_answer::Body::Error(EnrolError {
+                        code: "INTERNAL_SERVER_ERROR".into(),
+                        message: "not now".into(),
+                    });
+                }
+                let name = claimed_name(&renewal.certificate_der).expect("a name");
+                let certificate = self.organization.certify_as(name, renewal.csr_der);
+                self.answer(certificate, name.id.to_string())
             }
             enrol_request::Body::RelayToken(_) => enrol_answer::Body::Error(EnrolError {
                 code: "UNAUTHENTICATED".into(),
@@ -293,7 +343,11 @@ impl Serving {
     }
 
     fn certified(&self, kind: SubjectKind, csr: Vec<u8>) -> enrol_answer::Body {
-        let (certificate_der, subject_id) = self.organization.certify(kind, csr);
+        let (certificate, subject_id) = self.organization.certify(kind, csr);
+        self.answer(certificate, subject_id)
+    }
+
+    fn answer(&self, certificate_der: Vec<u8>, subject_id: String) -> enrol_answer::Body {
         enrol_answer::Body::Enrolled(Enrolled {
             organization_id: self.organization.organization.to_string(),
             subject_id,
