@@ -122,6 +122,11 @@ impl crate::Auth {
         Ok(outbox::read(&self.db, "identity", after, limit).await?)
     }
 
+    /// Watches and prunes the events until stopped.
+    pub async fn events_tend(&self, stop: CancellationToken) {
+        outbox::tend(&self.db, "identity", self.clock.clone(), stop).await;
+    }
+
     /// Hands every event on, at least once and in commit order, until stopped. How far `consumer` got is kept.
     pub async fn events_each<H, F>(
         &self,

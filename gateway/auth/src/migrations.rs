@@ -1,8 +1,8 @@
 //! Migrations of the schema `identity`.
 
 use netpatch_storage::{
-    Migrations, directory_function, execute_all, outbox_table_sql, protect_directory_table,
-    protect_tenant_table, schema_sql, statements, worker_may,
+    Migrations, OutboxPrune, directory_function, execute_all, outbox_table_sql,
+    protect_directory_table, protect_tenant_table, schema_sql, statements, worker_may,
 };
 use sea_orm_migration::prelude::*;
 
@@ -16,7 +16,7 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(M0001)]
+        vec![Box::new(M0001), Box::new(OutboxPrune("identity"))]
     }
 
     fn migration_table_name() -> DynIden {

@@ -28,7 +28,7 @@ use tokio::sync::{Mutex, Notify};
 pub struct Inventory {
     pub(crate) db: Database,
     bus: SharedBus,
-    clock: SharedClock,
+    pub(crate) clock: SharedClock,
     /// The newest advisories that this process has loaded.
     catalog: RwLock<Option<Arc<Catalog>>>,
     /// One load at a time.

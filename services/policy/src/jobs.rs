@@ -8,7 +8,9 @@ mod ledger_events;
 mod work_loop;
 
 use crate::PolicyService;
+use crate::store::SCHEMA;
 use netpatch_reporting_api::ReportingApi;
+use netpatch_storage::{Until, outbox};
 use netpatch_types::TenantId;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -17,10 +19,12 @@ use uuid::Uuid;
 impl PolicyService {
     /// Does the background work until `stop`.
     pub async fn run(&self, reporting: Arc<dyn ReportingApi>, stop: CancellationToken) {
-        tokio::join!(
-            self.follow_inventory(stop.clone()),
-            self.follow_ledger(&*reporting, stop.clone()),
-            self.work_on(stop)
+        let until = Until::Stopped(stop.clone());
+        let _ = tokio::join!(
+            self.follow_inventory(until.clone()),
+            self.follow_ledger(&*reporting, until),
+            self.work_on(stop.clone()),
+            outbox::tend(&self.database, SCHEMA, self.clock.clone(), stop)
         );
     }
 
@@ -29,9 +33,9 @@ impl PolicyService {
         &self,
         reporting: Option<&dyn ReportingApi>,
     ) -> netpatch_types::ServiceResult<()> {
-        self.drain_inventory().await?;
+        self.follow_inventory(Until::Empty).await?;
         if let Some(reporting) = reporting {
-            self.drain_ledger(reporting).await?;
+            self.follow_ledger(reporting, Until::Empty).await?;
         }
         self.note_due().await?;
         self.drain_work().await.map(|_| ())

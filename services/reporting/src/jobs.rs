@@ -5,10 +5,11 @@
 mod follow;
 
 use crate::ReportingService;
-use crate::service::WORK_TOPIC;
+use crate::service::{SCHEMA, WORK_TOPIC};
 use crate::store::{compliance, ledger, report};
 use futures::StreamExt as _;
 use netpatch_reporting_api::SnapshotTake;
+use netpatch_storage::{Until, outbox};
 use netpatch_types::ServiceResult;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -29,13 +30,15 @@ enum Work {
 impl ReportingService {
     /// Does the background work until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
-        tokio::join!(
-            self.follow_policy(stop.clone()),
-            self.follow_scheduler(stop.clone()),
-            self.follow_inventory(stop.clone()),
+        let until = Until::Stopped(stop.clone());
+        let _ = tokio::join!(
+            self.follow_policy(until.clone()),
+            self.follow_scheduler(until.clone()),
+            self.follow_inventory(until),
             self.repeat(Work::Grow, stop.clone()),
             self.repeat(Work::Deliver, stop.clone()),
-            self.repeat(Work::Keep, stop),
+            self.repeat(Work::Keep, stop.clone()),
+            outbox::tend(&self.database, SCHEMA, self.clock.clone(), stop),
         );
     }
 
@@ -48,9 +51,9 @@ impl ReportingService {
     /// Handles the events that can be read now. May run beside [`ReportingService::run`]: handling an event twice
     /// changes nothing.
     pub(crate) async fn catch_up(&self) -> ServiceResult<()> {
-        self.drain_policy().await?;
-        self.drain_scheduler().await?;
-        self.drain_inventory().await?;
+        self.follow_policy(Until::Empty).await?;
+        self.follow_scheduler(Until::Empty).await?;
+        self.follow_inventory(Until::Empty).await?;
         Ok(())
     }
 

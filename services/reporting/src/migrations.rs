@@ -3,7 +3,7 @@
 #[path = "../migrations/m0001.rs"]
 mod m0001;
 
-use netpatch_storage::Migrations;
+use netpatch_storage::{Migrations, OutboxPrune};
 use sea_orm_migration::prelude::{DynIden, IntoIden as _};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -11,7 +11,10 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001::Migration)]
+        vec![
+            Box::new(m0001::Migration),
+            Box::new(OutboxPrune("reporting")),
+        ]
     }
 
     fn migration_table_name() -> DynIden {

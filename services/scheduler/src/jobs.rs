@@ -12,12 +12,15 @@ mod sign;
 use crate::SchedulerService;
 use crate::service::OUTBOX_TOPIC;
 use crate::store;
+use crate::store::SCHEMA;
 use futures::StreamExt as _;
 use netpatch_reporting_api::ReportingApi;
-use netpatch_types::{DeploymentId, RequestContext, ServiceResult};
+use netpatch_storage::{Until, outbox};
+use netpatch_types::{DeploymentId, RequestContext, ServiceResult, TenantId};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// Without a hint, look this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -27,20 +30,27 @@ const SWEEP_EVERY: Duration = Duration::from_secs(20);
 impl SchedulerService {
     /// Does the background work until `stop`.
     pub async fn run(&self, reporting: Arc<dyn ReportingApi>, stop: CancellationToken) {
-        tokio::join!(
-            self.follow_ledger(&*reporting, stop.clone()),
-            self.follow_policy(stop.clone()),
+        let until = Until::Stopped(stop.clone());
+        let _ = tokio::join!(
+            self.follow_ledger(&*reporting, until.clone()),
+            self.follow_policy(until),
             self.keep_sweeping(stop.clone()),
-            self.keep_moving(stop)
+            self.keep_moving(stop.clone()),
+            outbox::tend(&self.database, SCHEMA, self.clock.clone(), stop)
         );
     }
 
     /// Does what there is to do now, once. For tests and for tools.
     pub async fn run_once(&self, reporting: &dyn ReportingApi) -> ServiceResult<()> {
-        self.drain_policy().await?;
-        self.drain_ledger(reporting).await?;
+        self.follow_policy(Until::Empty).await?;
+        self.follow_ledger(reporting, Until::Empty).await?;
         self.sweep().await?;
         self.move_all().await
+    }
+
+    /// The context for reading events of all organizations.
+    fn for_events(&self) -> RequestContext {
+        self.system(TenantId::from(Uuid::nil()))
     }
 
     async fn keep_sweeping(&self, stop: CancellationToken) {

@@ -74,6 +74,11 @@ pub(crate) fn http(
         Ok::<(), BoxError>(())
     });
     let (auth, ended) = (roles.auth.clone(), stop.clone());
+    process.tasks.spawn("identity outbox", async move {
+        auth.events_tend(ended).await;
+        Ok::<(), BoxError>(())
+    });
+    let (auth, ended) = (roles.auth.clone(), stop.clone());
     process.tasks.spawn("idempotency keys", async move {
         while !ended.is_cancelled() {
             if let Err(error) = auth.idempotency_sweep().await {

@@ -290,6 +290,7 @@ async fn another_organizations_ids_are_unknown_in_every_operation() {
         "bootstrap",
         "events",
         "events_each",
+        "events_tend",
         "idempotency_sweep",
         "root_document",
         "organization_ca",

@@ -20,24 +20,16 @@ pub use feed::*;
 pub use finding::*;
 pub use group::*;
 pub use host::*;
+pub use netpatch_types::EventsAfter;
 pub use patch::*;
 pub use report::*;
 
-use netpatch_types::{Cursor, EventPage, Page};
+use netpatch_types::{EventPage, Page};
 use serde::{Deserialize, Serialize};
 
 /// Nothing to say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {}
-
-/// Events behind a cursor. System only.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventsAfter {
-    /// Where the consumer stands.
-    pub after: Cursor,
-    /// At most this many, 1–1000.
-    pub limit: u32,
-}
 
 netpatch_chassis::rpc_service! {
     /// What inventory knows.

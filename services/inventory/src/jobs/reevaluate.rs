@@ -4,7 +4,9 @@
 
 use crate::service::{Catalog, Inventory};
 use crate::store;
+use crate::store::migrations::SCHEMA;
 use netpatch_inventory_api::InventoryEventV1;
+use netpatch_storage::outbox;
 use netpatch_types::{RequestContext, ServiceResult, Sha256, TenantId};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +19,11 @@ const PORTION: i64 = 200;
 impl Inventory {
     /// Runs the background jobs until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
+        let tending = outbox::tend(&self.db, SCHEMA, self.clock.clone(), stop.clone());
+        tokio::join!(self.keep_matching(stop), tending);
+    }
+
+    async fn keep_matching(&self, stop: CancellationToken) {
         loop {
             if let Err(error) = self.reevaluate().await {
                 tracing::warn!(%error, "matching manifests against new advisories failed, trying again");

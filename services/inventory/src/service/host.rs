@@ -205,13 +205,7 @@ impl Inventory {
             .await?
             .ok_or_else(|| ServiceError::not_found("host"))?;
         let before = stored.host;
-        if request
-            .if_match
-            .as_ref()
-            .is_some_and(|etag| *etag != before.etag)
-        {
-            return Err(ServiceError::conflict(before.etag));
-        }
+        ServiceError::unless_read(request.if_match.as_deref(), &before.etag)?;
         let mut host = before.clone();
         host.labels = request.labels.unwrap_or(host.labels);
         host.site = request.site.unwrap_or(host.site);

@@ -1,8 +1,8 @@
 //! The schema `inventory`.
 
 use netpatch_storage::{
-    execute_all, outbox_table_sql, protect_catalog_table, protect_tenant_table, schema_sql,
-    statements, worker_may,
+    OutboxPrune, execute_all, outbox_table_sql, protect_catalog_table, protect_tenant_table,
+    schema_sql, statements, worker_may,
 };
 use sea_orm_migration::prelude::*;
 
@@ -34,7 +34,11 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Inventory), Box::new(Affected)]
+        vec![
+            Box::new(Inventory),
+            Box::new(Affected),
+            Box::new(OutboxPrune(SCHEMA)),
+        ]
     }
 
     fn migration_table_name() -> DynIden {

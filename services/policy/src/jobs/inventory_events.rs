@@ -3,34 +3,20 @@
 use crate::PolicyService;
 use crate::store::{SCHEMA, work};
 use netpatch_inventory_api::{EventsAfter, InventoryEvent, InventoryEventV1};
-use netpatch_storage::Consumer;
-use netpatch_types::{Cursor, EventEnvelope, EventPage, ServiceResult};
-use tokio_util::sync::CancellationToken;
+use netpatch_storage::{Consumer, Until};
+use netpatch_types::{EventEnvelope, ServiceResult};
 
 impl PolicyService {
-    fn inventory_consumer() -> Consumer {
-        Consumer::new(SCHEMA, "inventory", "inventory.outbox")
-    }
-
-    pub(super) async fn follow_inventory(&self, stop: CancellationToken) {
-        let source = |after, limit| self.inventory_page(after, limit);
-        Self::inventory_consumer()
-            .run(&self.database, &*self.bus, stop, source, |event| {
+    pub(super) async fn follow_inventory(&self, until: Until) -> ServiceResult<usize> {
+        let source = async |after, limit| {
+            self.inventory
+                .events(&self.for_events(), EventsAfter { after, limit })
+                .await
+        };
+        Consumer::of(SCHEMA, "inventory")
+            .follow(&self.database, &*self.bus, until, source, |event| {
                 self.note_inventory(event)
             })
-            .await;
-    }
-
-    pub(super) async fn drain_inventory(&self) -> ServiceResult<usize> {
-        let source = |after, limit| self.inventory_page(after, limit);
-        Self::inventory_consumer()
-            .drain(&self.database, &source, &|event| self.note_inventory(event))
-            .await
-    }
-
-    async fn inventory_page(&self, after: Cursor, limit: u32) -> ServiceResult<EventPage> {
-        self.inventory
-            .events(&self.for_events(), EventsAfter { after, limit })
             .await
     }
 

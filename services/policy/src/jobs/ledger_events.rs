@@ -3,40 +3,24 @@
 use crate::PolicyService;
 use crate::store::SCHEMA;
 use netpatch_reporting_api::{EventsAfter, ReportingApi, ReportingEvent, ReportingEventV1};
-use netpatch_storage::Consumer;
+use netpatch_storage::{Consumer, Until};
 use netpatch_types::{EventEnvelope, ServiceResult};
-use tokio_util::sync::CancellationToken;
 
 impl PolicyService {
-    fn ledger_consumer() -> Consumer {
-        Consumer::new(SCHEMA, "reporting", "reporting.outbox")
-    }
-
     pub(super) async fn follow_ledger(
         &self,
         reporting: &dyn ReportingApi,
-        stop: CancellationToken,
-    ) {
+        until: Until,
+    ) -> ServiceResult<usize> {
         let source = async |after, limit| {
             reporting
                 .events(&self.for_events(), EventsAfter { after, limit })
                 .await
         };
-        Self::ledger_consumer()
-            .run(&self.database, &*self.bus, stop, source, |event| {
+        Consumer::of(SCHEMA, "reporting")
+            .follow(&self.database, &*self.bus, until, source, |event| {
                 self.note_ledger(event)
             })
-            .await;
-    }
-
-    pub(super) async fn drain_ledger(&self, reporting: &dyn ReportingApi) -> ServiceResult<usize> {
-        let source = async |after, limit| {
-            reporting
-                .events(&self.for_events(), EventsAfter { after, limit })
-                .await
-        };
-        Self::ledger_consumer()
-            .drain(&self.database, &source, &|event| self.note_ledger(event))
             .await
     }
 

@@ -45,13 +45,7 @@ impl PolicyService {
         let before = store::policy::get_of(&tx, tenant, request.id)
             .await?
             .ok_or_else(|| ServiceError::not_found("policy"))?;
-        if request
-            .if_match
-            .as_ref()
-            .is_some_and(|etag| *etag != before.etag)
-        {
-            return Err(ServiceError::conflict(before.etag));
-        }
+        ServiceError::unless_read(request.if_match.as_deref(), &before.etag)?;
         if before.spec == request.spec {
             return Ok(before);
         }

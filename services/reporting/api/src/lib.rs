@@ -11,24 +11,16 @@ pub mod webhook;
 pub use compliance::*;
 pub use event::*;
 pub use ledger::*;
+pub use netpatch_types::EventsAfter;
 pub use report::*;
 pub use webhook::*;
 
-use netpatch_types::{Cursor, EventPage, Page};
+use netpatch_types::{EventPage, Page};
 use serde::{Deserialize, Serialize};
 
 /// Nothing to say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {}
-
-/// Events behind a cursor. System only.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventsAfter {
-    /// Where the consumer stands.
-    pub after: Cursor,
-    /// At most this many, 1–1000.
-    pub limit: u32,
-}
 
 netpatch_chassis::rpc_service! {
     /// What reporting proves and tells.

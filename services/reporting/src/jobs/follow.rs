@@ -10,21 +10,15 @@ use netpatch_inventory_api::{InventoryEvent, InventoryEventV1};
 use netpatch_policy_api::PolicyEvent;
 use netpatch_reporting_api::SnapshotTake;
 use netpatch_scheduler_api::{DeploymentStatus, SchedulerEvent, SchedulerEventV1};
-use netpatch_storage::Consumer;
+use netpatch_storage::{Consumer, Until};
 use netpatch_types::{
-    Cursor, DeploymentId, EventEnvelope, EventPage, RequestContext, ServiceError, ServiceResult,
-    TenantId,
+    DeploymentId, EventEnvelope, RequestContext, ServiceError, ServiceResult, TenantId,
 };
 use serde::de::DeserializeOwned;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Counting "before" later than this after the deployment began would count what it has changed.
 const LATE: chrono::Duration = chrono::Duration::seconds(60);
-
-fn consumer(source: &str) -> Consumer {
-    Consumer::new(SCHEMA, source, &format!("{source}.outbox"))
-}
 
 /// An event that this version cannot read stops the consumer: skipping it could lose a ledger entry.
 fn payload<T: DeserializeOwned>(event: &EventEnvelope) -> ServiceResult<T> {
@@ -35,84 +29,45 @@ fn payload<T: DeserializeOwned>(event: &EventEnvelope) -> ServiceResult<T> {
 }
 
 impl ReportingService {
-    pub(super) async fn follow_policy(&self, stop: CancellationToken) {
-        let source = |after, limit| self.policy_events(after, limit);
-        consumer("policy")
-            .run(&self.database, &*self.bus, stop, source, |event| {
+    pub(super) async fn follow_policy(&self, until: Until) -> ServiceResult<usize> {
+        let source = async |after, limit| {
+            let request = netpatch_policy_api::EventsAfter { after, limit };
+            self.policy.events(&self.for_events(), request).await
+        };
+        Consumer::of(SCHEMA, "policy")
+            .follow(&self.database, &*self.bus, until, source, |event| {
                 self.on_policy(event)
             })
-            .await;
+            .await
     }
 
-    pub(super) async fn follow_scheduler(&self, stop: CancellationToken) {
-        let source = |after, limit| self.scheduler_events(after, limit);
-        consumer("scheduler")
-            .run(&self.database, &*self.bus, stop, source, |event| {
+    pub(super) async fn follow_scheduler(&self, until: Until) -> ServiceResult<usize> {
+        let source = async |after, limit| {
+            let request = netpatch_scheduler_api::EventsAfter { after, limit };
+            self.scheduler.events(&self.for_events(), request).await
+        };
+        Consumer::of(SCHEMA, "scheduler")
+            .follow(&self.database, &*self.bus, until, source, |event| {
                 self.on_scheduler(event)
             })
-            .await;
+            .await
     }
 
-    pub(super) async fn follow_inventory(&self, stop: CancellationToken) {
-        let source = |after, limit| self.inventory_events(after, limit);
-        consumer("inventory")
-            .run(&self.database, &*self.bus, stop, source, |event| {
+    pub(super) async fn follow_inventory(&self, until: Until) -> ServiceResult<usize> {
+        let source = async |after, limit| {
+            let request = netpatch_inventory_api::EventsAfter { after, limit };
+            self.inventory.events(&self.for_events(), request).await
+        };
+        Consumer::of(SCHEMA, "inventory")
+            .follow(&self.database, &*self.bus, until, source, |event| {
                 self.on_inventory(event)
             })
-            .await;
-    }
-
-    pub(super) async fn drain_policy(&self) -> ServiceResult<usize> {
-        let source = |after, limit| self.policy_events(after, limit);
-        consumer("policy")
-            .drain(&self.database, &source, &|event| self.on_policy(event))
-            .await
-    }
-
-    pub(super) async fn drain_scheduler(&self) -> ServiceResult<usize> {
-        let source = |after, limit| self.scheduler_events(after, limit);
-        consumer("scheduler")
-            .drain(&self.database, &source, &|event| self.on_scheduler(event))
-            .await
-    }
-
-    pub(super) async fn drain_inventory(&self) -> ServiceResult<usize> {
-        let source = |after, limit| self.inventory_events(after, limit);
-        consumer("inventory")
-            .drain(&self.database, &source, &|event| self.on_inventory(event))
             .await
     }
 
     /// The context for reading events of all organizations.
     fn for_events(&self) -> RequestContext {
         self.system(TenantId::from(Uuid::nil()))
-    }
-
-    async fn policy_events(&self, after: Cursor, limit: u32) -> ServiceResult<EventPage> {
-        self.policy
-            .events(
-                &self.for_events(),
-                netpatch_policy_api::EventsAfter { after, limit },
-            )
-            .await
-    }
-
-    async fn scheduler_events(&self, after: Cursor, limit: u32) -> ServiceResult<EventPage> {
-        self.scheduler
-            .events(
-                &self.for_events(),
-                netpatch_scheduler_api::EventsAfter { after, limit },
-            )
-            .await
-    }
-
-    async fn inventory_events(&self, after: Cursor, limit: u32) -> ServiceResult<EventPage> {
-        self.inventory
-            .events(
-                &self.for_events(),
-                netpatch_inventory_api::EventsAfter { after, limit },
-            )
-            .await
     }
 
     async fn on_policy(&self, event: EventEnvelope) -> ServiceResult<()> {

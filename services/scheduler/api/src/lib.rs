@@ -12,21 +12,12 @@ pub mod wave;
 
 pub use deployment::*;
 pub use event::*;
+pub use netpatch_types::EventsAfter;
 pub use order::*;
 pub use run::*;
 pub use wave::*;
 
-use netpatch_types::{Cursor, EventPage, Page};
-use serde::{Deserialize, Serialize};
-
-/// Events behind a cursor. System only.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EventsAfter {
-    /// Where the consumer stands.
-    pub after: Cursor,
-    /// At most this many, 1–1000.
-    pub limit: u32,
-}
+use netpatch_types::{EventPage, Page};
 
 netpatch_chassis::rpc_service! {
     /// What the scheduler runs.

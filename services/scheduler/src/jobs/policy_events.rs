@@ -7,43 +7,20 @@ use netpatch_policy_api::{
     ApprovalStatus, EventsAfter, PolicyEvent, PolicyEventV1, PolicyGet, Subject,
 };
 use netpatch_scheduler_api::DeploymentStatus;
-use netpatch_storage::Consumer;
+use netpatch_storage::{Consumer, Until};
 use netpatch_types::{ErrorCode, EventEnvelope, PolicyId, ServiceResult, TenantId};
-use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 impl SchedulerService {
-    fn policy_consumer() -> Consumer {
-        Consumer::new(SCHEMA, "policy", "policy.outbox")
-    }
-
-    pub(super) async fn follow_policy(&self, stop: CancellationToken) {
+    pub(super) async fn follow_policy(&self, until: Until) -> ServiceResult<usize> {
         let source = async |after, limit| {
             self.policy
-                .events(
-                    &self.system(TenantId::from(Uuid::nil())),
-                    EventsAfter { after, limit },
-                )
+                .events(&self.for_events(), EventsAfter { after, limit })
                 .await
         };
-        Self::policy_consumer()
-            .run(&self.database, &*self.bus, stop, source, |event| {
+        Consumer::of(SCHEMA, "policy")
+            .follow(&self.database, &*self.bus, until, source, |event| {
                 self.note_policy(event)
             })
-            .await;
-    }
-
-    pub(super) async fn drain_policy(&self) -> ServiceResult<usize> {
-        let source = async |after, limit| {
-            self.policy
-                .events(
-                    &self.system(TenantId::from(Uuid::nil())),
-                    EventsAfter { after, limit },
-                )
-                .await
-        };
-        Self::policy_consumer()
-            .drain(&self.database, &source, &|event| self.note_policy(event))
             .await
     }
 

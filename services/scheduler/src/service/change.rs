@@ -194,14 +194,7 @@ impl SchedulerService {
         let mut stored = store::deployment::lock(&tx, request.id)
             .await?
             .ok_or_else(|| ServiceError::not_found("deployment"))?;
-        if let Some(etag) = request
-            .if_match
-            .as_ref()
-            .filter(|etag| **etag != stored.deployment.etag)
-        {
-            tracing::debug!(etag, "a change of an old reading");
-            return Err(ServiceError::conflict(stored.deployment.etag));
-        }
+        ServiceError::unless_read(request.if_match.as_deref(), &stored.deployment.etag)?;
         stored.deployment.status = after(stored.deployment.status, act)?;
         // A deployment that never started goes back to waiting for its first wave.
         if matches!(act, Act::Resume | Act::Renew) && stored.deployment.started_at.is_none() {

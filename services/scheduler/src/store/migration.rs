@@ -2,8 +2,8 @@
 
 use crate::store::SCHEMA;
 use netpatch_storage::{
-    cursor_table_sql, execute_all, outbox_table_sql, protect_tenant_table, schema_sql, statements,
-    worker_may,
+    OutboxPrune, cursor_table_sql, execute_all, outbox_table_sql, protect_tenant_table, schema_sql,
+    statements, worker_may,
 };
 use sea_orm_migration::prelude::*;
 
@@ -13,7 +13,7 @@ pub(crate) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(M0001)]
+        vec![Box::new(M0001), Box::new(OutboxPrune(SCHEMA))]
     }
 
     fn migration_table_name() -> DynIden {

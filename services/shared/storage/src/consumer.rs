@@ -2,7 +2,9 @@
 //!
 //! Invariant: the cursor is saved after the events before it were handled, never before. Handlers are idempotent.
 
+use crate::outbox::CONSUMERS;
 use crate::roles::identifier;
+use crate::transaction::WorkerTx;
 use crate::{Bus, Database, StorageError, StorageResult, policies};
 use futures::{FutureExt as _, StreamExt as _};
 use netpatch_types::{Cursor, EventEnvelope, EventPage, ServiceResult};
@@ -36,25 +38,34 @@ struct CursorRow {
 
 /// How far `schema` has read `source`; the beginning if never.
 pub async fn load_cursor(db: &Database, schema: &str, source: &str) -> StorageResult<Cursor> {
+    let tx = db.worker_tx().await?;
+    let cursor = cursor_in(&tx, schema, source).await?;
+    tx.rollback().await?;
+    Ok(cursor.unwrap_or_default())
+}
+
+pub(crate) async fn cursor_in(
+    tx: &WorkerTx,
+    schema: &str,
+    source: &str,
+) -> StorageResult<Option<Cursor>> {
     let sql = format!(
         "select epoch, xid, id from {}.cursors where source = $1",
         identifier(schema)?
     );
-    let tx = db.worker_tx().await?;
     let row: Option<CursorRow> = tx.one(&sql, [source.into()]).await?;
-    tx.rollback().await?;
     let Some(row) = row else {
-        return Ok(Cursor::default());
+        return Ok(None);
     };
     let xid = row.xid.parse().map_err(|_| StorageError::Encoding {
         what: "a cursor",
         reason: row.xid,
     })?;
-    Ok(Cursor {
+    Ok(Some(Cursor {
         epoch: row.epoch,
         xid,
         id: row.id,
-    })
+    }))
 }
 
 /// Remembers how far `schema` has read `source`.
@@ -83,6 +94,15 @@ pub async fn save_cursor(
     tx.commit().await
 }
 
+/// How long to follow.
+#[derive(Clone, Debug)]
+pub enum Until {
+    /// What is there now is handled: for tests and tools, and its failure is told.
+    Empty,
+    /// Told to stop: failures are logged and tried again.
+    Stopped(CancellationToken),
+}
+
 /// A loop over another service's events.
 #[derive(Clone, Debug)]
 pub struct Consumer {
@@ -107,6 +127,12 @@ impl Consumer {
         }
     }
 
+    /// Reads the events of the schema `source`, which hints at `<source>.outbox`.
+    #[must_use]
+    pub fn of(schema: &str, source: &str) -> Self {
+        Self::new(schema, source, &format!("{source}.outbox"))
+    }
+
     /// Looks this often without a hint.
     #[must_use]
     pub fn poll_every(mut self, poll: Duration) -> Self {
@@ -119,6 +145,30 @@ impl Consumer {
     pub fn page_size(mut self, events: u32) -> Self {
         self.page = events;
         self
+    }
+
+    /// Runs or drains; how many events were handled, if it drains.
+    pub async fn follow<S, SF, H, HF>(
+        &self,
+        db: &Database,
+        bus: &dyn Bus,
+        until: Until,
+        source: S,
+        handle: H,
+    ) -> ServiceResult<usize>
+    where
+        S: Fn(Cursor, u32) -> SF,
+        SF: Future<Output = ServiceResult<EventPage>>,
+        H: Fn(EventEnvelope) -> HF,
+        HF: Future<Output = ServiceResult<()>>,
+    {
+        match until {
+            Until::Empty => self.drain(db, &source, &handle).await,
+            Until::Stopped(stop) => {
+                self.run(db, bus, stop, source, handle).await;
+                Ok(0)
+            }
+        }
     }
 
     /// Runs until `stop`. A failing source or handler is tried again with growing pauses, up to 30 s; the events before it stay handled.
@@ -135,6 +185,9 @@ impl Consumer {
         H: Fn(EventEnvelope) -> HF,
         HF: Future<Output = ServiceResult<()>>,
     {
+        if !self.is_listed() {
+            tracing::error!(consumer = %self.schema, source = %self.source, "consumer is not listed: events may be pruned before it reads them");
+        }
         let mut hints = bus.subscribe(&self.topic).await;
         let mut pause = Duration::from_millis(100);
         loop {
@@ -162,6 +215,15 @@ impl Consumer {
                 _ = hints.next(), if wait == self.poll => {}
             }
         }
+    }
+
+    /// Whether pruning waits for it.
+    fn is_listed(&self) -> bool {
+        let source = self.topic.strip_suffix(".outbox");
+        CONSUMERS.iter().any(|reader| {
+            Some(reader.source) == source
+                && (reader.schema, reader.cursor) == (self.schema.as_str(), self.source.as_str())
+        })
     }
 
     /// Handles what is there now; how many events. Tests call it directly.

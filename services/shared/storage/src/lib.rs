@@ -94,13 +94,13 @@ mod transaction;
 
 pub use blobs::{BlobError, Blobs};
 pub use bus::{Bus, SharedBus};
-pub use consumer::{Consumer, cursor_table_sql};
+pub use consumer::{Consumer, Until, cursor_table_sql};
 pub use database::{Database, PoolSettings};
 pub use error::{StorageError, StorageResult};
 pub use hole_test::hole_test;
 pub use keys::KeyFolder;
 pub use migrate::{Migrations, execute_all, migrate, statements};
-pub use outbox::outbox_table_sql;
+pub use outbox::{OutboxPrune, outbox_table_sql};
 pub use policies::{
     directory_function, protect_catalog_table, protect_directory_table, protect_other_table,
     protect_tenant_table, schema_sql, worker_may,

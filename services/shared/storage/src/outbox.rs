@@ -2,16 +2,20 @@
 //!
 //! Invariant: a page holds only rows of transactions below `pg_snapshot_xmin(pg_current_snapshot())`; all of those are decided, so no
 //! row can appear behind a cursor. "id > last" would lose the rows of slow transactions.
+//! Rows that everybody has passed are pruned after a while ([`tend`]).
 //! A restored database gets a new epoch ([`restored`]); a cursor of an older epoch starts again from the beginning.
 
 use crate::roles::{connect_one, identifier};
-use crate::transaction::TenantTx;
+use crate::transaction::{TenantTx, WorkerTx};
 use crate::{Database, StorageError, StorageResult, execute_all, policies};
 use chrono::{DateTime, Utc};
 use netpatch_types::{Clock, Cursor, EventEnvelope, EventPage, TenantId, id::uuid_v7};
 use sea_orm::{FromQueryResult, TransactionTrait};
 use serde::Serialize;
 use uuid::Uuid;
+
+mod prune;
+pub use prune::{CONSUMERS, KEEP, LATE, OutboxPrune, Reader, prune, tend};
 
 /// The largest page of events.
 pub const MAX_PAGE: u32 = 1000;
@@ -78,6 +82,24 @@ struct Horizon {
     age_seconds: f64,
 }
 
+impl Horizon {
+    /// Where it is, and sets the gauge.
+    async fn read(tx: &WorkerTx, schema: &str) -> StorageResult<Self> {
+        let sql = format!(
+            "select e.epoch, h.xmin::text as xmin, coalesce((select extract(epoch from clock_timestamp() - min(o.written)) \
+             from {schema}.outbox o where o.xid >= h.xmin), 0)::float8 as age_seconds \
+             from {schema}.outbox_epoch e, (select pg_snapshot_xmin(pg_current_snapshot()) as xmin) h"
+        );
+        let horizon: Self = tx
+            .one(&sql, [])
+            .await?
+            .ok_or_else(|| StorageError::Setting(format!("{schema}.outbox_epoch is empty")))?;
+        metrics::gauge!("outbox_horizon_age_seconds", "schema" => schema.to_owned())
+            .set(horizon.age_seconds);
+        Ok(horizon)
+    }
+}
+
 #[derive(FromQueryResult)]
 struct Row {
     xid: String,
@@ -99,17 +121,7 @@ pub async fn read(
 ) -> StorageResult<EventPage> {
     let schema = identifier(schema)?;
     let tx = db.worker_tx().await?;
-    let horizon = format!(
-        "select e.epoch, h.xmin::text as xmin, coalesce((select extract(epoch from clock_timestamp() - min(o.written)) \
-         from {schema}.outbox o where o.xid >= h.xmin), 0)::float8 as age_seconds \
-         from {schema}.outbox_epoch e, (select pg_snapshot_xmin(pg_current_snapshot()) as xmin) h"
-    );
-    let horizon: Horizon = tx
-        .one(&horizon, [])
-        .await?
-        .ok_or_else(|| StorageError::Setting(format!("{schema}.outbox_epoch is empty")))?;
-    metrics::gauge!("outbox_horizon_age_seconds", "schema" => schema.to_owned())
-        .set(horizon.age_seconds);
+    let horizon = Horizon::read(&tx, schema).await?;
     // Another epoch means another numbering of transactions: everything is delivered again.
     let after = if after.epoch == horizon.epoch {
         after

@@ -120,6 +120,14 @@ impl ServiceError {
         }
     }
 
+    /// The condition of a change: a conflict when the caller read another version than the one that is held.
+    pub fn unless_read(if_match: Option<&str>, held_etag: &str) -> ServiceResult<()> {
+        match if_match {
+            Some(read) if read != held_etag => Err(Self::conflict(held_etag)),
+            _ => Ok(()),
+        }
+    }
+
     /// Our fault. Log the cause before making this: the caller does not see it.
     #[must_use]
     pub fn internal() -> Self {

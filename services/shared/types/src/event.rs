@@ -35,6 +35,15 @@ pub struct EventEnvelope {
     pub payload: serde_json::Value,
 }
 
+/// Events behind a cursor, as a consumer asks for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventsAfter {
+    /// Where the consumer stands.
+    pub after: Cursor,
+    /// At most this many, 1–1000.
+    pub limit: u32,
+}
+
 /// What a consumer reads at once.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EventPage {

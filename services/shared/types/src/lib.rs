@@ -26,7 +26,7 @@ pub use component::{ComponentKey, MAX_COMPONENTS};
 pub use context::{Actor, ActorKind, Permission, RequestContext};
 pub use ecosystem::Ecosystem;
 pub use error::{ErrorCode, ServiceError, ServiceResult};
-pub use event::{Cursor, EventEnvelope, EventPage};
+pub use event::{Cursor, EventEnvelope, EventPage, EventsAfter};
 pub use hash::Sha256;
 pub use id::*;
 pub use label::{Labels, Selector};

@@ -9,6 +9,7 @@ mod holes;
 mod host;
 mod killed;
 mod match_;
+mod outbox;
 mod program;
 mod renewal;
 mod sandbox;

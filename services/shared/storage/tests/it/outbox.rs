@@ -3,6 +3,7 @@
 use crate::sample;
 use netpatch_storage::bus::MemoryBus;
 use netpatch_storage::consumer::{load_cursor, save_cursor};
+use netpatch_storage::outbox::Reader;
 use netpatch_storage::roles::connect_one;
 use netpatch_storage::{Bus as _, Consumer, Database, outbox};
 use netpatch_testkit::{ManualClock, TestDatabase, poll_until, test_context};
@@ -256,4 +257,71 @@ async fn a_running_consumer_looks_when_it_is_told_and_ends_when_it_is_stopped() 
         .await
         .unwrap()
         .unwrap();
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const READERS: [Reader; 2] = [
+    Reader {
+        source: "sample",
+        schema: "sample",
+        cursor: "quick",
+    },
+    Reader {
+        source: "sample",
+        schema: "sample",
+        cursor: "slow",
+    },
+];
+
+impl Scene {
+    async fn prune(&self) -> u64 {
+        let now = self.clock.now();
+        outbox::prune(self.db(), "sample", &READERS, now, 7 * DAY)
+            .await
+            .unwrap()
+    }
+
+    async fn left(&self) -> Vec<String> {
+        self.payloads_after(Cursor::default()).await.0
+    }
+}
+
+#[tokio::test]
+async fn a_row_goes_when_it_is_old_and_every_consumer_has_passed_it() {
+    let scene = Scene::new().await;
+    for payload in ["one", "two", "three"] {
+        scene.write(payload).await;
+    }
+    scene.settle().await;
+    let page = outbox::read(scene.db(), "sample", Cursor::default(), 100)
+        .await
+        .unwrap();
+    let [_, two, three] = [0, 1, 2].map(|n: usize| page.events[n].cursor);
+    let save = |name, cursor| save_cursor(scene.db(), "sample", name, cursor);
+    save("quick", three).await.unwrap();
+
+    // A consumer that never ran keeps everything, however old.
+    scene.clock.advance(30 * DAY);
+    assert_eq!(scene.prune().await, 0);
+    save("slow", two).await.unwrap();
+    // So does one that has not begun anew after a restore, although its numbers are higher.
+    let older = Cursor { epoch: 0, ..three };
+    save("slow", older).await.unwrap();
+    assert_eq!(scene.prune().await, 0);
+    save("slow", two).await.unwrap();
+    assert_eq!(scene.prune().await, 2);
+    assert_eq!(scene.left().await, ["three"]);
+
+    // Passed by all, but young.
+    scene.write("four").await;
+    scene.settle().await;
+    let next = scene.payloads_after(three).await.1;
+    save("quick", next).await.unwrap();
+    save("slow", next).await.unwrap();
+    scene.clock.advance(6 * DAY);
+    assert_eq!(scene.prune().await, 1);
+    assert_eq!(scene.left().await, ["four"]);
+    scene.clock.advance(2 * DAY);
+    assert_eq!(scene.prune().await, 1);
+    assert!(scene.left().await.is_empty());
 }

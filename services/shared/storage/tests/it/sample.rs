@@ -2,7 +2,7 @@
 
 use netpatch_storage::tables::{TableList, parse};
 use netpatch_storage::{
-    Migrations, cursor_table_sql, directory_function, execute_all, outbox_table_sql,
+    Migrations, OutboxPrune, cursor_table_sql, directory_function, execute_all, outbox_table_sql,
     protect_catalog_table, protect_directory_table, protect_tenant_table, schema_sql, statements,
     worker_may,
 };
@@ -12,7 +12,7 @@ pub struct Sample;
 
 impl MigratorTrait for Sample {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First)]
+        vec![Box::new(First), Box::new(OutboxPrune("sample"))]
     }
 
     fn migration_table_name() -> DynIden {
@@ -27,7 +27,7 @@ pub fn migrations() -> Migrations {
 pub fn list() -> TableList {
     parse(
         "tenant sample.hosts worker=select,update\ntenant sample.notes\ncatalog sample.advisories\ndirectory sample.keys\n\
-         tenant sample.outbox worker=select\nother sample.outbox_epoch worker=select\nother sample.cursors worker=select,insert,update",
+         tenant sample.outbox worker=select,delete\nother sample.outbox_epoch worker=select\nother sample.cursors worker=select,insert,update",
     )
     .unwrap()
 }
