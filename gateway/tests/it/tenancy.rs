@@ -227,6 +227,39 @@ async fn no_node_crosses_organizations() {
 }
 
 #[tokio::test]
+async fn a_component_is_asked_for_in_the_own_organizations_only() {
+    let world = World::new().await;
+    let token = world.bearer(world.own, Role::Owner).await;
+    let key = netpatch_types::ComponentKey {
+        ecosystem: netpatch_types::Ecosystem::Deb,
+        distribution: "debian".into(),
+        release: "bookworm".into(),
+        name: "a".into(),
+        version: "1".into(),
+        arch: "amd64".into(),
+        source: "a".into(),
+        source_version: "1".into(),
+    };
+    let known = uuid::Uuid::from_u128(7);
+    world.script.answer_with(move |method, body| {
+        (method == "component_get").then(|| match body["id"] == json!(known) {
+            true => Ok(json!({"id": known, "key": key})),
+            false => Err(netpatch_types::ServiceError::not_found("component")),
+        })
+    });
+    let query = "query($id: ID!) { node(id: $id) { id ... on Component { purl } } }";
+    for (object, found) in [(known, true), (uuid::Uuid::from_u128(8), false)] {
+        world.script.forget();
+        let id = netpatch_types::ComponentId(object).public();
+        let answer = world.ask(&token, query, json!({"id": id})).await.json();
+        let node = &answer["data"]["node"];
+        assert_eq!(node["id"] == json!(id), found, "{answer}");
+        assert_eq!(node.is_null(), !found, "{answer}");
+        assert_own_only(&world, "node");
+    }
+}
+
+#[tokio::test]
 async fn no_mutation_crosses_organizations() {
     let world = World::new().await;
     let token = world.bearer(world.own, Role::Owner).await;

@@ -151,6 +151,15 @@ impl InventoryApi for Inventory {
         self.components(ctx, request).await
     }
 
+    async fn component_get(
+        &self,
+        ctx: &RequestContext,
+        request: ComponentGet,
+    ) -> ServiceResult<Component> {
+        ctx.require(Permission::Read)?;
+        self.component(ctx, request.id).await
+    }
+
     async fn group_create(
         &self,
         ctx: &RequestContext,

@@ -169,7 +169,15 @@ async fn catalog(session: &Session, prefix: &str, object: uuid::Uuid) -> Result<
                 .await;
             absent(advisory)?.map(|advisory| Node::from(super::Advisory(advisory)))
         }
-        // A component is reached through its host; the inventory has no lookup by id.
+        ComponentId::PREFIX => {
+            let get = inventory::ComponentGet { id: object.into() };
+            let component = session
+                .apis
+                .inventory
+                .component_get(&session.everywhere()?, get)
+                .await;
+            absent(component)?.map(|component| Node::from(super::Component::from(component)))
+        }
         _ => None,
     })
 }

@@ -172,6 +172,13 @@ pub struct ComponentList {
     pub page: PageRequest,
 }
 
+/// One component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentGet {
+    /// Which.
+    pub id: ComponentId,
+}
+
 /// One installed piece of software.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Component {

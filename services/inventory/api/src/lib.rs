@@ -54,6 +54,8 @@ netpatch_chassis::rpc_service! {
         applicability_report(ApplicabilityReport) -> Done;
         /// Installed components of a host in order of name. `Read`.
         component_list(ComponentList) -> Page<Component>;
+        /// One component, if a host that the request may see has it now. `Read`.
+        component_get(ComponentGet) -> Component;
         /// A named set of hosts. `PolicyWrite`.
         group_create(GroupCreate) -> Group;
         /// All groups. `Read`.

@@ -10,7 +10,7 @@ use netpatch_inventory_api::{
     ManifestReport,
 };
 use netpatch_types::{
-    ComponentKey, HostId, Page, RequestContext, ServiceError, ServiceResult, Sha256,
+    ComponentId, ComponentKey, HostId, Page, RequestContext, ServiceError, ServiceResult, Sha256,
 };
 
 impl From<ManifestRefused> for ServiceError {
@@ -126,6 +126,18 @@ impl Inventory {
             opened: done.opened,
             closed: done.closed,
         })
+    }
+
+    /// The catalog is the platform's, but which components others have is nobody's business.
+    pub(super) async fn component(
+        &self,
+        ctx: &RequestContext,
+        id: ComponentId,
+    ) -> ServiceResult<Component> {
+        let tx = self.db.read(ctx).await?;
+        let key = store::component::carried(&tx, ctx, id).await?;
+        key.map(|key| Component { id, key })
+            .ok_or_else(|| ServiceError::not_found("component"))
     }
 
     pub(super) async fn components(

@@ -5,8 +5,8 @@ use crate::store::{
     column, number,
     sql::{Query, contains},
 };
-use netpatch_storage::{Database, StorageError, StorageResult, Tx};
-use netpatch_types::{ComponentId, ComponentKey, Ecosystem};
+use netpatch_storage::{Database, StorageError, StorageResult, TenantTx, Tx};
+use netpatch_types::{ComponentId, ComponentKey, Ecosystem, RequestContext};
 use sea_orm::FromQueryResult;
 use std::collections::HashMap;
 use uuid::Uuid;
@@ -150,6 +150,35 @@ pub(crate) async fn by_number<S>(
     rows.into_iter()
         .map(|row| Ok((number(row.number), row.into_key()?)))
         .collect()
+}
+
+/// A component that a host of the request's scope has now.
+pub(crate) async fn carried(
+    tx: &TenantTx,
+    ctx: &RequestContext,
+    id: ComponentId,
+) -> StorageResult<Option<ComponentKey>> {
+    let sql = format!("select {COLUMNS} from inventory.components c where c.id = $1");
+    let Some(row) = tx.one::<ComponentRow>(&sql, [id.0.into()]).await? else {
+        return Ok(None);
+    };
+    // Numbers are stored as four bytes each: the first test is quick, the second looks at whole numbers only.
+    let mut query = Query::new(
+        "select exists (select 1 from inventory.hosts h \
+         join inventory.manifests m on m.tenant_id = h.tenant_id and m.hash = h.manifest where true",
+    );
+    let wanted = query.bind(number(row.number).to_be_bytes().to_vec());
+    query.in_scope(ctx, "h").push(&format!(
+        " and position({wanted} in m.components) > 0 and exists (\
+         select 1 from generate_series(1, length(m.components), 4) at \
+         where substring(m.components from at for 4) = {wanted}))"
+    ));
+    let is_carried: Option<bool> = tx.value(&query.text, query.values).await?;
+    if is_carried == Some(true) {
+        row.into_key().map(Some)
+    } else {
+        Ok(None)
+    }
 }
 
 /// Some of these components in order of (name, id), behind `after`.

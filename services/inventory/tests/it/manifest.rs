@@ -1,5 +1,6 @@
 //! Manifests and applicability as hosts report them.
 
+use crate::tenancy::{code, component_id};
 use crate::world::{World, component, update};
 use netpatch_inventory::domain::manifest::manifest_hash;
 use netpatch_inventory_api::*;
@@ -259,5 +260,39 @@ async fn the_largest_host_is_taken_whole_and_one_more_component_is_refused() {
         let refused = world.api.manifest_report(&world.ctx, request).await;
         assert_eq!(refused.expect_err("refused").code, ErrorCode::BadUserInput);
         assert_eq!(world.get(host).await.manifest, Some(hash));
+    }
+}
+
+#[tokio::test]
+async fn a_component_is_known_by_its_id_while_a_host_that_one_may_see_has_it() {
+    for world in World::both().await {
+        let host = world.host(1, &[]).await;
+        let (old, new) = (component("a", "1", "a"), component("a", "2", "a"));
+        let rest: Vec<_> = (0..300)
+            .map(|n| component(&format!("b{n}"), "1", "b"))
+            .collect();
+        let with = |one: &netpatch_types::ComponentKey| {
+            let mut all = rest.clone();
+            all.push(one.clone());
+            all
+        };
+        let get = |one: &netpatch_types::ComponentKey| ComponentGet {
+            id: component_id(one),
+        };
+        world.report(host, with(&old)).await;
+        for one in rest.iter().chain([&old]) {
+            let found = world.api.component_get(&world.ctx, get(one)).await;
+            assert_eq!(found.expect("found").key, *one);
+        }
+        assert_eq!(
+            code(world.api.component_get(&world.ctx, get(&new)).await),
+            ErrorCode::NotFound
+        );
+        world.report(host, with(&new)).await;
+        let gone = world.api.component_get(&world.ctx, get(&old)).await;
+        assert_eq!(code(gone), ErrorCode::NotFound);
+        let elsewhere = netpatch_testkit::test_context(world.ctx.deadline);
+        let foreign = world.api.component_get(&elsewhere, get(&new)).await;
+        assert_eq!(code(foreign), ErrorCode::NotFound);
     }
 }

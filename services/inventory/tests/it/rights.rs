@@ -4,7 +4,7 @@ use crate::tenancy::{code, exposed};
 use crate::world::{World, component, facts, patch_id};
 use netpatch_inventory::domain::manifest::manifest_hash;
 use netpatch_inventory_api::*;
-use netpatch_types::{ActorKind, ErrorCode, PageRequest, Permission, Selector};
+use netpatch_types::{ActorKind, ComponentId, ErrorCode, PageRequest, Permission, Selector};
 
 #[tokio::test]
 async fn every_operation_needs_its_right() {
@@ -92,6 +92,15 @@ async fn every_operation_needs_its_right() {
                 .await,
             ),
             code(
+                api.component_get(
+                    ctx,
+                    ComponentGet {
+                        id: ComponentId(uuid::Uuid::nil()),
+                    },
+                )
+                .await,
+            ),
+            code(
                 api.component_list(
                     ctx,
                     ComponentList {
@@ -147,7 +156,7 @@ async fn every_operation_needs_its_right() {
             code(api.feed_list(ctx, FeedList {}).await),
             code(api.events(ctx, EventsAfter::default()).await),
         ];
-        assert_eq!(codes, [ErrorCode::Forbidden; 25]);
+        assert_eq!(codes, [ErrorCode::Forbidden; 26]);
     }
 }
 

@@ -8,6 +8,14 @@ use netpatch_types::{
     Clock as _, ErrorCode, HostId, PageRequest, RequestContext, Selector, ServiceResult, SiteId,
 };
 
+/// The catalog's id of a component.
+pub(crate) fn component_id(key: &netpatch_types::ComponentKey) -> netpatch_types::ComponentId {
+    netpatch_types::ComponentId::of(
+        key.ecosystem.as_str(),
+        &netpatch_inventory::domain::manifest::natural_key(key),
+    )
+}
+
 pub(crate) fn code<T: std::fmt::Debug>(result: ServiceResult<T>) -> ErrorCode {
     result.expect_err("refused").code
 }
@@ -162,6 +170,21 @@ async fn asked(
                 )
                 .await,
             )),
+        ),
+        (
+            "component_get",
+            match api
+                .component_get(
+                    ctx,
+                    ComponentGet {
+                        id: component_id(&component("curl", "7.88.1-10+deb12u1", "curl")),
+                    },
+                )
+                .await
+            {
+                Err(error) => not_found(error.code),
+                Ok(_) => false,
+            },
         ),
         (
             "component_list",
