@@ -82,7 +82,8 @@ impl ReportingService {
             Work::Deliver => self.deliver_due().await.map(drop),
             Work::Keep => {
                 let counted = self.count_due().await;
-                counted.and(self.finish_reports().await)
+                let finished = self.finish_reports().await;
+                counted.and(finished).and(self.reseal_due().await)
             }
         }
     }

@@ -12,6 +12,7 @@
 mod domain;
 mod jobs;
 mod migrations;
+mod sealing;
 mod service;
 mod store;
 mod tree;

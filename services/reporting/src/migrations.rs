@@ -2,6 +2,8 @@
 
 #[path = "../migrations/m0001.rs"]
 mod m0001;
+#[path = "../migrations/m0002.rs"]
+mod m0002;
 
 use netpatch_storage::{Migrations, OutboxPrune};
 use sea_orm_migration::prelude::{DynIden, IntoIden as _};
@@ -14,6 +16,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m0001::Migration),
             Box::new(OutboxPrune("reporting")),
+            Box::new(m0002::Migration),
         ]
     }
 

@@ -82,7 +82,7 @@ pub struct ReportingService {
     pub(crate) scheduler: Arc<dyn SchedulerApi>,
     pub(crate) settings: ReportingSettings,
     pub(crate) webhooks: WebhookClient,
-    keys: KeyFolder,
+    pub(crate) keys: KeyFolder,
 }
 
 impl std::fmt::Debug for ReportingService {

@@ -3,8 +3,9 @@
 use super::ReportingService;
 use crate::domain::notice::Notice;
 use crate::domain::retry::{GIVE_UP_AFTER, next_attempt};
+use crate::sealing;
 use crate::store::webhook as store;
-use crate::store::webhook::Tried;
+use crate::store::webhook::{Secret, Tried};
 use crate::webhook_client::{Answer, checked_url};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -67,7 +68,9 @@ impl ReportingService {
                 message,
             ));
         }
-        store::insert(&tx, &webhook, &secret).await?;
+        let key = sealing::current(&self.keys)?;
+        let sealed = sealing::seal(&self.keys, key, (tenant, webhook.id), &secret)?;
+        store::insert(&tx, &webhook, &sealed).await?;
         tx.commit().await?;
         Ok(WebhookCreated { webhook, secret })
     }
@@ -169,6 +172,40 @@ impl ReportingService {
         Ok(due.len())
     }
 
+    fn opened(&self, row: (TenantId, WebhookId), secret: Secret) -> ServiceResult<String> {
+        match secret {
+            Secret::Open(secret) => Ok(secret),
+            Secret::Sealed(sealed) => Ok(sealing::open(&self.keys, row, &sealed)?),
+        }
+    }
+
+    /// Seals what is in the open, and anew what an older key seals. Each goes on when another fails.
+    pub(crate) async fn reseal_due(&self) -> ServiceResult<()> {
+        let key = sealing::current(&self.keys)?;
+        let tx = self.database.worker_tx().await?;
+        let stale = store::stale(&tx, key).await?;
+        tx.rollback().await?;
+        let mut outcome = Ok(());
+        for (tenant, id) in stale {
+            if let Err(error) = self.reseal(tenant, id, key).await {
+                tracing::warn!(webhook = %id, %error, "a webhook's secret is not sealed anew");
+                outcome = Err(error);
+            }
+        }
+        outcome
+    }
+
+    async fn reseal(&self, tenant: TenantId, id: WebhookId, key: u32) -> ServiceResult<()> {
+        let tx = self.database.write(&self.system(tenant)).await?;
+        let Some(secret) = store::lock_secret(&tx, id).await? else {
+            return Ok(());
+        };
+        let secret = self.opened((tenant, id), secret)?;
+        let sealed = sealing::seal(&self.keys, key, (tenant, id), &secret)?;
+        store::set_sealed(&tx, id, &sealed).await?;
+        Ok(tx.commit().await?)
+    }
+
     async fn try_delivery(&self, tenant: TenantId, id: WebhookDeliveryId) -> ServiceResult<()> {
         let ctx = self.system(tenant);
         let tx = self.database.read(&ctx).await?;
@@ -177,11 +214,12 @@ impl ReportingService {
         let Some(outgoing) = outgoing else {
             return Ok(());
         };
+        let secret = self.opened((tenant, outgoing.webhook_id.into()), outgoing.secret())?;
         let answer = self
             .webhooks
             .send(
                 &outgoing.url,
-                &outgoing.secret,
+                &secret,
                 &id.to_string(),
                 self.clock.now(),
                 &outgoing.body,

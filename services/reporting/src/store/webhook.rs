@@ -1,9 +1,10 @@
 //! Webhook endpoints and deliveries.
 
 use super::{column, from_json, to_json};
+use crate::sealing::Sealed;
 use chrono::{DateTime, Utc};
 use netpatch_reporting_api::{Delivery, DeliveryList, Webhook};
-use netpatch_storage::{StorageResult, TenantTx, WorkerTx};
+use netpatch_storage::{StorageError, StorageResult, TenantTx, WorkerTx};
 use netpatch_types::{Page, TenantId, WebhookDeliveryId, WebhookId};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
@@ -34,15 +35,16 @@ impl WebhookRow {
 const WEBHOOK: &str =
     "select tenant_id, id, url, events, disabled_reason, created_at from reporting.webhooks";
 
-pub(crate) async fn insert(tx: &TenantTx, webhook: &Webhook, secret: &str) -> StorageResult<()> {
+pub(crate) async fn insert(tx: &TenantTx, webhook: &Webhook, secret: &Sealed) -> StorageResult<()> {
     tx.execute(
-        "insert into reporting.webhooks (tenant_id, id, url, events, secret, created_at) values ($1, $2, $3, $4, $5, $6)",
+        "insert into reporting.webhooks (tenant_id, id, url, events, sealed_key, sealed, created_at) values ($1, $2, $3, $4, $5, $6, $7)",
         [
             tx.tenant()?.0.into(),
             webhook.id.0.into(),
             webhook.url.clone().into(),
             to_json("webhook events", &webhook.events)?.into(),
-            secret.into(),
+            number(secret.key)?.into(),
+            secret.bytes.clone().into(),
             webhook.created_at.into(),
         ],
     )
@@ -240,15 +242,91 @@ pub(crate) async fn claim(
         .collect())
 }
 
+/// A secret as it stands in a row.
+pub(crate) enum Secret {
+    /// Written before secrets were sealed.
+    Open(String),
+    /// As it should be.
+    Sealed(Sealed),
+}
+
+fn secret(open: String, key: i32, bytes: Vec<u8>) -> Secret {
+    match u32::try_from(key) {
+        Ok(key) if key > 0 => Secret::Sealed(Sealed { key, bytes }),
+        _ => Secret::Open(open),
+    }
+}
+
+fn number(key: u32) -> StorageResult<i32> {
+    i32::try_from(key).map_err(|_| StorageError::Encoding {
+        what: "the number of a key",
+        reason: key.to_string(),
+    })
+}
+
+/// Some webhooks, of any organization, whose secret is not sealed with this key or a later one.
+pub(crate) async fn stale(tx: &WorkerTx, key: u32) -> StorageResult<Vec<(TenantId, WebhookId)>> {
+    let rows: Vec<DueRow> = tx
+        .all(
+            "select tenant_id, id from reporting.webhooks where sealed_key < $1 limit 100",
+            [number(key)?.into()],
+        )
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.tenant_id.into(), row.id.into()))
+        .collect())
+}
+
+#[derive(FromQueryResult)]
+struct SecretRow {
+    secret: String,
+    sealed_key: i32,
+    sealed: Vec<u8>,
+}
+
+/// A webhook's secret; the row is locked.
+pub(crate) async fn lock_secret(tx: &TenantTx, id: WebhookId) -> StorageResult<Option<Secret>> {
+    let row: Option<SecretRow> = tx
+        .one(
+            "select secret, sealed_key, sealed from reporting.webhooks where id = $1 for update",
+            [id.0.into()],
+        )
+        .await?;
+    Ok(row.map(|row| secret(row.secret, row.sealed_key, row.sealed)))
+}
+
+/// Keeps a secret sealed and no longer in the open.
+pub(crate) async fn set_sealed(tx: &TenantTx, id: WebhookId, sealed: &Sealed) -> StorageResult<()> {
+    tx.execute(
+        "update reporting.webhooks set secret = '', sealed_key = $2, sealed = $3 where id = $1",
+        [
+            id.0.into(),
+            number(sealed.key)?.into(),
+            sealed.bytes.clone().into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
 /// What is needed to send a delivery.
 #[derive(FromQueryResult)]
 pub(crate) struct Outgoing {
     pub(crate) webhook_id: Uuid,
     pub(crate) url: String,
-    pub(crate) secret: String,
+    secret: String,
+    sealed_key: i32,
+    sealed: Vec<u8>,
     pub(crate) body: String,
     pub(crate) attempts: i32,
     pub(crate) give_up_at: DateTime<Utc>,
+}
+
+impl Outgoing {
+    pub(crate) fn secret(&self) -> Secret {
+        secret(self.secret.clone(), self.sealed_key, self.sealed.clone())
+    }
 }
 
 /// A delivery with its endpoint, if both are still wanted.
@@ -256,7 +334,7 @@ pub(crate) async fn outgoing(
     tx: &TenantTx,
     id: WebhookDeliveryId,
 ) -> StorageResult<Option<Outgoing>> {
-    let sql = "select d.webhook_id, w.url, w.secret, d.body, d.attempts, d.give_up_at from reporting.webhook_deliveries d \
+    let sql = "select d.webhook_id, w.url, w.secret, w.sealed_key, w.sealed, d.body, d.attempts, d.give_up_at from reporting.webhook_deliveries d \
                join reporting.webhooks w on w.tenant_id = d.tenant_id and w.id = d.webhook_id \
                where d.id = $1 and d.delivered_at is null and d.next_attempt_at is not null and w.disabled_reason = ''";
     tx.one(sql, [id.0.into()]).await

@@ -346,3 +346,60 @@ async fn a_dead_endpoint_and_a_wrong_request_are_told() {
         assert_eq!(error.code, netpatch_types::ErrorCode::BadUserInput);
     }
 }
+
+/// What the database holds of an endpoint's secret: in the open, key number, sealed.
+async fn stored(rig: &Rig, created: &WebhookCreated) -> (String, i32, Vec<u8>) {
+    let tx = rig.database.database().read(&rig.ctx).await.unwrap();
+    let column = async |name: &str| {
+        let sql = format!("select {name}::text from reporting.webhooks where id = $1");
+        let value: Option<String> = tx.value(&sql, [created.webhook.id.0.into()]).await.unwrap();
+        value.unwrap()
+    };
+    let key = column("sealed_key").await.parse().unwrap();
+    (
+        column("secret").await,
+        key,
+        column("sealed").await.into_bytes(),
+    )
+}
+
+#[tokio::test]
+async fn secrets_are_sealed_at_rest_old_ones_and_after_a_new_key_too() {
+    let rig = Rig::new().await;
+    let receiver = Receiver::start().await;
+    let created = endpoint(&rig, &receiver.url, &[]).await;
+    let (open, key, sealed) = stored(&rig, &created).await;
+    assert_eq!((open.as_str(), key), ("", 1));
+    assert!(sealed.len() > created.secret.len());
+
+    // A row of the time before sealing.
+    let tx = rig.database.database().write(&rig.ctx).await.unwrap();
+    tx.execute(
+        "update reporting.webhooks set secret = $1, sealed_key = 0, sealed = ''",
+        [created.secret.clone().into()],
+    )
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    critical(&rig);
+    rig.service.run_once().await.unwrap();
+    assert_eq!(receiver.verified(&created.secret).len(), 1);
+    let (open, key, first) = stored(&rig, &created).await;
+    assert_eq!((open.as_str(), key), ("", 1));
+
+    let keys = netpatch_storage::KeyFolder::open(rig.folder.path().join("keys")).unwrap();
+    keys.replace("webhooks/2", &[9; 32]).unwrap();
+    rig.service.run_once().await.unwrap();
+    let (open, key, second) = stored(&rig, &created).await;
+    assert_eq!((open.as_str(), key), ("", 2));
+    assert_ne!(first, second);
+    // The old key is needed no more.
+    keys.remove("webhooks/1").unwrap();
+    let log = deliveries(&rig, &created).await;
+    rig.api
+        .webhook_replay(&rig.ctx, DeliveryReplay { id: log[0].id })
+        .await
+        .unwrap();
+    rig.service.run_once().await.unwrap();
+    assert_eq!(receiver.verified(&created.secret).len(), 2);
+}

@@ -76,6 +76,11 @@ impl KeyFolder {
         fs::read(&path)
     }
 
+    /// Whether there is a file of this name.
+    pub fn has(&self, name: &str) -> io::Result<bool> {
+        self.path(name)?.try_exists()
+    }
+
     /// Writes a file anew, durably.
     pub fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let path = self.path(name)?;
