@@ -1,139 +1,44 @@
 //! Policy as a process of its own, for the split deployment: an external database, the other services by address.
 
-use anyhow::Context as _;
 use async_trait::async_trait;
-use clap::Parser;
-use netpatch_chassis::{App, BoxError, Process, Remote, Sources, run, wire};
-use netpatch_inventory_api::InventoryApi;
+use netpatch_chassis::service::{Made, Service};
+use netpatch_chassis::{BoxError, Process};
 use netpatch_policy::{PolicyParts, PolicyService, migrations};
-use netpatch_policy_api::{PolicyApi, policy_router};
-use netpatch_reporting_api::ReportingApi;
-use netpatch_storage::{Database, DatabaseUrls, PoolSettings, bus, keys::KeyFolder, migrate};
-use std::path::PathBuf;
+use netpatch_policy_api::policy_router;
+use netpatch_storage::{Database, KeyFolder, PoolSettings, bus};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// Decides which patches may go where, and when.
-#[derive(Parser)]
-#[command(name = "netpatch-policy", version)]
-struct Arguments {
-    /// Configuration file; its keys are those of the platform.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-}
-
-struct Policy;
+struct Program;
 
 #[async_trait]
-impl App for Policy {
-    fn name(&self) -> &'static str {
-        "netpatch-policy"
-    }
+impl Service for Program {
+    const NAME: &'static str = "netpatch-policy";
+    const ABOUT: &'static str = "Decides which patches may go where, and when";
 
-    async fn start(&mut self, process: &mut Process) -> Result<(), BoxError> {
-        let configuration = Arc::clone(&process.configuration);
-        let urls = urls(&configuration.database)?;
-        if !urls.owner.is_empty() {
-            migrate(&urls.owner, &[migrations()]).await?;
-        }
-        let settings = PoolSettings {
-            app_connections: configuration.database.max_connections,
-            statement_timeout: Duration::from_millis(configuration.database.statement_timeout_ms),
-            ..PoolSettings::default()
-        };
-        let database = Database::connect(&urls, &settings).await?;
-        let address = if configuration.bus.embedded() {
-            "memory:"
-        } else {
-            configuration.bus.url.expose()
-        };
-        let signer = process.signer();
-        let remote = |url| Remote {
-            url,
-            signer: &signer,
-        };
-        let inventory: Arc<dyn InventoryApi> =
-            wire(None, &remote(configuration.services.inventory.as_deref()))?;
-        let reporting: Arc<dyn ReportingApi> =
-            wire(None, &remote(configuration.services.reporting.as_deref()))?;
+    async fn make(process: &Process) -> Result<Made, BoxError> {
+        let configuration = &process.configuration;
+        let settings = &configuration.database;
+        let pools = PoolSettings::of(settings.max_connections, settings.statement_timeout_ms);
+        let urls = settings.external()?.into();
+        let database = Database::open(&urls, &pools, &[migrations()]).await?;
+        process.health.register("database", database.check());
         let service = Arc::new(PolicyService::new(PolicyParts {
-            database: database.clone(),
-            bus: bus::connect(address).await?,
+            database,
+            bus: bus::connect(configuration.bus.address()).await?,
             clock: process.clock(),
             keys: KeyFolder::open(configuration.data_dir.join("keys"))?,
-            inventory,
+            inventory: process.remote(configuration.services.inventory.as_deref())?,
         }));
-        process.health.register("database", move || {
-            let database = database.clone();
-            async move {
-                database
-                    .ping()
-                    .await
-                    .map(|()| "answers".to_owned())
-                    .map_err(|error| error.to_string())
-            }
-        });
-        let api: Arc<dyn PolicyApi> = service.clone();
-        let operations = process.serve_operations().await?;
-        let roles = policy_router(api, process.verifier()).merge(operations);
-        process
-            .serve_rpc(roles)
-            .await?
-            .ok_or("nobody could call this process; set rpc.addr")?;
+        let reporting = process.remote(configuration.services.reporting.as_deref())?;
         let stop = process.tasks.stop_token();
-        process.tasks.spawn("policy", async move {
-            service.run(reporting, stop).await;
-            Ok::<(), BoxError>(())
-        });
-        Ok(())
+        Ok(Made {
+            router: policy_router(service.clone(), process.verifier()),
+            work: Box::pin(async move { service.run(reporting, stop).await }),
+        })
     }
-}
-
-/// The database's addresses. Its embedded form belongs to the platform in one process.
-fn urls(database: &netpatch_chassis::configuration::Database) -> anyhow::Result<DatabaseUrls> {
-    anyhow::ensure!(
-        !database.embedded(),
-        "the embedded database belongs to `netpatch serve`; set database.url"
-    );
-    let needed = |url: &Option<netpatch_chassis::configuration::Secret>,
-                  key: &str|
-     -> anyhow::Result<String> {
-        Ok(url
-            .as_ref()
-            .with_context(|| format!("set database.{key}"))?
-            .expose()
-            .to_owned())
-    };
-    let app = database.url.expose().to_owned();
-    Ok(DatabaseUrls {
-        owner: database
-            .owner_url
-            .as_ref()
-            .map(|url| url.expose().to_owned())
-            .unwrap_or_default(),
-        // Policy writes no catalog.
-        catalog: database
-            .catalog_url
-            .as_ref()
-            .map_or_else(|| app.clone(), |url| url.expose().to_owned()),
-        worker: needed(&database.worker_url, "worker_url")?,
-        app,
-    })
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let sources = arguments
-        .config
-        .into_iter()
-        .fold(Sources::new(), Sources::file)
-        .process_environment();
-    match sources.load() {
-        Ok(configuration) => run(Policy, configuration),
-        Err(error) => {
-            eprintln!("netpatch-policy: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    netpatch_chassis::service::main::<Program>()
 }

@@ -4,10 +4,9 @@ use anyhow::Context as _;
 use netpatch_chassis::Configuration;
 use netpatch_storage::{
     Blobs, Database, DatabaseUrls, KeyFolder, PoolSettings, PostgresSettings, PrivatePostgres,
-    SharedBus, bus, migrate, postgres, roles,
+    SharedBus, bus, postgres, roles,
 };
 use std::path::Path;
-use std::time::Duration;
 
 /// The embedded database's name.
 const DATABASE: &str = "netpatch";
@@ -23,7 +22,8 @@ impl Store {
     pub(crate) async fn open(configuration: &Configuration) -> anyhow::Result<Self> {
         if !configuration.database.embedded() {
             return Ok(Self {
-                database: connect(configuration, &external(configuration)?).await?,
+                database: connect(configuration, &configuration.database.external()?.into())
+                    .await?,
                 server: None,
             });
         }
@@ -91,32 +91,9 @@ async fn connect(configuration: &Configuration, urls: &DatabaseUrls) -> anyhow::
         netpatch_scheduler::migrations(),
         netpatch_reporting::migrations(),
     ];
-    migrate(&urls.owner, &all).await?;
-    let settings = PoolSettings {
-        app_connections: configuration.database.max_connections,
-        statement_timeout: Duration::from_millis(configuration.database.statement_timeout_ms),
-        ..PoolSettings::default()
-    };
-    Ok(Database::connect(urls, &settings).await?)
-}
-
-fn external(configuration: &Configuration) -> anyhow::Result<DatabaseUrls> {
-    let database = &configuration.database;
-    let needed = |url: &Option<netpatch_chassis::configuration::Secret>,
-                  key: &str|
-     -> anyhow::Result<String> {
-        Ok(url
-            .as_ref()
-            .with_context(|| format!("database.url is external: set database.{key} too"))?
-            .expose()
-            .to_owned())
-    };
-    Ok(DatabaseUrls {
-        owner: needed(&database.owner_url, "owner_url")?,
-        app: database.url.expose().to_owned(),
-        catalog: needed(&database.catalog_url, "catalog_url")?,
-        worker: needed(&database.worker_url, "worker_url")?,
-    })
+    let settings = &configuration.database;
+    let pools = PoolSettings::of(settings.max_connections, settings.statement_timeout_ms);
+    Ok(Database::open(urls, &pools, &all).await?)
 }
 
 /// The store of reports, tiles and checkpoints.
@@ -127,17 +104,12 @@ pub(crate) async fn blobs(configuration: &Configuration) -> anyhow::Result<Blobs
         std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
         return Ok(Blobs::connect(&format!("file:{}", folder.display())).await?);
     }
-    Ok(Blobs::connect(settings.url.as_str()).await?)
+    Ok(Blobs::connect(&settings.external()?).await?)
 }
 
 /// The bus that carries hints.
 pub(crate) async fn bus(configuration: &Configuration) -> anyhow::Result<SharedBus> {
-    let address = if configuration.bus.embedded() {
-        "memory:"
-    } else {
-        configuration.bus.url.expose()
-    };
-    Ok(bus::connect(address).await?)
+    Ok(bus::connect(configuration.bus.address()).await?)
 }
 
 /// The folder of secret keys.

@@ -97,16 +97,7 @@ impl App for Platform {
             configuration.data_dir.join("platform-root.sha256"),
             format!("{}\n", roles.auth.platform_fingerprint()?),
         )?;
-        process.health.register("database", move || {
-            let database = database.clone();
-            async move {
-                database
-                    .ping()
-                    .await
-                    .map(|()| "answers".to_owned())
-                    .map_err(|_| "does not answer".to_owned())
-            }
-        });
+        process.health.register("database", database.check());
         spawn_jobs(process, &roles);
         let quic = crate::edge::quic(process, &roles, &bus)?;
         let operations = process.serve_operations().await?;

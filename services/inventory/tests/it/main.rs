@@ -11,6 +11,7 @@ mod manifest;
 mod matching;
 mod patch;
 mod plan;
+mod process;
 mod rights;
 mod status;
 mod tenancy;

@@ -7,6 +7,7 @@ mod crash;
 mod evaluation;
 mod membership;
 mod policy;
+mod process;
 mod tenancy;
 mod window;
 mod world;

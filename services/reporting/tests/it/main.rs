@@ -8,6 +8,7 @@ mod documents;
 mod evidence;
 mod ledger;
 mod neighbours;
+mod process;
 mod rig;
 mod tables;
 mod tenants;

@@ -15,6 +15,7 @@ mod documents;
 mod flow;
 mod gate;
 mod neighbours;
+mod process;
 mod run;
 mod tenancy;
 mod world;

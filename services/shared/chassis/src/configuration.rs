@@ -156,6 +156,26 @@ impl Database {
     pub fn embedded(&self) -> bool {
         self.url.expose() == EMBEDDED
     }
+
+    /// The addresses of an external database by role: owner, app, catalog, worker.
+    pub fn external(&self) -> Result<[String; 4], ConfigurationError> {
+        let refused = |text: &str| ConfigurationError::Refused(text.to_owned());
+        if self.embedded() {
+            return Err(refused(
+                "the embedded database belongs to `netpatch serve`; set database.url",
+            ));
+        }
+        let given = |url: &Option<Secret>, key: &str| match url {
+            Some(url) => Ok(url.expose().to_owned()),
+            None => Err(refused(&format!("set database.{key}"))),
+        };
+        Ok([
+            given(&self.owner_url, "owner_url")?,
+            self.url.expose().to_owned(),
+            given(&self.catalog_url, "catalog_url")?,
+            given(&self.worker_url, "worker_url")?,
+        ])
+    }
 }
 
 /// Immutable objects.
@@ -186,6 +206,29 @@ impl Blobs {
     pub fn embedded(&self) -> bool {
         self.url == EMBEDDED
     }
+
+    /// The address of an external blob store with its settings: `s3://bucket?endpoint=…&region=…`.
+    pub fn external(&self) -> Result<String, ConfigurationError> {
+        let refused = |text: &str| Err(ConfigurationError::Refused(text.to_owned()));
+        if self.embedded() {
+            return refused("the embedded blob store belongs to `netpatch serve`; set blobs.url");
+        }
+        if self.access_key.is_some() || self.secret_key.is_some() {
+            return refused(
+                "give the credentials of the blob store in the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)",
+            );
+        }
+        let settings = [("endpoint", &self.endpoint), ("region", &self.region)];
+        let given: Vec<String> = settings
+            .iter()
+            .filter_map(|(name, value)| value.as_ref().map(|value| format!("{name}={value}")))
+            .collect();
+        Ok(if given.is_empty() {
+            self.url.clone()
+        } else {
+            format!("{}?{}", self.url, given.join("&"))
+        })
+    }
 }
 
 /// Wake-up hints.
@@ -201,6 +244,16 @@ impl Bus {
     #[must_use]
     pub fn embedded(&self) -> bool {
         self.url.expose() == EMBEDDED
+    }
+
+    /// The bus' address; one that stays in the process when it is embedded.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        if self.embedded() {
+            "memory:"
+        } else {
+            self.url.expose()
+        }
     }
 }
 

@@ -9,6 +9,7 @@ pub mod health;
 pub mod process;
 pub mod rpc;
 pub mod server;
+pub mod service;
 pub mod tasks;
 pub mod telemetry;
 

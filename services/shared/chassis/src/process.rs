@@ -6,7 +6,9 @@
 
 use crate::configuration::Configuration;
 use crate::health::Health;
+use crate::rpc::RpcService;
 use crate::rpc::key::{ContextKeys, ContextSigner, ContextVerifier, KeyError};
+use crate::rpc::wire::{Remote, WireError, wire};
 use crate::server::{Server, ServerError};
 use crate::tasks::{BoxError, TaskError, Tasks};
 use crate::telemetry::{self, TelemetryError};
@@ -112,6 +114,21 @@ impl Process {
     #[must_use]
     pub fn verifier(&self) -> ContextVerifier {
         self.keys.verifier(self.clock())
+    }
+
+    /// Another service, which runs elsewhere.
+    pub fn remote<Api: RpcService + ?Sized>(
+        &self,
+        url: Option<&str>,
+    ) -> Result<Arc<Api>, WireError> {
+        let signer = self.signer();
+        wire(
+            None,
+            &Remote {
+                url,
+                signer: &signer,
+            },
+        )
     }
 
     /// Serves a router on a bound listener as a task of this process.

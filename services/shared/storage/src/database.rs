@@ -3,7 +3,8 @@
 use crate::transaction::{
     Catalog, CatalogTx, Directory, DirectoryTx, Tenant, TenantTx, Worker, WorkerTx, statement,
 };
-use crate::{DatabaseUrls, StorageError, StorageResult};
+use crate::{DatabaseUrls, Migrations, StorageError, StorageResult, migrate};
+use futures::future::BoxFuture;
 use netpatch_types::{RequestContext, TenantId};
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, TransactionTrait};
 use std::time::Duration;
@@ -38,6 +39,18 @@ impl Default for PoolSettings {
     }
 }
 
+impl PoolSettings {
+    /// The usual ones with what an operator may set.
+    #[must_use]
+    pub fn of(app_connections: u32, statement_timeout_ms: u64) -> Self {
+        Self {
+            app_connections,
+            statement_timeout: Duration::from_millis(statement_timeout_ms),
+            ..Self::default()
+        }
+    }
+}
+
 /// The way to the database: transactions of four kinds, no pool. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Database {
@@ -47,6 +60,16 @@ pub struct Database {
 }
 
 impl Database {
+    /// Migrates what is missing, then connects.
+    pub async fn open(
+        urls: &DatabaseUrls,
+        settings: &PoolSettings,
+        all: &[Migrations],
+    ) -> StorageResult<Self> {
+        migrate(&urls.owner, all).await?;
+        Self::connect(urls, settings).await
+    }
+
     /// Connects as the three roles that serve. Fails at once when the database cannot be reached.
     pub async fn connect(urls: &DatabaseUrls, settings: &PoolSettings) -> StorageResult<Self> {
         let slow = settings.statement_timeout * 10;
@@ -166,6 +189,22 @@ impl Database {
     /// Whether the database answers; for `/readyz`.
     pub async fn ping(&self) -> StorageResult<()> {
         Ok(self.app.ping().await?)
+    }
+
+    /// As [`Self::ping`], in the form that a process registers; what it says names no address.
+    pub fn check(
+        &self,
+    ) -> impl Fn() -> BoxFuture<'static, Result<String, String>> + Send + Sync + use<> {
+        let pool = self.app.clone();
+        move || {
+            let pool = pool.clone();
+            Box::pin(async move {
+                let answered = pool.ping().await;
+                answered
+                    .map(|()| "answers".to_owned())
+                    .map_err(|_| "does not answer".to_owned())
+            })
+        }
     }
 
     /// Closes the pools; waits for open transactions.

@@ -32,6 +32,18 @@ pub struct DatabaseUrls {
     pub worker: String,
 }
 
+impl From<[String; 4]> for DatabaseUrls {
+    /// Owner, app, catalog, worker.
+    fn from([owner, app, catalog, worker]: [String; 4]) -> Self {
+        Self {
+            owner,
+            app,
+            catalog,
+            worker,
+        }
+    }
+}
+
 impl fmt::Debug for DatabaseUrls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("DatabaseUrls(…)")

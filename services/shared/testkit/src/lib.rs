@@ -17,12 +17,14 @@ mod clock;
 mod cluster;
 mod database;
 mod plan;
+mod process;
 mod random;
 mod wait;
 
 pub use clock::ManualClock;
 pub use database::TestDatabase;
 pub use plan::plan;
+pub use process::ServiceProcess;
 pub use random::{seed, seeded};
 pub use wait::{poll_until, poll_until_blocking};
 
