@@ -224,14 +224,11 @@ mod tests {
         assembler: &mut Assembler,
         parts: impl IntoIterator<Item = MessagePart>,
     ) -> Result<Option<Body>, PartError> {
-        let mut last = Ok(None);
+        let mut last = None;
         for part in parts {
-            last = assembler.take(part, NOW);
-            if last.is_err() {
-                return last;
-            }
+            last = assembler.take(part, NOW)?;
         }
-        last
+        Ok(last)
     }
 
     #[test]

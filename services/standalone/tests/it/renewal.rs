@@ -10,7 +10,6 @@ use netpatch_auth::{EnrolmentTokenCreate, OrganizationKind, SiteCreate};
 use netpatch_gateway::ingress::{self, Ingress, PlatformServices};
 use netpatch_storage::bus;
 use netpatch_testkit::{ManualClock, poll_until};
-use netpatch_tunnel::ServerIdentity;
 use netpatch_types::{Clock as _, ErrorCode, Labels, RequestContext, SharedClock, SiteId};
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -95,11 +94,6 @@ impl World {
             address = old;
         }
         let roles = &self.sandbox.roles;
-        let shown = roles.auth.edge_identity().unwrap();
-        let identity = ServerIdentity {
-            chain: shown.chain.into_iter().map(Into::into).collect(),
-            key: shown.key.into(),
-        };
         let services = PlatformServices {
             auth: roles.auth.clone(),
             inventory: roles.inventory.clone(),
@@ -114,7 +108,7 @@ impl World {
         let bus = bus::connect("memory:").await.unwrap();
         let clock: SharedClock = self.clock.clone();
         let (services, stop) = (Arc::new(services), CancellationToken::new());
-        let ingress = Ingress::bind(address, &identity, services, bus, clock, options).unwrap();
+        let ingress = Ingress::bind(address, services, bus, clock, options).unwrap();
         let address = ingress.local_addr().unwrap();
         let task = tokio::spawn(ingress.run(stop.clone()));
         self.edge = Some((address, stop, task));
