@@ -7,7 +7,7 @@ use netpatch_agent::enrol::{self, EnrolFault};
 use netpatch_agent::state::StateFolder;
 use netpatch_agent::state::identity::Enrolled;
 use netpatch_auth::{EnrolmentTokenCreate, OrganizationKind, SiteCreate};
-use netpatch_gateway::ingress::{self, Ingress, PlatformServices};
+use netpatch_gateway::ingress::{self, BindError, Ingress, PlatformServices};
 use netpatch_storage::bus;
 use netpatch_testkit::{ManualClock, poll_until};
 use netpatch_types::{Clock as _, ErrorCode, Labels, RequestContext, SharedClock, SiteId};
@@ -108,7 +108,16 @@ impl World {
         let bus = bus::connect("memory:").await.unwrap();
         let clock: SharedClock = self.clock.clone();
         let (services, stop) = (Arc::new(services), CancellationToken::new());
-        let ingress = Ingress::bind(address, services, bus, clock, options).unwrap();
+        // A stopped edge gives its address back a moment after its task ended.
+        let bind = async || {
+            let (bus, clock) = (bus.clone(), clock.clone());
+            match Ingress::bind(address, services.clone(), bus, clock, options) {
+                Ok(ingress) => Some(ingress),
+                Err(BindError::Tunnel(_)) => None,
+                Err(error) => panic!("{error}"),
+            }
+        };
+        let ingress = poll_until("the edge's address", Duration::from_secs(10), bind).await;
         let address = ingress.local_addr().unwrap();
         let task = tokio::spawn(ingress.run(stop.clone()));
         self.edge = Some((address, stop, task));
