@@ -23,4 +23,5 @@ pub mod osv;
 pub mod requirement;
 pub mod risk;
 pub mod rustsec;
+pub mod ssvc;
 pub mod subject;

@@ -15,13 +15,15 @@ use crate::domain::accept::{FeedRefused, accept};
 use crate::domain::advisory::AdvisoryRecord;
 use crate::domain::affected::Release;
 use crate::domain::enrich::{self, Enrichment};
-use crate::domain::lines::Parsed;
+use crate::domain::lines::{Parsed, parse_lines};
 use crate::domain::merge::Merger;
 use crate::domain::osv::OsvRecord;
+use crate::domain::ssvc;
 use crate::domain::subject::Aliases;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use netpatch_inventory_api::CveFacts;
 use netpatch_types::Ecosystem;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 /// The Debian feed's name.
@@ -38,6 +40,8 @@ pub fn release() -> Release {
 pub struct Pack {
     /// Its advisories, by feed and name.
     pub advisories: Vec<AdvisoryRecord>,
+    /// What is known of the CVEs that the advisories name.
+    pub cves: BTreeMap<String, CveFacts>,
     /// Signed sources.
     pub aliases: Aliases,
     /// What is said of each feed.
@@ -167,7 +171,31 @@ pub fn read(dir: &Path, held: &HashMap<String, u64>) -> Result<Pack, PackError> 
         held("cvss"),
     )?);
 
+    let (mut ssvc, mut rejected) = (HashMap::new(), HashSet::new());
+    if let Some(name) = files.newest("enrich", "ssvc-", ".jsonl")? {
+        let mut file = files.reader(&name)?;
+        let read = parse_lines(&mut file, ssvc::read_record);
+        let read = file.check(read)?;
+        feeds.push(facts(
+            "ssvc",
+            read.records.len(),
+            read.skipped,
+            read.problem,
+            read.records.iter().filter_map(|one| one.updated_at).max(),
+            held("ssvc"),
+        )?);
+        for one in read.records {
+            if one.rejected {
+                rejected.insert(one.cve);
+            } else if let Some(points) = one.ssvc {
+                ssvc.insert(one.cve, points);
+            }
+        }
+    }
+
     let enrichment = Enrichment {
+        ssvc,
+        rejected,
         epss: epss.records.into_iter().collect(),
         kev: kev.records.into_iter().collect(),
         cvss: enrich::highest(cvss.records),
@@ -200,8 +228,14 @@ pub fn read(dir: &Path, held: &HashMap<String, u64>) -> Result<Pack, PackError> 
         )?);
         advisories.extend(parsed.records);
     }
+    let cves = advisories
+        .iter()
+        .flat_map(|advisory| &advisory.cves)
+        .filter_map(|cve| Some((cve.clone(), enrichment.of(cve)?)))
+        .collect();
     Ok(Pack {
         advisories,
+        cves,
         aliases,
         feeds,
     })
@@ -235,6 +269,10 @@ fn about(feed: &str) -> (&'static str, &'static str) {
         "kev" => (
             "CISA Known Exploited Vulnerabilities catalogue, CC0-1.0",
             "exploitation that CISA has not confirmed is absent",
+        ),
+        "ssvc" => (
+            "CISA Vulnrichment (SSVC decision points), CC0-1.0",
+            "only CVEs that CISA has looked at; none of most CVEs before 2024",
         ),
         "epss" => (
             "FIRST EPSS, free use with citation: https://www.first.org/epss",

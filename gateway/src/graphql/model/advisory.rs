@@ -1,6 +1,6 @@
 //! Advisories.
 
-use super::{Finding, FindingFilter, Severity};
+use super::{Finding, FindingFilter, Severity, Ssvc};
 use crate::graphql::{Connection, DateTime, Result, session};
 use async_graphql::{Context, ID, Object};
 use netpatch_inventory_api as inventory;
@@ -65,6 +65,16 @@ impl Advisory {
     /// Used by ransomware, says CISA.
     async fn is_ransomware(&self) -> bool {
         self.0.ransomware
+    }
+
+    /// When CISA added it to the catalogue; of several CVEs the first.
+    async fn known_exploited_since(&self) -> Option<String> {
+        self.0.kev_added.map(|date| date.to_string())
+    }
+
+    /// CISA's SSVC decision points; of several CVEs the worst.
+    async fn ssvc(&self) -> Option<Ssvc> {
+        self.0.ssvc.map(Ssvc::from)
     }
 
     /// When the vendor published it.

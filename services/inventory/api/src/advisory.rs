@@ -1,8 +1,11 @@
 //! Advisories: vendors' notices, with what is known of their CVEs.
 
-use chrono::{DateTime, Utc};
+use crate::CveFacts;
+use crate::Ssvc;
+use chrono::{DateTime, NaiveDate, Utc};
 use netpatch_types::{AdvisoryId, Severity};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A vendor's or database's notice on one vulnerability, or on an update without one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +32,15 @@ pub struct Advisory {
     pub kev: bool,
     /// Used by ransomware, says CISA.
     pub ransomware: bool,
+    /// When CISA added it to that catalogue; of several CVEs the first.
+    #[serde(default)]
+    pub kev_added: Option<NaiveDate>,
+    /// What is known of each of its CVEs, of which anything is.
+    #[serde(default)]
+    pub cve_facts: BTreeMap<String, CveFacts>,
+    /// CISA's decision points; of several CVEs the worst.
+    #[serde(default)]
+    pub ssvc: Option<Ssvc>,
     /// When the vendor published it.
     pub published_at: Option<DateTime<Utc>>,
     /// Which feed.

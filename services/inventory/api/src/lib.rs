@@ -5,6 +5,7 @@
 
 pub mod advisory;
 pub mod compliance;
+pub mod cve;
 pub mod event;
 pub mod feed;
 pub mod finding;
@@ -12,9 +13,11 @@ pub mod group;
 pub mod host;
 pub mod patch;
 pub mod report;
+pub mod ssvc;
 
 pub use advisory::*;
 pub use compliance::*;
+pub use cve::*;
 pub use event::*;
 pub use feed::*;
 pub use finding::*;
@@ -23,6 +26,7 @@ pub use host::*;
 pub use netpatch_types::EventsAfter;
 pub use patch::*;
 pub use report::*;
+pub use ssvc::*;
 
 use netpatch_types::{EventPage, Page};
 use serde::{Deserialize, Serialize};

@@ -1,19 +1,11 @@
-//! What other feeds say about CVEs: CVSS vectors, EPSS scores, known exploitation.
+//! What other feeds say about CVEs: CVSS vectors, EPSS scores, known exploitation, SSVC decision points, rejection.
 
 use crate::domain::cve::is_cve;
 use crate::domain::lines::Parsed;
 use chrono::{DateTime, Utc};
+use netpatch_inventory_api::{CveFacts, Kev, Ssvc};
 use serde::Deserialize;
-use std::collections::HashMap;
-
-/// Known exploitation of one CVE.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Kev {
-    /// What CISA calls it.
-    pub title: String,
-    /// Used by ransomware.
-    pub ransomware: bool,
-}
+use std::collections::{HashMap, HashSet};
 
 /// All of them, by CVE.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,6 +16,30 @@ pub struct Enrichment {
     pub kev: HashMap<String, Kev>,
     /// Highest base score with its vector.
     pub cvss: HashMap<String, (f64, String)>,
+    /// CISA's decision points.
+    pub ssvc: HashMap<String, Ssvc>,
+    /// CVEs that were taken back.
+    pub rejected: HashSet<String>,
+}
+
+impl Enrichment {
+    /// What is known of one CVE; `None` when nothing is.
+    #[must_use]
+    pub fn of(&self, cve: &str) -> Option<CveFacts> {
+        let facts = CveFacts {
+            epss: self.epss.get(cve).copied(),
+            kev: self.kev.get(cve).cloned(),
+            ssvc: self.ssvc.get(cve).copied(),
+            rejected: self.rejected.contains(cve),
+        };
+        (facts != CveFacts::default()).then_some(facts)
+    }
+
+    /// Whether there is nothing left of these CVEs: there are some, and all were taken back.
+    #[must_use]
+    pub fn all_rejected(&self, cves: &[String]) -> bool {
+        !cves.is_empty() && cves.iter().all(|cve| self.rejected.contains(cve))
+    }
 }
 
 /// The base score of a CVSS vector, 2.0 to 4.0; `None` for anything else.
@@ -113,6 +129,11 @@ struct RawEntry {
     vulnerability_name: String,
     #[serde(default)]
     known_ransomware_campaign_use: String,
+    // As text: a broken date is no reason to lose the entry.
+    #[serde(default)]
+    date_added: String,
+    #[serde(default)]
+    due_date: String,
 }
 
 /// CISA's catalogue, and when it was released.
@@ -130,6 +151,8 @@ pub fn parse_kev(text: &str) -> Result<Catalogue, String> {
                 Kev {
                     title: entry.vulnerability_name.chars().take(300).collect(),
                     ransomware: entry.known_ransomware_campaign_use == "Known",
+                    added: entry.date_added.parse().ok(),
+                    due: entry.due_date.parse().ok(),
                 },
             )),
             Ok(_) => parsed.skip(format_args!("entry {}: not a CVE id", number + 1)),
@@ -174,6 +197,26 @@ mod tests {
     }
 
     #[test]
+    fn facts_are_those_of_the_cve_and_only_if_there_are_any() {
+        let mut enrichment = Enrichment::default();
+        enrichment.epss.insert("CVE-2026-1001".into(), 0.5);
+        enrichment.rejected.insert("CVE-2026-1002".into());
+        assert_eq!(
+            enrichment.of("CVE-2026-1001").and_then(|facts| facts.epss),
+            Some(0.5)
+        );
+        assert!(
+            enrichment
+                .of("CVE-2026-1002")
+                .is_some_and(|facts| facts.rejected)
+        );
+        assert_eq!(enrichment.of("CVE-2026-1003"), None);
+        let cves = ["CVE-2026-1002".to_owned(), "CVE-2026-1001".to_owned()];
+        assert!(enrichment.all_rejected(&cves[..1]));
+        assert!(!enrichment.all_rejected(&cves) && !enrichment.all_rejected(&[]));
+    }
+
+    #[test]
     fn bad_rows_are_counted() {
         let parsed = parse_epss(
             "#model:x\ncve,epss,percentile\nCVE-2026-1234,0.5,0.9\nCVE-1,0.5,0\nCVE-2026-1235,7,0\n",
@@ -190,9 +233,11 @@ mod tests {
     #[test]
     fn a_catalogue_is_read_entry_by_entry() {
         let text = r#"{"dateReleased":"2026-08-07T16:45:47.0648Z","vulnerabilities":[
-            {"cveID":"CVE-2026-8037","vulnerabilityName":"n","knownRansomwareCampaignUse":"Known"},{"cveID":1}]}"#;
+            {"cveID":"CVE-2026-8037","vulnerabilityName":"n","knownRansomwareCampaignUse":"Known","dateAdded":"2026-08-07","dueDate":"soon"},{"cveID":1}]}"#;
         let (parsed, released) = parse_kev(text).expect("a catalogue");
-        assert!(parsed.records[0].1.ransomware);
+        let kev = &parsed.records[0].1;
+        assert!(kev.ransomware && kev.due.is_none());
+        assert_eq!(kev.added, chrono::NaiveDate::from_ymd_opt(2026, 8, 7));
         assert_eq!(parsed.skipped, 1);
         assert!(released.is_some());
         assert!(parse_kev("[]").is_err());

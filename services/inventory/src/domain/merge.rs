@@ -193,26 +193,23 @@ pub(crate) fn enriched(
     let scores = record
         .cvss_vectors
         .iter()
-        .filter_map(|vector| Some((base_score(vector)?, Some(vector.clone()))))
+        .filter_map(|vector| Some((base_score(vector)?, vector.clone())))
         .chain(
             record
                 .cves
                 .iter()
                 .filter_map(|cve| enrichment.cvss.get(cve))
-                .map(|(score, vector)| (*score, Some(vector.clone()))),
-        )
-        .chain(
-            own.and_then(|kev: &RecordKev| kev.cvss3_base)
-                .filter(|score| (0.0..=10.0).contains(score))
-                .map(|score| (score, None)),
+                .map(|(score, vector)| (*score, vector.clone())),
         );
-    let (cvss_score, cvss_vector) = scores
-        .max_by(|left, right| {
-            left.0
-                .total_cmp(&right.0)
-                .then(left.1.is_some().cmp(&right.1.is_some()))
-        })
-        .map_or((None, None), |(score, vector)| (Some(score), vector));
+    let best = scores.max_by(|left, right| left.0.total_cmp(&right.0));
+    // A bare number that nobody can check counts only where there is no vector.
+    let plain = own
+        .and_then(|kev: &RecordKev| kev.cvss3_base)
+        .filter(|score| (0.0..=10.0).contains(score));
+    let (cvss_score, cvss_vector) = match best {
+        Some((score, vector)) => (Some(score), Some(vector)),
+        None => (plain, None),
+    };
     let epss = record
         .cves
         .iter()
@@ -223,6 +220,7 @@ pub(crate) fn enriched(
         .first()
         .map(|kev| kev.title.clone())
         .filter(|title| !title.is_empty());
+    let withdrawn = record.withdrawn || enrichment.all_rejected(&record.cves);
     AdvisoryRecord {
         feed: feed.to_owned(),
         vendor_refs: record.vendor_refs,
@@ -239,7 +237,7 @@ pub(crate) fn enriched(
         record_digest: record.digest,
         cves: record.cves,
         name,
-        withdrawn: record.withdrawn,
+        withdrawn,
         informational: record.informational,
         affected,
     }
@@ -333,9 +331,32 @@ mod tests {
             cvss3_base: Some(9.8),
             ransomware: "Known".into(),
         });
-        let merged = merge(Vec::new(), vec![one], Vec::new(), &enrichment);
-        assert_eq!(merged[0].cvss_score, Some(9.8));
+        let merged = merge(Vec::new(), vec![one.clone()], Vec::new(), &enrichment);
+        assert_eq!(merged[0].cvss_score, Some(5.0));
+        assert_eq!(merged[0].cvss_vector.as_deref(), Some("v"));
         assert_eq!(merged[0].epss, Some(0.4));
         assert!(merged[0].kev && merged[0].ransomware);
+        // The bare number of a record counts where no vector scores.
+        enrichment.cvss.clear();
+        let merged = merge(Vec::new(), vec![one], Vec::new(), &enrichment);
+        assert_eq!(
+            (merged[0].cvss_score, &merged[0].cvss_vector),
+            (Some(9.8), &None)
+        );
+    }
+
+    #[test]
+    fn an_advisory_is_withdrawn_when_all_of_its_cves_were_taken_back() {
+        let mut enrichment = Enrichment::default();
+        enrichment.rejected.insert("CVE-2026-1001".into());
+        let cves = vec![
+            record("x-1", &["CVE-2026-1001"], "curl", "1-1"),
+            record("x-2", &["CVE-2026-1002"], "curl", "1-1"),
+        ];
+        let merged = merge(Vec::new(), cves, Vec::new(), &enrichment);
+        let withdrawn: Vec<_> = merged.iter().map(|one| one.withdrawn).collect();
+        assert_eq!(withdrawn, [true, false]);
+        let both = record("ALSA-1", &["CVE-2026-1001", "CVE-2026-1002"], "curl", "1-1");
+        assert!(!single("almalinux", both, &enrichment).withdrawn);
     }
 }

@@ -4,10 +4,10 @@ use crate::domain::index::MatchIndex;
 use crate::domain::risk::Threat;
 use crate::service::Inventory;
 use crate::store;
-use netpatch_inventory_api::{Advisory, AdvisoryGet};
+use netpatch_inventory_api::{Advisory, AdvisoryGet, CveFacts};
 use netpatch_storage::Tx;
 use netpatch_types::{AdvisoryId, ServiceError, ServiceResult, Sha256};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError};
 
 /// One advisory, ready to show and to rank.
@@ -53,12 +53,13 @@ impl Catalog {
         // The epoch first: if an import commits in between, the next request sees a newer epoch and loads again.
         let epoch = store::feed::epoch(tx).await?;
         let aliases = store::feed::aliases(tx).await?;
+        let cves = store::feed::cves(tx).await?;
         let held = store::advisory::all(tx).await?;
         let index = MatchIndex::build(aliases, held.iter().map(|held| (held.number, &held.record)));
         let numbers = held.iter().map(|held| (held.id, held.number)).collect();
         let advisories = held
             .into_iter()
-            .map(|held| (held.number, catalog_advisory(held)))
+            .map(|held| (held.number, catalog_advisory(held, &cves)))
             .collect();
         Ok(Self {
             epoch,
@@ -69,8 +70,17 @@ impl Catalog {
     }
 }
 
-fn catalog_advisory(held: store::advisory::HeldAdvisory) -> CatalogAdvisory {
+fn catalog_advisory(
+    held: store::advisory::HeldAdvisory,
+    cves: &HashMap<String, CveFacts>,
+) -> CatalogAdvisory {
     let record = held.record;
+    let cve_facts: BTreeMap<String, CveFacts> = record
+        .cves
+        .iter()
+        .filter_map(|cve| Some((cve.clone(), cves.get(cve)?.clone())))
+        .collect();
+    let facts = || cve_facts.values();
     let severity = record.severity();
     CatalogAdvisory {
         number: held.number,
@@ -94,6 +104,9 @@ fn catalog_advisory(held: store::advisory::HeldAdvisory) -> CatalogAdvisory {
             epss: record.epss,
             kev: record.kev,
             ransomware: record.ransomware,
+            kev_added: facts().filter_map(|facts| facts.kev.as_ref()?.added).min(),
+            ssvc: facts().filter_map(|facts| facts.ssvc).max(),
+            cve_facts,
             published_at: record.published_at,
             feed: record.feed,
             url: record.url,

@@ -3,13 +3,14 @@
 use crate::domain::advisory::AdvisoryRecord;
 use crate::domain::subject::Aliases;
 use crate::pack::{FeedFacts, Pack};
+use crate::store::decoded;
 use chrono::{DateTime, Utc};
-use netpatch_inventory_api::FeedStatus;
+use netpatch_inventory_api::{CveFacts, FeedStatus};
 use netpatch_storage::{CatalogTx, StorageResult, Tx};
 use netpatch_types::{AdvisoryId, Sha256};
 use sea_orm::FromQueryResult;
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
 /// The epoch of the advisories.
@@ -78,6 +79,7 @@ pub(crate) async fn replace(
         upsert_feed(tx, facts, now).await?;
     }
     let mut changed = write_aliases(tx, &pack.aliases).await?;
+    changed += write_cves(tx, &pack.cves).await?;
     for facts in &pack.feeds {
         // Feeds without advisories (EPSS, KEV, CVSS) only enrich those of others.
         let of_feed = |advisory: &&AdvisoryRecord| advisory.feed == facts.name;
@@ -185,6 +187,47 @@ fn row(advisory: &AdvisoryRecord) -> serde_json::Value {
     let digest = Sha256::of(row.to_string().as_bytes());
     row["content_digest"] = json!(digest);
     row
+}
+
+#[derive(FromQueryResult)]
+struct CveRow {
+    cve: String,
+    facts: serde_json::Value,
+}
+
+/// What is known of the CVEs that advisories name.
+pub(crate) async fn cves<S>(tx: &Tx<S>) -> StorageResult<HashMap<String, CveFacts>> {
+    let rows: Vec<CveRow> = tx.all("select cve, facts from inventory.cves", []).await?;
+    rows.into_iter()
+        .map(|row| Ok((row.cve, decoded("what is known of a CVE", row.facts)?)))
+        .collect()
+}
+
+async fn write_cves(tx: &CatalogTx, wanted: &BTreeMap<String, CveFacts>) -> StorageResult<u64> {
+    let all: Vec<_> = wanted.iter().collect();
+    let mut changed = 0;
+    for portion in all.chunks(10_000) {
+        let rows: Vec<_> = portion
+            .iter()
+            .map(|(cve, facts)| json!({"cve": cve, "facts": facts}))
+            .collect();
+        changed += tx
+            .execute(
+                "insert into inventory.cves (cve, facts) select cve, facts \
+                 from jsonb_to_recordset($1) as r(cve text, facts jsonb) order by cve \
+                 on conflict (cve) do update set facts = excluded.facts where cves.facts <> excluded.facts",
+                [serde_json::Value::Array(rows).into()],
+            )
+            .await?;
+    }
+    let kept: Vec<String> = wanted.keys().cloned().collect();
+    changed += tx
+        .execute(
+            "delete from inventory.cves c where not exists (select from unnest($1::text[]) kept(cve) where kept.cve = c.cve)",
+            [kept.into()],
+        )
+        .await?;
+    Ok(changed)
 }
 
 #[derive(FromQueryResult)]

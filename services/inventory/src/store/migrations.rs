@@ -38,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(Inventory),
             Box::new(Affected),
             Box::new(OutboxPrune(SCHEMA)),
+            Box::new(Cves),
         ]
     }
 
@@ -85,6 +86,23 @@ impl MigrationName for Affected {
 impl MigrationTrait for Affected {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let sql = statements(include_str!("../../migrations/0002_affected.sql"));
+        execute_all(manager.get_connection(), sql).await
+    }
+}
+
+struct Cves;
+
+impl MigrationName for Cves {
+    fn name(&self) -> &'static str {
+        "m0003_cves"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Cves {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let mut sql = statements(include_str!("../../migrations/0003_cves.sql"));
+        sql.extend(protect_catalog_table(SCHEMA, "cves"));
         execute_all(manager.get_connection(), sql).await
     }
 }

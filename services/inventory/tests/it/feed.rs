@@ -257,3 +257,68 @@ async fn the_job_matches_known_hosts_after_an_import() {
     stop.cancel();
     job.await.expect("stopped");
 }
+
+/// A CVE record as Vulnrichment has it, on one line.
+fn vulnrichment(cve: &str, state: &str, options: Option<[&str; 3]>) -> String {
+    let metrics = options.map_or(serde_json::json!([]), |[exploitation, automatable, impact]| {
+        serde_json::json!([{"other": {"type": "ssvc", "content": {"timestamp": "2026-01-05T10:00:00Z", "options": [
+            {"Exploitation": exploitation}, {"Automatable": automatable}, {"Technical Impact": impact}]}}}])
+    });
+    serde_json::json!({"cveMetadata": {"cveId": cve, "state": state, "dateUpdated": "2026-01-06T10:00:00"},
+        "containers": {"adp": [{"providerMetadata": {"shortName": "CISA-ADP"}, "metrics": metrics}]}})
+    .to_string()
+}
+
+#[tokio::test]
+async fn what_cisa_says_of_a_cve_is_kept_and_a_rejected_cve_closes_its_findings() {
+    for world in World::both().await {
+        world.import().await;
+        let host = world.host(1, &[]).await;
+        let installed = vec![
+            component("curl", "7.88.1-10+deb12u1", "curl"),
+            component("zip", "3.0-13", "zip"),
+        ];
+        world.report(host, installed).await;
+        assert_eq!(world.findings(FindingFilter::default()).await.len(), 3);
+        let lines = [
+            vulnrichment(
+                "CVE-2026-10001",
+                "PUBLISHED",
+                Some(["active", "yes", "total"]),
+            ),
+            vulnrichment("CVE-2026-10003", "REJECTED", None),
+        ];
+        std::fs::write(
+            world.pack.path().join("enrich/ssvc-2026-01-06.jsonl"),
+            lines.join("\n"),
+        )
+        .expect("file");
+        world.import().await;
+        let open: Vec<Advisory> = world
+            .findings(FindingFilter::default())
+            .await
+            .into_iter()
+            .map(|finding| finding.advisory)
+            .collect();
+        let names: Vec<&str> = open.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["CVE-2026-10001", "CVE-2026-10002"]);
+        let ssvc = open[0].ssvc.expect("CISA looked at it");
+        assert_eq!(ssvc.exploitation, Exploitation::Active);
+        assert!(ssvc.automatable && ssvc.technical_impact == TechnicalImpact::Total);
+        let facts = &open[0].cve_facts["CVE-2026-10001"];
+        assert!(facts.kev.is_some() && facts.ssvc == Some(ssvc) && !facts.rejected);
+        assert_eq!((open[1].ssvc, open[1].kev_added), (None, None));
+        // It is published again: the finding is back.
+        let lines = [
+            lines[0].clone(),
+            vulnrichment("CVE-2026-10003", "PUBLISHED", None),
+        ];
+        std::fs::write(
+            world.pack.path().join("enrich/ssvc-2026-01-07.jsonl"),
+            lines.join("\n"),
+        )
+        .expect("file");
+        world.import().await;
+        assert_eq!(world.findings(FindingFilter::default()).await.len(), 3);
+    }
+}
