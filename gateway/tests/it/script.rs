@@ -136,6 +136,10 @@ fn usual(
         "group_create" => group(tenant, id(body)),
         "finding_get" => finding(tenant, id(body), now),
         "finding_list" => page(finding(tenant, id(body), now)),
+        "finding_group_list" => page(
+            json!({"key": {"patch": [tenant, id(body)]}, "hosts": 3, "findings": 4, "score": 70.5, "severity": "high",
+            "kev": false, "first_seen_at": now}),
+        ),
         "queue_list" => page(
             json!({"patch": patch(id(body), now), "tenant": tenant, "hosts": 3, "findings": 4,
             "risk": risk(), "first_seen_at": now}),

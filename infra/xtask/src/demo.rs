@@ -8,6 +8,7 @@
 pub(crate) mod api;
 mod estate;
 mod evidence;
+mod explain;
 mod feed;
 pub(crate) mod folder;
 mod guest;
@@ -114,6 +115,7 @@ fn play(target: &Target, show: &mut Show, guest: &mut dyn Guest, stays: bool) ->
     let _agents = estate::enrol(show, &hosts, &platform, &relay, &people, &site)?;
     let pending = estate::scan(show, &people)?;
     queue::show_top(show, &people)?;
+    explain::worst(show, target, &platform, &people, folder.path())?;
     let mut receiver = webhook::register(show, &people, folder.path())?;
     let window = window::create(show, &people)?;
     let policy = policy::create(show, &people, &window)?;

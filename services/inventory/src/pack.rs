@@ -3,6 +3,7 @@
 //!
 //! Debian, KEV, EPSS and CVSS must be there; the feeds of other ecosystems are taken when they are.
 
+pub mod explain;
 mod feeds;
 mod files;
 pub mod offline;

@@ -192,6 +192,15 @@ impl InventoryApi for Inventory {
         self.finding(ctx, request.id).await
     }
 
+    async fn finding_group_list(
+        &self,
+        ctx: &RequestContext,
+        request: FindingGroupList,
+    ) -> ServiceResult<Page<FindingGroup>> {
+        ctx.require(Permission::Read)?;
+        self.finding_groups(ctx, request).await
+    }
+
     async fn queue_list(
         &self,
         ctx: &RequestContext,

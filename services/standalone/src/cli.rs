@@ -1,8 +1,11 @@
 //! The tools around the platform, a file per command.
 
+pub(crate) mod api;
 pub(crate) mod cvss;
 pub(crate) mod doctor;
 pub(crate) mod feed;
+pub(crate) mod finding;
+pub(crate) mod host;
 mod lines;
 pub(crate) mod match_;
 pub(crate) mod verify;

@@ -33,6 +33,12 @@ enum Command {
     /// Import advisory feeds, or say how fresh they are.
     #[command(subcommand)]
     Feed(cli::feed::Feed),
+    /// Ask what hosts are exposed to, and why.
+    #[command(subcommand)]
+    Finding(cli::finding::Finding),
+    /// Ask about hosts.
+    #[command(subcommand)]
+    Host(cli::host::Host),
     /// Compare versions as their ecosystem does.
     #[command(subcommand)]
     Version(cli::version::Version),
@@ -89,6 +95,8 @@ pub fn main() -> ExitCode {
         Command::Serve(serve) => return serve.run(),
         Command::Verify(verify) => verify.run(),
         Command::Feed(feed) => feed.run(),
+        Command::Finding(finding) => finding.run(),
+        Command::Host(host) => host.run(),
         Command::Version(version) => version.run(),
         Command::Cvss(cvss) => cvss.run(),
         Command::Match(match_) => match_.run(),
@@ -100,6 +108,8 @@ pub fn main() -> ExitCode {
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("netpatch: {error:#}");
-        ExitCode::FAILURE
+        error
+            .downcast_ref::<cli::api::Refused>()
+            .map_or(ExitCode::FAILURE, |refused| ExitCode::from(refused.exit))
     })
 }

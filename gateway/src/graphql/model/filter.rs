@@ -1,6 +1,6 @@
 //! Filters: what a list is narrowed to.
 
-use super::{ApprovalStatus, DeploymentStatus, PatchClassification, Severity};
+use super::{Applicability, ApprovalStatus, DeploymentStatus, PatchClassification, Severity};
 use crate::graphql::DateTime;
 use async_graphql::{ID, InputObject, OneofObject};
 
@@ -94,6 +94,10 @@ pub struct FindingFilter {
     pub severity: Option<SeverityFilter>,
     /// Only of this advisory.
     pub advisory_id: Option<ID>,
+    /// Only of advisories that name this CVE, of whichever feed: who is affected by it.
+    pub cve: Option<String>,
+    /// Only in one of these states.
+    pub applicability: Option<Vec<Applicability>>,
     /// Only what this patch fixes.
     pub patch_id: Option<ID>,
     /// By source package; `eq` only.

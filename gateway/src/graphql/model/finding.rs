@@ -65,6 +65,19 @@ pub struct Evidence {
     pub comparator: String,
 }
 
+/// Who offers a fix to a host.
+#[derive(Clone, SimpleObject)]
+pub struct Offer {
+    /// The version that is offered.
+    pub version: String,
+    /// The repository's origin.
+    pub origin: String,
+    /// Its suite.
+    pub suite: String,
+    /// Its label.
+    pub label: String,
+}
+
 /// An advisory that applies to a component on a host.
 #[derive(Clone)]
 pub struct Finding(pub inventory::Finding);
@@ -108,6 +121,16 @@ impl Finding {
             Some(patch) => loaders(ctx)?.patch(self.0.tenant, patch).await,
             None => Ok(None),
         }
+    }
+
+    /// Who offers that fix; null when the host is no longer offered it.
+    async fn offer(&self) -> Option<Offer> {
+        self.0.offer.clone().map(|offer| Offer {
+            version: offer.version,
+            origin: offer.origin,
+            suite: offer.suite,
+            label: offer.label,
+        })
     }
 
     /// Our number with its arithmetic.
@@ -246,7 +269,7 @@ pub(crate) async fn listing(
     Ok(Some(asked.connection(page, Finding)))
 }
 
-fn read_filter(
+pub(super) fn read_filter(
     filter: FindingFilter,
     organization: Option<OrganizationId>,
 ) -> Result<inventory::FindingFilter> {
@@ -284,6 +307,13 @@ fn read_filter(
         advisory: filter.advisory_id.map(|id| {
             catalog_id(&id, AdvisoryId::PREFIX, "advisory").unwrap_or(AdvisoryId(Uuid::nil()))
         }),
+        cve: filter.cve,
+        applicability: filter
+            .applicability
+            .into_iter()
+            .flatten()
+            .map(Into::into)
+            .collect(),
         patch: filter
             .patch_id
             .map(|id| catalog_id(&id, PatchId::PREFIX, "patch").unwrap_or(PatchId(Uuid::nil()))),

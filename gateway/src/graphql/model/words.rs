@@ -164,7 +164,7 @@ pub enum HostState {
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "netpatch_inventory_api::Applicability")]
 pub enum Applicability {
-    /// It applies; no origin of the host offers the fix.
+    /// It applies; there is a fix, but no origin of the host offers it.
     Applicable,
     /// An origin of the host offers the fix.
     Installable,
@@ -172,6 +172,12 @@ pub enum Applicability {
     Phased,
     /// Offered, but held on the host.
     Held,
+    /// It applies, and no version has the fix yet.
+    NoFixYet,
+    /// The fix is installed, but the old code still runs: restart the host.
+    PendingReboot,
+    /// A newer sibling is installed; this one was left behind: remove it.
+    Superseded,
 }
 
 /// What a rule decides.

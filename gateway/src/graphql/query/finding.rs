@@ -2,7 +2,9 @@
 
 use crate::graphql::context::{absent, organization_id};
 use crate::graphql::model::host::sites;
-use crate::graphql::model::{Finding, FindingFilter, QueueFilter, QueueItem, SeverityFilter};
+use crate::graphql::model::{
+    Finding, FindingFilter, FindingGroup, FindingGrouping, QueueFilter, QueueItem, SeverityFilter,
+};
 use crate::graphql::{Connection, Result, asked, session};
 use async_graphql::{Context, Object};
 use netpatch_inventory_api as inventory;
@@ -26,6 +28,28 @@ impl FindingQuery {
         session.principal()?;
         crate::graphql::model::finding::listing(session, first, after, filter.unwrap_or_default())
             .await
+    }
+
+    /// Findings counted by advisory, patch or host, the group with the highest risk first.
+    #[graphql(complexity = "10 + first.clamp(1, 100) as usize * child_complexity")]
+    async fn finding_groups(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "By what they are counted together.")] by: FindingGrouping,
+        #[graphql(desc = "How many, 1 to 100.")] first: i32,
+        #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>,
+        #[graphql(desc = "Which findings.")] filter: Option<FindingFilter>,
+    ) -> Result<Option<Connection<FindingGroup>>> {
+        let session = session(ctx)?;
+        session.principal()?;
+        crate::graphql::model::finding_group::groups(
+            session,
+            by,
+            first,
+            after,
+            filter.unwrap_or_default(),
+        )
+        .await
     }
 
     /// What to do first: one item a patch and organization, highest risk first.

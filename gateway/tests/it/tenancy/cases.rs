@@ -4,7 +4,7 @@
 pub(crate) type Case = (&'static str, &'static str, &'static str);
 
 /// Root fields that take an id: with a foreign one they are null.
-pub(crate) const QUERIES: [Case; 14] = [
+pub(crate) const QUERIES: [Case; 15] = [
     ("node", "id: $host", "{ id }"),
     ("nodes", "ids: [$host, $deploy]", "{ id }"),
     ("organization", "id: $org", "{ name }"),
@@ -17,6 +17,11 @@ pub(crate) const QUERIES: [Case; 14] = [
         "findings",
         "first: 1, filter: {organizationId: $org}",
         "{ nodes { hostname } }",
+    ),
+    (
+        "findingGroups",
+        "by: PATCH, first: 1, filter: {organizationId: $org}",
+        "{ nodes { hostCount } }",
     ),
     (
         "queue",

@@ -53,7 +53,7 @@ pub struct Evidence {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Applicability {
-    /// It applies; no origin of the host offers the fix.
+    /// It applies; there is a fix, but no origin of the host offers it.
     Applicable,
     /// An origin of the host offers the fix.
     Installable,
@@ -61,6 +61,12 @@ pub enum Applicability {
     Phased,
     /// Offered, but held.
     Held,
+    /// It applies, and no version has the fix yet.
+    NoFixYet,
+    /// The fix is installed, but the old code still runs.
+    PendingReboot,
+    /// A newer sibling is installed; this one was left behind and is to be removed.
+    Superseded,
 }
 
 impl From<UpdateState> for Applicability {
@@ -72,6 +78,19 @@ impl From<UpdateState> for Applicability {
             UpdateState::KeptBack => Self::Applicable,
         }
     }
+}
+
+/// Who offers the fix to the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// The version that is offered.
+    pub version: String,
+    /// The repository's origin, e.g. `Debian`.
+    pub origin: String,
+    /// Its suite, e.g. `bookworm-security`.
+    pub suite: String,
+    /// Its label, e.g. `Debian-Security`.
+    pub label: String,
 }
 
 /// An advisory that applies to a component on a host.
@@ -95,6 +114,9 @@ pub struct Finding {
     pub applicability: Applicability,
     /// What fixes it, if an origin offers it.
     pub patch: Option<PatchId>,
+    /// Who offers that fix; none when the host is no longer offered it.
+    #[serde(default)]
+    pub offer: Option<Offer>,
     /// Our number.
     pub risk: Risk,
     /// Why.
@@ -119,6 +141,10 @@ pub struct FindingFilter {
     pub severities: Vec<Severity>,
     /// Only of this advisory.
     pub advisory: Option<AdvisoryId>,
+    /// Only of advisories that name this CVE, of whichever feed.
+    pub cve: Option<String>,
+    /// Only in one of these states; empty: all.
+    pub applicability: Vec<Applicability>,
     /// Only what this patch fixes.
     pub patch: Option<PatchId>,
     /// Source package.
@@ -143,6 +169,61 @@ pub struct FindingList {
 pub struct FindingGet {
     /// Which.
     pub id: FindingId,
+}
+
+/// What findings are counted together by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingGrouping {
+    /// One group an advisory, over all organizations in reach.
+    #[default]
+    Advisory,
+    /// One group a patch and organization; findings that no origin offers a fix for are one group of theirs.
+    Patch,
+    /// One group a host.
+    Host,
+}
+
+/// Findings counted in groups, worst first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingGroupList {
+    /// Which part.
+    pub page: PageRequest,
+    /// By what.
+    pub by: FindingGrouping,
+    /// Which findings.
+    pub filter: FindingFilter,
+}
+
+/// What a group of findings has in common.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingGroupKey {
+    /// The advisory.
+    Advisory(Advisory),
+    /// The patch that would close them, if there is one, and whose.
+    Patch(TenantId, Option<PatchId>),
+    /// The host, and whose it is.
+    Host(TenantId, HostId),
+}
+
+/// Findings counted together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FindingGroup {
+    /// What they have in common.
+    pub key: FindingGroupKey,
+    /// On how many hosts.
+    pub hosts: u64,
+    /// How many findings.
+    pub findings: u64,
+    /// The highest score among them, 0–100.
+    pub score: f64,
+    /// The worst severity among them.
+    pub severity: Severity,
+    /// Whether one of them is known to be exploited.
+    pub kev: bool,
+    /// Oldest first sight.
+    pub first_seen_at: DateTime<Utc>,
 }
 
 /// The remediation queue.

@@ -68,6 +68,8 @@ netpatch_chassis::rpc_service! {
         finding_list(FindingList) -> Page<Finding>;
         /// One finding with its evidence and arithmetic. `Read`.
         finding_get(FindingGet) -> Finding;
+        /// Findings counted by advisory, patch or host, worst first. `Read`.
+        finding_group_list(FindingGroupList) -> Page<FindingGroup>;
         /// The remediation queue: one item a patch, highest risk first. `Read`.
         queue_list(QueueList) -> Page<QueueItem>;
         /// One patch as this organization sees it. `Read`.

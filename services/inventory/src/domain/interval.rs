@@ -100,6 +100,12 @@ impl Interval {
         }
     }
 
+    /// Whether it ends nowhere: no version is said to have the fix.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.upper == Upper::Open
+    }
+
     /// Whether the version lies behind the interval's end. Monotone over intervals in the order of [`Self::by_end`].
     pub(crate) fn ends_before(&self, version: &Version) -> bool {
         match &self.upper {

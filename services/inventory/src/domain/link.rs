@@ -105,6 +105,9 @@ pub fn applicability_word(applicability: Applicability) -> &'static str {
         Applicability::Installable => "installable",
         Applicability::Phased => "phased",
         Applicability::Held => "held",
+        Applicability::NoFixYet => "no_fix_yet",
+        Applicability::PendingReboot => "pending_reboot",
+        Applicability::Superseded => "superseded",
     }
 }
 
@@ -115,6 +118,9 @@ pub fn applicability_of(word: &str) -> Applicability {
         Applicability::Installable,
         Applicability::Phased,
         Applicability::Held,
+        Applicability::NoFixYet,
+        Applicability::PendingReboot,
+        Applicability::Superseded,
     ]
     .into_iter()
     .find(|applicability| applicability_word(*applicability) == word)
@@ -228,6 +234,16 @@ mod tests {
         ] {
             assert_eq!(state_of(state_word(state)), state);
             let applicability = Applicability::from(state);
+            assert_eq!(
+                applicability_of(applicability_word(applicability)),
+                applicability
+            );
+        }
+        for applicability in [
+            Applicability::NoFixYet,
+            Applicability::PendingReboot,
+            Applicability::Superseded,
+        ] {
             assert_eq!(
                 applicability_of(applicability_word(applicability)),
                 applicability

@@ -119,7 +119,7 @@ fn unsigned_kernel(source: &str) -> Option<String> {
 
 /// The version of what was signed. `shim-signed 1.51~1+deb12u1` builds the binary `1.51~1+deb12u1+16.1-2`: the signed
 /// version stands behind its own. Kernels have the unsigned binary's version as it is.
-fn signed_version(component: &ComponentKey) -> &str {
+pub(crate) fn signed_version(component: &ComponentKey) -> &str {
     component
         .version
         .strip_prefix(component.source_version.as_str())

@@ -12,7 +12,7 @@ use crate::domain::lines::for_each_line;
 use crate::domain::merge::{Merger, of_cve};
 use crate::domain::subject::{Aliases, Rule};
 use netpatch_types::version::InvalidVersion;
-use netpatch_types::{ComponentKey, Ecosystem};
+use netpatch_types::{ComponentKey, Ecosystem, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
@@ -180,6 +180,32 @@ impl Offline {
             collected.add(advisory, self.informational);
         })?;
         Ok(read.map(|read| collected.finish(Aliases::default(), read.skipped, read.problem)))
+    }
+
+    /// The digests of a feed's records of this id; `None` when the pack does not have the feed.
+    pub fn digests(&self, feed: &str, record: &str) -> Result<Option<Vec<Sha256>>, PackFileError> {
+        let mut digests = Vec::new();
+        if feed == DEBIAN {
+            for name in ["cves", "advisories", "uploads"] {
+                // A line that hides the id behind an escape is read too.
+                let wants = |line: &str| line.contains(record) || line.contains('\\');
+                feeds::debian(&self.files, name, wants, |found| {
+                    if found.id == record {
+                        digests.push(found.digest);
+                    }
+                })?;
+            }
+            return Ok(Some(digests));
+        }
+        let Some(feed) = feeds::OTHERS.iter().find(|known| known.name == feed) else {
+            return Ok(None);
+        };
+        let read = feed.each(&self.files, &Enrichment::default(), |found| {
+            if found.record == record {
+                digests.push(found.record_digest);
+            }
+        })?;
+        Ok(read.map(|_| digests))
     }
 
     /// Which source each of Debian's binary packages is built from; empty when the pack does not say.

@@ -4,9 +4,9 @@ use crate::domain::index::MatchIndex;
 use crate::domain::risk::Threat;
 use crate::service::Inventory;
 use crate::store;
-use netpatch_inventory_api::{Advisory, AdvisoryGet, CveFacts};
+use netpatch_inventory_api::{Advisory, AdvisoryGet, CveFacts, FindingFilter};
 use netpatch_storage::Tx;
-use netpatch_types::{AdvisoryId, ServiceError, ServiceResult, Sha256};
+use netpatch_types::{ServiceError, ServiceResult, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError};
 
@@ -33,7 +33,6 @@ pub(crate) struct Catalog {
     /// Ready to match.
     pub(crate) index: MatchIndex,
     advisories: HashMap<u32, CatalogAdvisory>,
-    numbers: HashMap<AdvisoryId, u32>,
 }
 
 impl Catalog {
@@ -43,10 +42,27 @@ impl Catalog {
         self.advisories.get(&number)
     }
 
-    /// The number of an advisory.
+    /// The numbers of the advisories that a filter lets through: by id, by CVE, or both. `None` when it names neither.
     #[must_use]
-    pub(crate) fn number(&self, id: AdvisoryId) -> Option<u32> {
-        self.numbers.get(&id).copied()
+    pub(crate) fn named(&self, filter: &FindingFilter) -> Option<Vec<u32>> {
+        if filter.advisory.is_none() && filter.cve.is_none() {
+            return None;
+        }
+        let cve = filter.cve.as_deref().map(str::to_ascii_uppercase);
+        let wanted = |known: &&CatalogAdvisory| {
+            filter.advisory.is_none_or(|id| known.advisory.id == id)
+                && cve
+                    .as_ref()
+                    .is_none_or(|cve| known.advisory.cves.contains(cve))
+        };
+        let mut numbers: Vec<u32> = self
+            .advisories
+            .values()
+            .filter(wanted)
+            .map(|known| known.number)
+            .collect();
+        numbers.sort_unstable();
+        Some(numbers)
     }
 
     async fn load<S>(tx: &Tx<S>) -> ServiceResult<Self> {
@@ -56,7 +72,6 @@ impl Catalog {
         let cves = store::feed::cves(tx).await?;
         let held = store::advisory::all(tx).await?;
         let index = MatchIndex::build(aliases, held.iter().map(|held| (held.number, &held.record)));
-        let numbers = held.iter().map(|held| (held.id, held.number)).collect();
         let advisories = held
             .into_iter()
             .map(|held| (held.number, catalog_advisory(held, &cves)))
@@ -65,7 +80,6 @@ impl Catalog {
             epoch,
             index,
             advisories,
-            numbers,
         })
     }
 }

@@ -4,14 +4,13 @@
 use crate::domain::affected::Status;
 use crate::domain::exposure::{Change, Wanted, change};
 use crate::domain::interval::Interval;
-use crate::domain::link::{Offers, applicability, candidate_version};
+use crate::domain::link::{Offers, candidate_version};
 use crate::domain::risk::{Place, score_tenths};
+use crate::domain::standing::{Siblings, standing};
 use crate::service::{Catalog, Inventory};
 use crate::store;
 use chrono::{DateTime, Utc};
-use netpatch_inventory_api::{
-    Applicability, Host, InstallableUpdate, InventoryEvent, InventoryEventV1,
-};
+use netpatch_inventory_api::{Host, InstallableUpdate, InventoryEvent, InventoryEventV1};
 use netpatch_storage::{TenantTx, outbox};
 use netpatch_types::{ComponentKey, FindingId, ServiceResult, Severity};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,10 +30,13 @@ pub(crate) struct Evaluation {
 fn wanted(
     catalog: &Catalog,
     place: &Place,
+    kernel: &str,
     components: &[(u32, ComponentKey)],
     updates: &[InstallableUpdate],
 ) -> (Vec<Wanted>, String) {
     let offers = Offers::of(updates);
+    let keys = components.iter().map(|(_, key)| key);
+    let siblings = Siblings::of(catalog.index.aliases(), keys, kernel);
     let (mut all, mut odd) = (Vec::new(), Vec::new());
     for (number, component) in components {
         let hits = match catalog.index.affected(component) {
@@ -57,13 +59,13 @@ fn wanted(
             let Some(known) = catalog.advisory(interval.advisory) else {
                 continue;
             };
-            let (applicability, is_patch) =
-                offered.map_or((Applicability::Applicable, false), |update| {
-                    let closes = candidate
-                        .as_ref()
-                        .is_some_and(|candidate| interval.ends_before(candidate));
-                    applicability(closes, update.state)
-                });
+            let (applicability, is_patch) = standing(
+                catalog.index.aliases(),
+                &siblings,
+                component,
+                interval,
+                offered.map(|update| (update, candidate.as_ref())),
+            );
             all.push(Wanted {
                 advisory: interval.advisory,
                 component: *number,
@@ -104,7 +106,13 @@ impl Inventory {
         updates: &[InstallableUpdate],
         now: DateTime<Utc>,
     ) -> ServiceResult<Evaluation> {
-        let (wanted, problem) = wanted(catalog, &Place::of(&host.labels), components, updates);
+        let (wanted, problem) = wanted(
+            catalog,
+            &Place::of(&host.labels),
+            &host.facts.kernel,
+            components,
+            updates,
+        );
         let mut counts: BTreeMap<Severity, u64> = Severity::ALL
             .into_iter()
             .map(|severity| (severity, 0))

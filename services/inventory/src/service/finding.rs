@@ -2,23 +2,28 @@
 
 use crate::domain::link::applicability_of;
 use crate::domain::risk::{Place, assess};
-use crate::service::{Catalog, Inventory};
+use crate::service::{Catalog, CatalogAdvisory, Inventory};
 use crate::store;
-use crate::store::finding::StoredFinding;
-use netpatch_inventory_api::{Evidence, Finding, FindingList};
+use crate::store::finding::{GroupPlace, GroupRow, StoredFinding};
+use netpatch_inventory_api::{
+    Evidence, Finding, FindingGroup, FindingGroupKey, FindingGroupList, FindingGrouping,
+    FindingList,
+};
 use netpatch_types::{
-    Ecosystem, FindingId, Page, RequestContext, ServiceError, ServiceResult, page::PageRow,
+    Ecosystem, FindingId, Page, RequestContext, ServiceError, ServiceResult, Severity,
+    page::PageRow,
 };
 use uuid::Uuid;
 
-fn finding(catalog: &Catalog, stored: StoredFinding) -> ServiceResult<Finding> {
-    let known = catalog.advisory(stored.advisory).ok_or_else(|| {
-        tracing::error!(
-            advisory = stored.advisory,
-            "an exposure's advisory is not in the catalog"
-        );
+fn known(catalog: &Catalog, advisory: u32) -> ServiceResult<&CatalogAdvisory> {
+    catalog.advisory(advisory).ok_or_else(|| {
+        tracing::error!(advisory, "an exposure's advisory is not in the catalog");
         ServiceError::internal()
-    })?;
+    })
+}
+
+fn finding(catalog: &Catalog, stored: StoredFinding) -> ServiceResult<Finding> {
+    let known = known(catalog, stored.advisory)?;
     let comparator = comparator(stored.component.ecosystem).to_owned();
     Ok(Finding {
         id: stored.id.into(),
@@ -29,6 +34,7 @@ fn finding(catalog: &Catalog, stored: StoredFinding) -> ServiceResult<Finding> {
         component: stored.component,
         applicability: applicability_of(&stored.applicability),
         patch: stored.patch.map(Into::into),
+        offer: stored.offer,
         risk: assess(&known.threat, &Place::of(&stored.labels)),
         evidence: Evidence {
             feed: known.advisory.feed.clone(),
@@ -85,16 +91,13 @@ impl Inventory {
         let after = cursor(request.page.after.as_deref())?;
         let limit = request.page.limit();
         let catalog = self.catalog().await?;
-        let advisory = match request.filter.advisory {
-            None => None,
-            Some(id) => match catalog.number(id) {
-                Some(number) => Some(number),
-                None => return Ok(Page::empty()),
-            },
-        };
+        let advisories = catalog.named(&request.filter);
+        if advisories.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Page::empty());
+        }
         let tx = self.db.read(ctx).await?;
         let (rows, total) =
-            store::finding::list(&tx, ctx, &request.filter, advisory, after, limit).await?;
+            store::finding::list(&tx, ctx, &request.filter, advisories, after, limit).await?;
         tx.rollback().await?;
         // A finding of an import that committed since needs its advisory.
         let catalog = self.catalog().await?;
@@ -117,4 +120,87 @@ impl Inventory {
             total: Some(total),
         })
     }
+
+    pub(super) async fn finding_groups(
+        &self,
+        ctx: &RequestContext,
+        request: FindingGroupList,
+    ) -> ServiceResult<Page<FindingGroup>> {
+        let after = match request.page.after.as_deref() {
+            None => None,
+            Some(after) => Some(
+                group_place(after)
+                    .ok_or_else(|| ServiceError::invalid("after", "not a position in this list"))?,
+            ),
+        };
+        let advisories = self.catalog().await?.named(&request.filter);
+        if advisories.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Page::empty());
+        }
+        let tx = self.db.read(ctx).await?;
+        let (rows, total) = store::finding::groups(&tx, ctx, &request, advisories, after).await?;
+        tx.rollback().await?;
+        let catalog = self.catalog().await?;
+        let keyed = Page::from_rows(rows, request.page.limit(), |row: &GroupRow| {
+            format!(
+                "{}/{}/{}/{}/{}",
+                row.risk, row.findings, row.advisory, row.tenant_id, row.key
+            )
+        });
+        let rows = keyed
+            .rows
+            .into_iter()
+            .map(|row| {
+                Ok(PageRow {
+                    cursor: row.cursor,
+                    node: group(&catalog, request.by, row.node)?,
+                })
+            })
+            .collect::<ServiceResult<Vec<_>>>()?;
+        Ok(Page {
+            rows,
+            has_next: keyed.has_next,
+            total: Some(total),
+        })
+    }
+}
+
+fn group_place(after: &str) -> Option<GroupPlace> {
+    let mut parts = after.split('/');
+    let place = (
+        parts.next()?.parse().ok()?,
+        parts.next()?.parse().ok()?,
+        parts.next()?.parse().ok()?,
+        Uuid::try_parse(parts.next()?).ok()?,
+        Uuid::try_parse(parts.next()?).ok()?,
+    );
+    parts.next().is_none().then_some(place)
+}
+
+fn group(catalog: &Catalog, by: FindingGrouping, row: GroupRow) -> ServiceResult<FindingGroup> {
+    let tenant = row.tenant_id.into();
+    let key = match by {
+        FindingGrouping::Advisory => FindingGroupKey::Advisory(
+            known(catalog, store::number(row.advisory))?
+                .advisory
+                .clone(),
+        ),
+        FindingGrouping::Patch => FindingGroupKey::Patch(
+            tenant,
+            Some(row.key).filter(|key| !key.is_nil()).map(Into::into),
+        ),
+        FindingGrouping::Host => FindingGroupKey::Host(tenant, row.key.into()),
+    };
+    let severity = usize::try_from(row.severity)
+        .ok()
+        .and_then(|place| Severity::ALL.get(place).copied());
+    Ok(FindingGroup {
+        key,
+        hosts: u64::try_from(row.hosts).unwrap_or_default(),
+        findings: u64::try_from(row.findings).unwrap_or_default(),
+        score: f64::from(row.risk) / 10.0,
+        severity: severity.unwrap_or(Severity::Unknown),
+        kev: row.kev,
+        first_seen_at: row.opened_at,
+    })
 }

@@ -261,6 +261,7 @@ impl Inventory {
         request: HostFactsReport,
     ) -> ServiceResult<Done> {
         check_facts(&request.facts)?;
+        let catalog = self.catalog().await?;
         let tx = self.db.write(ctx).await?;
         let stored = store::host::lock(&tx, ctx, request.host)
             .await?
@@ -274,6 +275,17 @@ impl Inventory {
             return Ok(Done {});
         }
         store::host::set_facts(&tx, request.host, &facts).await?;
+        // Another kernel runs: what waited for the restart, or was left behind by it, stands otherwise now.
+        if stored.host.facts.kernel != facts.kernel && stored.host.manifest.is_some() {
+            let host = Host {
+                facts: facts.clone(),
+                ..stored.host.clone()
+            };
+            let (components, updates) = self.parts(&tx, &host).await?;
+            let now = self.clock.now();
+            self.evaluate(&tx, &catalog, &host, &components, &updates, now)
+                .await?;
+        }
         if store::host::time_zone_of(&stored.host.labels, &facts) != stored.host.time_zone {
             self.tell(
                 &tx,

@@ -1,11 +1,12 @@
 //! Findings as they are read: an exposure with its host and component.
 
+use crate::domain::link::applicability_word;
 use crate::store::component::ecosystem;
 use crate::store::{column, decoded, number, sql::Query};
 use chrono::{DateTime, Utc};
-use netpatch_inventory_api::FindingFilter;
+use netpatch_inventory_api::{FindingFilter, FindingGroupList, FindingGrouping, Offer};
 use netpatch_storage::{StorageResult, TenantTx};
-use netpatch_types::{ComponentKey, FindingId, Labels, RequestContext};
+use netpatch_types::{ComponentKey, FindingId, Labels, RequestContext, Severity};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
@@ -38,6 +39,8 @@ pub(crate) struct StoredFinding {
     pub(crate) risk: i32,
     /// What would fix it.
     pub(crate) patch: Option<Uuid>,
+    /// Who offers that.
+    pub(crate) offer: Option<Offer>,
     /// Applicability's word.
     pub(crate) applicability: String,
     /// First seen.
@@ -71,14 +74,21 @@ struct Row {
     applicability: String,
     opened_at: DateTime<Utc>,
     closed_at: Option<DateTime<Utc>>,
+    candidate_version: Option<String>,
+    origin: Option<String>,
+    suite: Option<String>,
+    label: Option<String>,
 }
 
 const COLUMNS: &str = "e.id, e.tenant_id, e.host_id, h.hostname, h.site_id, h.labels, e.advisory, c.ecosystem, c.distribution, c.release, \
     c.name, c.version, c.arch, c.source, c.source_version, e.installed_version, e.fixed_version, e.rule, e.risk, e.patch_id, \
-    e.applicability, e.opened_at, e.closed_at";
+    e.applicability, e.opened_at, e.closed_at, u.candidate_version, u.origin, u.suite, u.label";
 
 const HOST: &str = "join inventory.hosts h on h.tenant_id = e.tenant_id and h.id = e.host_id";
 const COMPONENT: &str = "join inventory.components c on c.number = e.component";
+const OFFER: &str = "left join lateral (select candidate_version, origin, suite, label from inventory.host_updates o \
+    where o.tenant_id = e.tenant_id and o.host_id = e.host_id and o.name = c.name and o.patch_id = e.patch_id \
+    order by o.arch <> c.arch limit 1) u on true";
 
 fn stored(row: Row) -> StorageResult<StoredFinding> {
     Ok(StoredFinding {
@@ -104,6 +114,15 @@ fn stored(row: Row) -> StorageResult<StoredFinding> {
         rule: row.rule,
         risk: row.risk,
         patch: row.patch_id,
+        offer: match (row.candidate_version, row.origin, row.suite, row.label) {
+            (Some(version), Some(origin), Some(suite), Some(label)) => Some(Offer {
+                version,
+                origin,
+                suite,
+                label,
+            }),
+            _ => None,
+        },
         applicability: row.applicability,
         opened_at: row.opened_at,
         closed_at: row.closed_at,
@@ -117,7 +136,7 @@ pub(crate) async fn get(
     id: FindingId,
 ) -> StorageResult<Option<StoredFinding>> {
     let mut query = Query::new(format!(
-        "select {COLUMNS} from inventory.exposures e {HOST} {COMPONENT} where true"
+        "select {COLUMNS} from inventory.exposures e {HOST} {COMPONENT} {OFFER} where true"
     ));
     query.and("e.id =", id.0, "").in_scope(ctx, "h");
     tx.one::<Row>(&query.text, query.values)
@@ -126,19 +145,14 @@ pub(crate) async fn get(
         .transpose()
 }
 
-/// Findings, worst first, behind `after` = (risk, id); and how many there are, counted up to 10,000. `advisory` is the number of
-/// the filter's advisory.
-pub(crate) async fn list(
-    tx: &TenantTx,
+/// ` from … where` of the findings that a filter lets through. `advisories` are the numbers that the filter names.
+fn filtered(
     ctx: &RequestContext,
     filter: &FindingFilter,
-    advisory: Option<u32>,
-    after: Option<(i32, Uuid)>,
-    limit: u64,
-) -> StorageResult<(Vec<StoredFinding>, u64)> {
-    let mut query = Query::new(format!(
-        " from inventory.exposures e {HOST} {COMPONENT} where true"
-    ));
+    advisories: Option<Vec<u32>>,
+    joins: &str,
+) -> Query {
+    let mut query = Query::new(format!(" from inventory.exposures e {joins} where true"));
     query.of_tenant(filter.tenant, "e").in_scope(ctx, "h");
     if !filter.resolved {
         query.push(" and e.closed_at is null");
@@ -161,8 +175,17 @@ pub(crate) async fn list(
             .collect();
         query.and("e.severity = any(", words, ")");
     }
-    if let Some(advisory) = advisory {
-        query.and("e.advisory =", column(advisory), "");
+    if let Some(advisories) = advisories {
+        let numbers: Vec<i32> = advisories.into_iter().map(column).collect();
+        query.and("e.advisory = any(", numbers, ")");
+    }
+    if !filter.applicability.is_empty() {
+        let words: Vec<String> = filter
+            .applicability
+            .iter()
+            .map(|state| applicability_word(*state).to_owned())
+            .collect();
+        query.and("e.applicability = any(", words, ")");
     }
     if let Some(patch) = filter.patch {
         query.and("e.patch_id =", patch.0, "");
@@ -173,11 +196,27 @@ pub(crate) async fn list(
     if let Some(kev) = filter.kev {
         query.and("e.kev =", kev, "");
     }
-    let counted = format!(
+    query
+}
+
+/// Findings, worst first, behind `after` = (risk, id); and how many there are, counted up to 10,000. `advisories` are the numbers
+/// that the filter names.
+pub(crate) async fn list(
+    tx: &TenantTx,
+    ctx: &RequestContext,
+    filter: &FindingFilter,
+    advisories: Option<Vec<u32>>,
+    after: Option<(i32, Uuid)>,
+    limit: u64,
+) -> StorageResult<(Vec<StoredFinding>, u64)> {
+    let counted = filtered(ctx, filter, advisories.clone(), HOST);
+    let sql = format!(
         "select count(*) from (select 1{} limit 10000) counted",
-        query.text
+        counted.text
     );
-    let total: Option<i64> = tx.value(&counted, query.values.clone()).await?;
+    let total: Option<i64> = tx.value(&sql, counted.values).await?;
+    let joins = format!("{HOST} {COMPONENT} {OFFER}");
+    let mut query = filtered(ctx, filter, advisories, &joins);
     if let Some((risk, id)) = after {
         let (risk, id) = (query.bind(risk), query.bind(id));
         query.push(&format!(" and (e.risk, e.id) < ({risk}, {id})"));
@@ -194,6 +233,90 @@ pub(crate) async fn list(
         .collect::<StorageResult<Vec<_>>>()?;
     Ok((
         findings,
+        total
+            .and_then(|total| u64::try_from(total).ok())
+            .unwrap_or_default(),
+    ))
+}
+
+/// Findings that have something in common. What they do not have in common is nil or 0.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub(crate) struct GroupRow {
+    /// Whose.
+    pub(crate) tenant_id: Uuid,
+    /// Advisory number.
+    pub(crate) advisory: i32,
+    /// Host or patch.
+    pub(crate) key: Uuid,
+    /// On how many hosts.
+    pub(crate) hosts: i64,
+    /// How many.
+    pub(crate) findings: i64,
+    /// The highest, tenths.
+    pub(crate) risk: i32,
+    /// The place of the worst severity, 0 is the worst.
+    pub(crate) severity: i32,
+    /// One of them is known to be exploited.
+    pub(crate) kev: bool,
+    /// The oldest.
+    pub(crate) opened_at: DateTime<Utc>,
+}
+
+/// Where a page of groups begins: (risk, findings, advisory, tenant, key) of the last one before it.
+pub(crate) type GroupPlace = (i32, i64, i32, Uuid, Uuid);
+
+/// Findings in groups, worst first, behind `after`; and how many groups there are, counted up to 10,000.
+pub(crate) async fn groups(
+    tx: &TenantTx,
+    ctx: &RequestContext,
+    request: &FindingGroupList,
+    advisories: Option<Vec<u32>>,
+    after: Option<GroupPlace>,
+) -> StorageResult<(Vec<GroupRow>, u64)> {
+    const NIL: &str = "'00000000-0000-0000-0000-000000000000'::uuid";
+    let nil = NIL.to_owned();
+    let (tenant, advisory, key) = match request.by {
+        FindingGrouping::Advisory => (nil.clone(), "e.advisory", nil),
+        FindingGrouping::Patch => (
+            "e.tenant_id".to_owned(),
+            "0",
+            format!("coalesce(e.patch_id, {NIL})"),
+        ),
+        FindingGrouping::Host => ("e.tenant_id".to_owned(), "0", "e.host_id".to_owned()),
+    };
+    let mut query = filtered(ctx, &request.filter, advisories, HOST);
+    let ranks: Vec<String> = Severity::ALL
+        .into_iter()
+        .map(|severity| severity.as_str().to_owned())
+        .collect();
+    let ranks = query.bind(ranks);
+    let from = &query.text;
+    let grouped = format!(
+        "select {tenant} as tenant_id, {advisory} as advisory, {key} as key, count(distinct e.host_id) as hosts, \
+         count(*) as findings, max(e.risk) as risk, min(coalesce(array_position({ranks}::text[], e.severity), 99)) - 1 as severity, \
+         bool_or(e.kev) as kev, min(e.opened_at) as opened_at{from} group by 1, 2, 3"
+    );
+    let counted = format!("select count(*) from (select 1 from ({grouped}) g limit 10000) counted");
+    let total: Option<i64> = tx.value(&counted, query.values.clone()).await?;
+    let mut sql = format!("select * from ({grouped}) g");
+    if let Some((risk, findings, advisory, tenant, key)) = after {
+        let place = [
+            query.bind(risk),
+            query.bind(findings),
+            query.bind(advisory),
+            query.bind(tenant),
+            query.bind(key),
+        ]
+        .join(", ");
+        sql += &format!(" where (risk, findings, advisory, tenant_id, key) < ({place})");
+    }
+    let limit = query.bind(i64::try_from(request.page.limit() + 1).unwrap_or(i64::MAX));
+    sql += &format!(
+        " order by risk desc, findings desc, advisory desc, tenant_id desc, key desc limit {limit}"
+    );
+    let rows = tx.all(&sql, query.values).await?;
+    Ok((
+        rows,
         total
             .and_then(|total| u64::try_from(total).ok())
             .unwrap_or_default(),

@@ -257,6 +257,55 @@ async fn the_queue_has_one_item_a_patch_highest_risk_first() {
 }
 
 #[tokio::test]
+async fn an_old_kernel_waits_for_the_restart_and_is_left_behind_by_it() {
+    for world in World::both().await {
+        world.import_from(&bundled_pack()).await;
+        let host = world.host(1, &[]).await;
+        let runs = async |kernel: &str| {
+            let mut facts = crate::world::facts(1, "host1");
+            facts.kernel = kernel.into();
+            let report = HostFactsReport { host, facts };
+            world
+                .api
+                .host_facts_report(&world.ctx, report)
+                .await
+                .expect("facts");
+        };
+        runs("6.1.0-9-amd64").await;
+        let image = |release: &str, version: &str| {
+            component(
+                &format!("linux-image-{release}-amd64"),
+                version,
+                "linux-signed-amd64",
+            )
+        };
+        world
+            .report(
+                host,
+                vec![image("6.1.0-9", "6.1.27-1"), image("6.1.0-20", "6.1.85-1")],
+            )
+            .await;
+        // CVE-2023-31248 was fixed in 6.1.38: the newer image has it.
+        let state = async || -> Vec<Applicability> {
+            let filter = FindingFilter {
+                cve: Some("CVE-2023-31248".into()),
+                ..FindingFilter::default()
+            };
+            let found = world.findings(filter).await;
+            found.into_iter().map(|one| one.applicability).collect()
+        };
+        assert_eq!(state().await, [Applicability::PendingReboot]);
+        runs("6.1.0-20-amd64").await;
+        assert_eq!(state().await, [Applicability::Superseded]);
+        let waiting = FindingFilter {
+            applicability: vec![Applicability::PendingReboot],
+            ..FindingFilter::default()
+        };
+        assert!(world.findings(waiting).await.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn filters_narrow_the_list() {
     let world = World::direct().await;
     world.import().await;
@@ -316,6 +365,39 @@ async fn filters_narrow_the_list() {
         .await,
         ["CVE-2026-10001"]
     );
+    assert_eq!(
+        names(FindingFilter {
+            cve: Some("cve-2026-10002".into()),
+            ..one()
+        })
+        .await,
+        ["CVE-2026-10002"]
+    );
+    let offers: Vec<_> = world
+        .findings(one())
+        .await
+        .into_iter()
+        .map(|finding| (finding.advisory.name, finding.offer))
+        .collect();
+    assert_eq!(
+        offers.iter().filter(|(_, offer)| offer.is_some()).count(),
+        1
+    );
+    let (name, offer) = &offers[0];
+    let offer = offer.as_ref().expect("offered");
+    assert_eq!(name, "CVE-2026-10001");
+    assert_eq!(
+        (offer.version.as_str(), offer.label.as_str()),
+        ("7.88.1-10+deb12u2", "Debian-Security")
+    );
+    assert_eq!(
+        names(FindingFilter {
+            applicability: vec![Applicability::Installable, Applicability::Held],
+            ..one()
+        })
+        .await,
+        ["CVE-2026-10001"]
+    );
     let advisory = AdvisoryGet {
         cve: Some("CVE-2026-10003".into()),
         ..AdvisoryGet::default()
@@ -341,6 +423,98 @@ async fn filters_narrow_the_list() {
         .await
         .is_empty()
     );
+}
+
+#[tokio::test]
+async fn findings_are_counted_by_advisory_patch_and_host() {
+    for world in World::both().await {
+        world.import().await;
+        let mut hosts = Vec::new();
+        for machine in 1..=2 {
+            let host = world.host(machine, &[]).await;
+            let mut components = vec![component("curl", "7.88.1-10+deb12u1", "curl")];
+            if machine == 1 {
+                components.push(component("zip", "3.0-13", "zip"));
+            }
+            world.report(host, components).await;
+            world
+                .offer(host, vec![update("curl", "curl", "7.88.1-10+deb12u3")])
+                .await;
+            hosts.push(host);
+        }
+        let groups = async |by, page| {
+            let request = FindingGroupList {
+                page,
+                by,
+                filter: FindingFilter::default(),
+            };
+            let page = world.api.finding_group_list(&world.ctx, request).await;
+            page.expect("groups")
+        };
+        let tenant = world.ctx.tenant().expect("one organization");
+        let advisories = groups(FindingGrouping::Advisory, PageRequest::largest()).await;
+        assert_eq!(advisories.total, Some(3));
+        let seen: Vec<(String, u64, u64, bool)> = advisories
+            .into_nodes()
+            .into_iter()
+            .map(|group| match group.key {
+                FindingGroupKey::Advisory(advisory) => {
+                    (advisory.name, group.hosts, group.findings, group.kev)
+                }
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("CVE-2026-10001".to_owned(), 2, 2, true),
+                ("CVE-2026-10002".to_owned(), 2, 2, false),
+                ("CVE-2026-10003".to_owned(), 1, 1, false)
+            ]
+        );
+        let curl = crate::world::patch_id("curl", "7.88.1-10+deb12u3");
+        let patches = groups(FindingGrouping::Patch, PageRequest::largest())
+            .await
+            .into_nodes();
+        assert_eq!(
+            patches
+                .iter()
+                .map(|group| (&group.key, group.hosts, group.findings, group.severity))
+                .collect::<Vec<_>>(),
+            [
+                (
+                    &FindingGroupKey::Patch(tenant, Some(curl)),
+                    2,
+                    4,
+                    Severity::Critical
+                ),
+                (
+                    &FindingGroupKey::Patch(tenant, None),
+                    1,
+                    1,
+                    patches[1].severity
+                )
+            ]
+        );
+        // Page by page, each group once.
+        let (mut after, mut names) = (None, Vec::new());
+        loop {
+            let page = groups(FindingGrouping::Host, PageRequest { first: 1, after }).await;
+            after = page.rows.last().map(|row| row.cursor.clone());
+            let has_next = page.has_next;
+            names.extend(page.into_nodes().into_iter().map(|group| group.key));
+            if !has_next {
+                break;
+            }
+        }
+        let both: Vec<_> = hosts
+            .into_iter()
+            .map(|host| FindingGroupKey::Host(tenant, host))
+            .collect();
+        assert_eq!(names.len(), 2);
+        assert!(both.iter().all(|key| names.contains(key)), "{names:?}");
+        assert!(names[0] == both[0], "the host with more findings first");
+    }
 }
 
 #[tokio::test]

@@ -124,6 +124,10 @@ async fn every_operation_needs_its_right() {
             code(api.group_list(ctx, GroupList {}).await),
             code(api.finding_list(ctx, FindingList::default()).await),
             code(api.finding_get(ctx, FindingGet { id: finding }).await),
+            code(
+                api.finding_group_list(ctx, FindingGroupList::default())
+                    .await,
+            ),
             code(api.queue_list(ctx, QueueList::default()).await),
             code(api.patch_get(ctx, PatchGet { id: patch }).await),
             code(api.patch_list(ctx, PatchList::default()).await),
@@ -156,7 +160,7 @@ async fn every_operation_needs_its_right() {
             code(api.feed_list(ctx, FeedList {}).await),
             code(api.events(ctx, EventsAfter::default()).await),
         ];
-        assert_eq!(codes, [ErrorCode::Forbidden; 26]);
+        assert_eq!(codes, [ErrorCode::Forbidden; 27]);
     }
 }
 

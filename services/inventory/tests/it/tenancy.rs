@@ -223,6 +223,25 @@ async fn asked(
             not_found(code(api.finding_get(ctx, FindingGet { id: finding }).await)),
         ),
         (
+            "finding_group_list",
+            api.finding_group_list(
+                ctx,
+                FindingGroupList {
+                    page: page.clone(),
+                    by: FindingGrouping::Host,
+                    filter: FindingFilter {
+                        host: Some(host),
+                        resolved: true,
+                        ..FindingFilter::default()
+                    },
+                },
+            )
+            .await
+            .expect("list")
+            .rows
+            .is_empty(),
+        ),
+        (
             "queue_list",
             api.queue_list(
                 ctx,

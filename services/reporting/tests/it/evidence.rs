@@ -186,6 +186,7 @@ async fn findings_become_a_csv_file_that_expires() {
         },
         applicability: Applicability::Installable,
         patch: None,
+        offer: None,
         risk: Risk {
             score: 61.25,
             ..Risk::default()

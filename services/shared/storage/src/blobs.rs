@@ -70,6 +70,9 @@ impl From<BlobError> for ServiceError {
     }
 }
 
+/// What requests are signed for where nobody names a region.
+const NO_REGION: &str = "us-east-1";
+
 /// A store of blobs. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Blobs {
@@ -93,21 +96,28 @@ impl Blobs {
             return Err(BlobError::Address(address.to_owned()));
         }
         let mut loader = aws_config::defaults(BehaviorVersion::latest());
-        let mut own_endpoint = false;
+        let (mut own_endpoint, mut own_region) = (false, false);
         for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
             loader = match name {
                 "endpoint" => {
                     own_endpoint = true;
                     loader.endpoint_url(value)
                 }
-                "region" => loader.region(Region::new(value.to_owned())),
+                "region" => {
+                    own_region = true;
+                    loader.region(Region::new(value.to_owned()))
+                }
                 _ => return Err(BlobError::Address(address.to_owned())),
             };
+        }
+        if own_endpoint && !own_region {
+            // A store of somebody else has no regions; the SDK would ask the machine's metadata service for one.
+            loader = loader.region(Region::new(NO_REGION));
         }
         let shared = loader.load().await;
         let mut config = aws_sdk_s3::config::Builder::from(&shared).force_path_style(own_endpoint);
         if shared.region().is_none() {
-            config = config.region(Region::new("us-east-1"));
+            config = config.region(Region::new(NO_REGION));
         }
         if own_endpoint {
             config = plain_checksums(config);

@@ -106,6 +106,8 @@ async fn a_store_behind_a_socket_conforms() {
         )
         .env("AWS_ACCESS_KEY_ID", "access")
         .env("AWS_SECRET_ACCESS_KEY", "secret")
+        // Nothing outside this machine is asked.
+        .env("AWS_EC2_METADATA_DISABLED", "true")
         .output()
         .await
         .unwrap();
