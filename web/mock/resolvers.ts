@@ -87,6 +87,7 @@ export function root(world: World) {
     organization: ({ id }: Args, context: MockContext) => person(context) && (id === 'org_acme' ? world.acme() : id === 'org_msp' ? world.partner() : id === 'org_new' ? world.newcomer() : null),
     hosts: (args: Args) => connection(world.filtered(args.filter).map(world.host), args),
     findings: (args: Args) => connection(world.findings(args.filter), args),
+    findingGroups: (args: Args & { by: unknown }) => connection(world.groups(String(args.by), args.filter), args),
     queue: (args: Args) => connection(world.queue(args.filter), args),
     advisory: ({ by }: Args) => patches.filter((one) => `advisory_${one.advisory}` === by.id).map(world.advisory)[0] ?? null,
     approvals: (args: Args) => {

@@ -55,6 +55,8 @@ export interface StoredDeployment {
 
 /** All filters in one: each list looks at what it knows. */
 export interface Filter {
+  cve?: string;
+  applicability?: string[];
   severity?: { eq?: string; in?: string[] };
   site?: { eq?: string };
   hostname?: { contains?: string };

@@ -159,6 +159,7 @@ export class World {
     },
     applicability: 'INSTALLABLE',
     patch: () => this.patch(patch),
+    offer: { version: patch.version, origin: 'Debian', suite: 'bookworm-security', label: 'Debian-Security' },
     risk: this.risk(patch),
     evidence: {
       feed: 'debian-security-tracker', record: patch.cve, recordDigest: 'ab'.repeat(32), rule: 'source package, dpkg order', installedVersion: patch.installed,
@@ -176,9 +177,37 @@ export class World {
       .filter(({ patch }) => !filter.severity?.eq || patch.severity === filter.severity.eq)
       .filter(({ patch }) => !filter.patchId || `patch_${patch.package}` === filter.patchId)
       .filter(({ patch }) => !filter.advisoryId || `advisory_${patch.advisory}` === filter.advisoryId)
+      .filter(({ patch }) => !filter.cve || patch.cve === filter.cve.toUpperCase())
+      .filter(() => !filter.applicability || filter.applicability.includes('INSTALLABLE'))
       .filter(({ patch }) => filter.isKnownExploited === undefined || filter.isKnownExploited === null || patch.kev === filter.isKnownExploited)
       .sort((a, b) => this.risk(b.patch).score - this.risk(a.patch).score)
       .map(({ host, patch }) => this.finding(host, patch));
+  }
+
+  /** Findings counted together, the group with the highest risk first. */
+  groups(by: string, filter: Filter = {}) {
+    const groups = new Map<string, ReturnType<typeof this.finding>[]>();
+    for (const finding of this.findings(filter)) {
+      const key = by === 'HOST' ? finding.host().id : by === 'PATCH' ? finding.patch().id : finding.advisory().id;
+      groups.set(key, [...(groups.get(key) ?? []), finding]);
+    }
+    return [...groups.values()].flatMap((all) => {
+      const [first] = all;
+      if (!first) return [];
+      return {
+        __typename: 'FindingGroup',
+        advisory: by === 'ADVISORY' ? first.advisory() : null,
+        patch: by === 'PATCH' ? first.patch() : null,
+        host: by === 'HOST' ? first.host() : null,
+        organization: by === 'ADVISORY' ? null : () => this.acme(),
+        hostCount: new Set(all.map((one) => one.hostname)).size,
+        findingCount: all.length,
+        score: first.risk.score,
+        severity: first.advisory().severity,
+        isKnownExploited: all.some((one) => one.advisory().isKnownExploited),
+        firstSeenAt: first.firstSeenAt,
+      };
+    });
   }
 
   filtered(filter: Filter | null | undefined): MockHost[] {

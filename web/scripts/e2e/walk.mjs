@@ -8,6 +8,7 @@ export const pages = [
   { name: 'posture-trend-table', path: `${org}/posture?trend=table`, ready: '#trend ~ * table, section[aria-labelledby=trend] table' },
   { name: 'queue', path: `${org}/queue`, ready: 'tbody tr' },
   { name: 'findings', path: `${org}/findings?severity=CRITICAL`, ready: 'tbody tr' },
+  { name: 'findings-by-patch', path: `${org}/findings?by=PATCH&state=INSTALLABLE`, ready: 'tbody tr' },
   { name: 'hosts', path: `${org}/hosts`, ready: 'tbody tr' },
   { name: 'hosts-empty', path: `${org}/hosts?name=nowhere`, ready: 'text=Nothing fits' },
   { name: 'host', path: `${org}/hosts/host_0000`, ready: 'section[aria-labelledby=why]' },

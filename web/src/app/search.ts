@@ -18,7 +18,12 @@ export const deploymentStatuses = ['DRAFT', 'AWAITING_APPROVAL', 'SCHEDULED', 'R
 export const signInSearch = v.object({ next: word, expired: flag });
 export const postureSearch = v.object({ trend: oneOf(['table', 'chart']) });
 export const queueSearch = v.object({ ...page, severity, site: word });
-export const findingsSearch = v.object({ ...page, severity, site: word, host: word, patch: word, exploited: flag });
+/** What can be done about a finding. */
+export const applicabilities = ['INSTALLABLE', 'HELD', 'PHASED', 'APPLICABLE', 'NO_FIX_YET', 'PENDING_REBOOT', 'SUPERSEDED'] as const;
+
+export const findingsSearch = v.object({
+  ...page, severity, site: word, host: word, patch: word, exploited: flag, cve: word, state: oneOf(applicabilities), by: oneOf(['ADVISORY', 'PATCH', 'HOST']),
+});
 export const hostsSearch = v.object({ ...page, severity, site: word, name: word, group: word, reboot: flag, unknown: flag, never: flag });
 export const hostSearch = v.object({ ...page, tab: oneOf(['findings', 'components', 'runs']), name: word, severity });
 export const approvalsSearch = v.object({ ...page, tab: oneOf(['waiting', 'decided']), approval: word, patch: word });

@@ -22,16 +22,18 @@ interface ChoiceProps {
   value: string | undefined;
   options: readonly { value: string; label: string }[];
   onChange: (value: string | undefined) => void;
+  /** What it is called to choose none of them; "any" unless said. */
+  none?: string;
 }
 
 /** One of a few, or any. */
-export function Choice({ label, value, options, onChange }: ChoiceProps) {
+export function Choice({ label, value, options, onChange, none }: ChoiceProps) {
   const text = useText();
   return (
     <NativeSelect
       label={label}
       value={value ?? ''}
-      data={[{ value: '', label: text('filter.any') }, ...options]}
+      data={[{ value: '', label: none ?? text('filter.any') }, ...options]}
       onChange={(event) => onChange(event.currentTarget.value || undefined)}
     />
   );

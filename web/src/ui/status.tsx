@@ -13,6 +13,7 @@ const tones: Record<string, Record<string, Tone>> = {
     SUCCEEDED: 'good', FAILED: 'bad', ROLLED_BACK: 'bad', ROLLBACK_FAILED: 'critical', REFUSED: 'bad', SILENT: 'unknown',
     EXPIRED: 'calm', CANCELLED: 'calm', REBOOT_PENDING: 'wait', WAITING_FOR_WINDOW: 'wait', OFFERED: 'wait',
   },
+  applicability: { INSTALLABLE: 'good', PHASED: 'wait', HELD: 'wait', APPLICABLE: 'calm', NO_FIX_YET: 'unknown', PENDING_REBOOT: 'wait', SUPERSEDED: 'calm' },
   relay: { ONLINE: 'good', DEGRADED: 'wait', OFFLINE: 'bad', UNCLAIMED: 'calm' },
   report: { RUNNING: 'live', READY: 'good', FAILED: 'bad' },
 };

@@ -14,6 +14,7 @@ export function pages({ hosts, failing, deployment, run, advisory }) {
     { name: 'posture', path: 'posture', ready: 'table.np-heat tbody td a' },
     { name: 'queue', path: 'queue', ready: 'tbody tr' },
     { name: 'findings', path: 'findings', ready: 'tbody tr' },
+    { name: 'findings-by-advisory', path: 'findings?by=ADVISORY', ready: 'tbody tr' },
     { name: 'advisory', path: `advisories/${advisory}`, ready: 'section[aria-labelledby=affected] tbody tr' },
     { name: 'hosts', path: 'hosts', ready: `tbody tr:nth-child(${hosts.length})` },
     { name: 'host', path: `hosts/${failing.id}`, ready: 'section[aria-labelledby=why]' },

@@ -3,7 +3,7 @@ import { useMemo } from 'react';
 import { useText } from '../../i18n/text.ts';
 import { DataTable, type Column } from '../../ui/DataTable.tsx';
 import { Mark } from '../../ui/Mark.tsx';
-import { SeverityMark } from '../../ui/status.tsx';
+import { SeverityMark, Status } from '../../ui/status.tsx';
 import { Ago } from '../../ui/Time.tsx';
 import { Arithmetic } from '../queue/Arithmetic.tsx';
 import { EvidenceLine } from './EvidenceLine.tsx';
@@ -74,6 +74,21 @@ function rest(text: Text): Column<Finding>[] {
           <span className="np-mono">
             {evidence.installedVersion} → {evidence.fixedVersion || text('findings.nofix')}
           </span>
+        </>
+      ),
+    },
+    {
+      id: 'state',
+      header: text('findings.state'),
+      cell: ({ applicability, offer }) => (
+        <>
+          <Status of="applicability" value={applicability} />
+          {offer ? (
+            <>
+              <br />
+              <span className="np-muted">{text('findings.offer', { version: offer.version, label: offer.label, suite: offer.suite })}</span>
+            </>
+          ) : null}
         </>
       ),
     },

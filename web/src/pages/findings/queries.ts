@@ -11,6 +11,7 @@ export const FindingRow = graphql(`
     remediationDeadline
     advisory { id name severity cves isKnownExploited }
     component { id name version source }
+    offer { version label suite }
     risk { score missing terms { name input points } }
     evidence { feed record rule installedVersion fixedVersion comparator }
   }
@@ -30,12 +31,36 @@ export const FindingsQuery = graphql(
   [FindingRow],
 );
 
+/** Findings counted together, the group with the highest risk first. */
+export const FindingGroupsQuery = graphql(`
+  query FindingGroups($by: FindingGrouping!, $after: String, $filter: FindingFilter) {
+    findingGroups(by: $by, first: 50, after: $after, filter: $filter) {
+      totalCount { value display }
+      pageInfo { hasNextPage endCursor }
+      nodes {
+        hostCount findingCount score severity isKnownExploited firstSeenAt
+        advisory { id name summary }
+        patch { id name fixedVersion }
+        host { id hostname }
+        organization { id slug }
+      }
+    }
+  }
+`);
+
 /** The patch in the address, for its name. */
 export const PatchNameQuery = graphql(`
   query PatchName($id: ID!) {
     node(id: $id) { __typename id ... on Patch { name fixedVersion } }
   }
 `);
+
+/** What findings can be counted together by. */
+export const groupings = ['ADVISORY', 'PATCH', 'HOST'] as const;
+export type Grouping = (typeof groupings)[number];
+
+/** One group. */
+export type FindingGroup = NonNullable<ResultOf<typeof FindingGroupsQuery>['findingGroups']>['nodes'][number];
 
 /** One finding. */
 export type Finding = ResultOf<typeof FindingRow>;
