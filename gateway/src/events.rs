@@ -19,7 +19,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 /// Kinds of events, the `kinds` of `organizationEvents`.
-pub const KINDS: [&str; 7] = [
+pub const KINDS: [&str; 9] = [
     "approval.requested",
     "approval.decided",
     "deployment.changed",
@@ -27,6 +27,8 @@ pub const KINDS: [&str; 7] = [
     "run.changed",
     "host.reported",
     "finding.critical",
+    "asset.changed",
+    "asset.imported",
 ];
 
 /// Events that are kept.
@@ -234,6 +236,20 @@ fn inventory_event(envelope: &EventEnvelope) -> Option<ThinEvent> {
             envelope,
             "finding.critical",
             finding.public(envelope.tenant),
+            None,
+        ),
+        InventoryEventV1::AssetChanged { asset, .. }
+        | InventoryEventV1::AssetLinked { asset, .. }
+        | InventoryEventV1::AssetDeleted { asset, .. } => thin(
+            envelope,
+            "asset.changed",
+            asset.public(envelope.tenant),
+            None,
+        ),
+        InventoryEventV1::AssetsImported { .. } => thin(
+            envelope,
+            "asset.imported",
+            envelope.tenant.public(envelope.tenant),
             None,
         ),
         InventoryEventV1::PatchesAvailable { .. } => None,

@@ -6,6 +6,7 @@
 //! | `POST /auth/sign-in`, `/auth/sign-out`, `/auth/password`, `/auth/token`, `GET /auth/session` | sessions of people, tokens of programs |
 //! | `GET /.well-known/jwks.json` | the key of access tokens |
 //! | `GET /reports/<id>` | the bytes of a report |
+//! | `POST /import/assets` | assets as comma-separated values |
 //! | everything else | the portal |
 //!
 //! A request with the portal's cookie that could change something carries `X-NetPatch-CSRF: 1`; a form of another site cannot set it.
@@ -14,6 +15,7 @@ pub(crate) mod answer;
 mod caller;
 mod document;
 mod graphql;
+mod import;
 mod negotiate;
 mod portal;
 mod report;
@@ -39,6 +41,7 @@ pub fn router(state: GatewayState) -> Router {
         .route("/auth/session", get(sign::session))
         .route("/.well-known/jwks.json", get(sign::jwks))
         .route("/reports/{id}", get(report::report))
+        .route("/import/assets", post(import::assets))
         .fallback(portal::portal)
         .layer(from_fn(security_headers))
         .with_state(state)

@@ -70,6 +70,7 @@ impl Role {
                 Enrol,
                 Report,
                 LedgerRead,
+                AssetWrite,
             ],
             Self::Approver => &[Read, Stop, Approve, Report, LedgerRead],
             Self::SiteOperator => &[Read, Scan, Stop, Enrol],
@@ -133,6 +134,7 @@ mod tests {
             Approve,
             PolicyWrite,
             Enrol,
+            AssetWrite,
             Admin,
         ];
         assert!(

@@ -48,6 +48,7 @@ trait Key: Copy + Eq + Hash {
 
 keys! {
     HostKey(HostId);
+    AssetKey(HostId);
     SiteKey(SiteId);
     RelayKey(RelayId);
     PatchKey(PatchId);
@@ -71,6 +72,11 @@ impl Loaders {
 
     pub(crate) async fn host(&self, of: OrganizationId, id: HostId) -> Result<Option<Host>> {
         self.0.load_one(HostKey(of, id)).await
+    }
+
+    /// The asset that is linked to a host.
+    pub(crate) async fn asset_of(&self, of: OrganizationId, host: HostId) -> Result<Option<Asset>> {
+        self.0.load_one(AssetKey(of, host)).await
     }
 
     pub(crate) async fn site(&self, of: OrganizationId, id: SiteId) -> Result<Option<Site>> {
@@ -164,6 +170,42 @@ impl Loader<HostKey> for Batch {
                     page.into_nodes()
                         .into_iter()
                         .map(|host| (HostKey::of(organization, host.id), Host(host))),
+                );
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Loader<AssetKey> for Batch {
+    type Value = Asset;
+    type Error = ServiceError;
+
+    async fn load(&self, keys: &[AssetKey]) -> Result<HashMap<AssetKey, Asset>> {
+        let mut found = HashMap::new();
+        for (organization, hosts) in by_organization(keys) {
+            let Some(ctx) = absent(self.0.inside(organization))? else {
+                continue;
+            };
+            for hosts in hosts.chunks(100) {
+                let list = inventory::AssetList {
+                    page: PageRequest::largest(),
+                    filter: inventory::AssetFilter {
+                        tenant: Some(organization),
+                        hosts: hosts.to_vec(),
+                        ..Default::default()
+                    },
+                };
+                let page = self.0.apis.inventory.asset_list(&ctx, list).await?;
+                found.extend(
+                    page.into_nodes()
+                        .into_iter()
+                        .filter_map(|asset| match asset.link {
+                            inventory::AssetLink::Linked { host, .. } => {
+                                Some((AssetKey::of(organization, host), Asset(asset)))
+                            }
+                            _ => None,
+                        }),
                 );
             }
         }

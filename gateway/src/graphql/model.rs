@@ -3,6 +3,7 @@
 pub mod actor;
 pub mod advisory;
 pub mod approval;
+pub mod asset;
 pub mod compliance;
 pub mod component;
 pub mod deployment;
@@ -36,6 +37,7 @@ pub mod words;
 pub use actor::*;
 pub use advisory::*;
 pub use approval::*;
+pub use asset::*;
 pub use compliance::*;
 pub use component::*;
 pub use deployment::*;

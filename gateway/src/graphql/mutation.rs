@@ -4,6 +4,7 @@
 //! is `NOT_FOUND`.
 
 pub mod approval;
+pub mod asset;
 pub mod client;
 pub mod compliance;
 pub mod delegation;
@@ -37,6 +38,7 @@ pub struct Mutation(
     enrolment::EnrolmentMutation,
     relay::RelayMutation,
     host::HostMutation,
+    asset::AssetMutation,
     identity::IdentityMutation,
     group::GroupMutation,
     window::WindowMutation,

@@ -45,13 +45,26 @@ pub(crate) async fn once<T>(
     work: impl Future<Output = Result<T>>,
     made: impl Fn(&T) -> Vec<Uuid>,
 ) -> Result<Once<T>> {
-    super::right::require(ctx, mutation)?;
-    let auth = &session.apis.auth;
     let body = serde_json::to_vec(&(mutation, input.to_value())).map_err(|error| {
         tracing::error!(%error, mutation, "the input of a mutation has no JSON form");
         ServiceError::internal()
     })?;
-    if let Idempotency::Done(answer) = auth.idempotency_begin(ctx, key, &body).await? {
+    once_bytes(session, ctx, mutation, key, &body, work, made).await
+}
+
+/// As [`once`], for what has another input than a mutation's: `body` is what must be the same again.
+pub(crate) async fn once_bytes<T>(
+    session: &Session,
+    ctx: &RequestContext,
+    mutation: &str,
+    key: &str,
+    body: &[u8],
+    work: impl Future<Output = Result<T>>,
+    made: impl Fn(&T) -> Vec<Uuid>,
+) -> Result<Once<T>> {
+    super::right::require(ctx, mutation)?;
+    let auth = &session.apis.auth;
+    if let Idempotency::Done(answer) = auth.idempotency_begin(ctx, key, body).await? {
         let ids = serde_json::from_value(answer).map_err(|error| {
             tracing::error!(%error, mutation, "the kept answer of a mutation cannot be read");
             ServiceError::internal()

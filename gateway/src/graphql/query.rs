@@ -2,6 +2,7 @@
 
 pub mod advisory;
 pub mod approval;
+pub mod asset;
 pub mod deployment;
 pub mod finding;
 pub mod host;
@@ -21,6 +22,7 @@ pub struct Query(
     node::NodeQuery,
     organization::OrganizationQuery,
     host::HostQuery,
+    asset::AssetQuery,
     finding::FindingQuery,
     patch::PatchQuery,
     advisory::AdvisoryQuery,

@@ -5,7 +5,7 @@ use netpatch_types::Permission::{self, *};
 use netpatch_types::{RequestContext, ServiceError};
 
 /// Every mutation.
-const RIGHTS: [(&str, Permission); 32] = [
+const RIGHTS: [(&str, Permission); 35] = [
     ("organizationCreate", Admin),
     ("siteCreate", Admin),
     ("delegationCreate", Admin),
@@ -19,6 +19,9 @@ const RIGHTS: [(&str, Permission); 32] = [
     ("hostRevoke", Enrol),
     ("hostUpdate", Admin),
     ("hostScan", Scan),
+    ("assetUpsert", AssetWrite),
+    ("assetImport", AssetWrite),
+    ("assetDelete", AssetWrite),
     ("groupCreate", PolicyWrite),
     ("windowCreate", PolicyWrite),
     ("windowUpdate", PolicyWrite),

@@ -1,7 +1,7 @@
 //! Scalars. All of them are strings on the wire; 64-bit numbers too, because GraphQL's `Int` has 32 bits.
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
-use chrono::{NaiveDateTime, SecondsFormat, Utc};
+use chrono::{NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 
 /// A scalar that is a string: how it is read and written.
 macro_rules! text_scalar {
@@ -46,6 +46,10 @@ text_scalar! {
     LocalTime(NaiveDateTime), read_text, write_local, "2026-11-21T22:00:00"
 }
 text_scalar! {
+    /// A day, e.g. `2026-11-21`.
+    Date(NaiveDate), read_day, write_number, "2026-11-21"
+}
+text_scalar! {
     /// An IANA time zone, e.g. `Europe/Berlin`.
     TimeZone(chrono_tz::Tz), read_text, write_zone, "Europe/Berlin"
 }
@@ -74,6 +78,12 @@ fn read_time(text: &str) -> Option<chrono::DateTime<Utc>> {
     chrono::DateTime::parse_from_rfc3339(text)
         .ok()
         .map(|time| time.with_timezone(&Utc))
+}
+
+/// Four, two and two digits, and nothing else.
+fn read_day(text: &str) -> Option<NaiveDate> {
+    let day = text.parse::<NaiveDate>().ok()?;
+    (day.to_string() == text).then_some(day)
 }
 
 fn write_time(time: &chrono::DateTime<Utc>) -> String {
@@ -176,6 +186,14 @@ mod tests {
             "PTH",
         ] {
             assert_eq!(read_duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_day_has_one_form() {
+        assert!(read_day("2026-02-28").is_some());
+        for text in ["2026-2-28", "2026-02-30", " 2026-02-28", "28.02.2026", ""] {
+            assert_eq!(read_day(text), None, "{text}");
         }
     }
 

@@ -38,6 +38,9 @@ pub(crate) fn facts(facts: wire::HostFacts) -> inventory::HostFacts {
         boot_id: facts.boot_id,
         reboot_pending: facts.reboot_pending,
         audit_only: facts.audit_only,
+        serial: String::new(),
+        vendor: String::new(),
+        model: String::new(),
     }
 }
 

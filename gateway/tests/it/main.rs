@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may fail")]
 
 mod http;
+mod import;
 mod ingress;
 mod ledger;
 mod limits;

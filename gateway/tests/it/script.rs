@@ -131,6 +131,15 @@ fn usual(
                 .unwrap_or_else(|| id(body)),
             now,
         )),
+        "asset_get" => asset(tenant, id(body), now),
+        "asset_list" => page(asset(tenant, id(body), now)),
+        "asset_upsert" => {
+            json!({"asset": asset(tenant, json!(Uuid::from_u128(7)), now), "outcome": "changed"})
+        }
+        "asset_import" | "asset_file_import" => {
+            json!({"created": 1, "changed": 0, "unchanged": 0, "ambiguous": 0, "errors": [], "error_count": 0, "ignored_columns": []})
+        }
+        "asset_delete" => json!({}),
         "component_list" => page(json!({"id": Uuid::from_u128(8), "key": component()})),
         "group_list" => json!([group(tenant, json!(Uuid::from_u128(7)))]),
         "group_create" => group(tenant, id(body)),
@@ -205,6 +214,13 @@ fn host(tenant: OrganizationId, id: Value, now: DateTime<Utc>) -> Value {
     json!({"id": id, "tenant": tenant, "site": Uuid::from_u128(7), "facts": netpatch_inventory_api::HostFacts { hostname: "host-1".into(), ..Default::default() },
         "labels": {}, "groups": [], "ring": "broad", "time_zone": "", "manifest": null, "registered_at": now, "last_seen_at": now,
         "last_scan_at": now, "scan_problem": "", "relay": null, "quarantined": false, "open_findings": {"high": 2}, "etag": "1"})
+}
+
+fn asset(tenant: OrganizationId, id: Value, now: DateTime<Utc>) -> Value {
+    json!({"id": id, "tenant": tenant, "link": {"state": "linked", "host": Uuid::from_u128(7), "rule": "serial"}, "site": Uuid::from_u128(7),
+        "inventory_number": "A-1", "hostname": "host-1", "machine_id": "", "serial": "S", "vendor": "", "model": "", "owner": "ada",
+        "department": "", "location": "", "tier": "server", "criticality": "high", "tags": ["pci"], "warranty_end": "2027-01-31",
+        "end_of_life": null, "origin": "csv", "etag": "1.1", "created_at": now, "updated_at": now})
 }
 
 fn component() -> Value {

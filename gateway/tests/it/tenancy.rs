@@ -79,7 +79,8 @@ impl Ids {
             text = text.replace(name, &format!("\"{id}\""));
         }
         for prefix in [
-            "host", "relay", "deploy", "window", "policy", "approval", "webhook", "delivery",
+            "host", "asset", "relay", "deploy", "window", "policy", "approval", "webhook",
+            "delivery",
         ] {
             text = text.replace(
                 &format!("${prefix}"),

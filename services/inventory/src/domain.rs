@@ -4,6 +4,8 @@ pub mod accept;
 pub mod advisory;
 pub mod affected;
 pub mod alpine_secdb;
+pub mod asset;
+pub mod asset_csv;
 pub mod classify;
 pub mod compliance;
 pub mod content;

@@ -1,6 +1,7 @@
 //! The use cases of inventory, a file per noun, and the object that implements [`InventoryApi`].
 
 mod applicability;
+mod asset;
 mod catalog;
 mod evaluation;
 mod feed;
@@ -158,6 +159,56 @@ impl InventoryApi for Inventory {
     ) -> ServiceResult<Component> {
         ctx.require(Permission::Read)?;
         self.component(ctx, request.id).await
+    }
+
+    async fn asset_get(&self, ctx: &RequestContext, request: AssetGet) -> ServiceResult<Asset> {
+        ctx.require(Permission::Read)?;
+        self.asset(ctx, request).await
+    }
+
+    async fn asset_list(
+        &self,
+        ctx: &RequestContext,
+        request: AssetList,
+    ) -> ServiceResult<Page<Asset>> {
+        ctx.require(Permission::Read)?;
+        self.assets(ctx, request).await
+    }
+
+    async fn asset_upsert(
+        &self,
+        ctx: &RequestContext,
+        request: AssetUpsert,
+    ) -> ServiceResult<AssetUpserted> {
+        ctx.require(Permission::AssetWrite)?;
+        self.upsert_asset(ctx, request).await
+    }
+
+    async fn asset_import(
+        &self,
+        ctx: &RequestContext,
+        request: AssetImport,
+    ) -> ServiceResult<AssetImported> {
+        ctx.require(Permission::AssetWrite)?;
+        self.import_assets(ctx, request).await
+    }
+
+    async fn asset_file_import(
+        &self,
+        ctx: &RequestContext,
+        request: AssetFileImport,
+    ) -> ServiceResult<AssetImported> {
+        ctx.require(Permission::AssetWrite)?;
+        self.import_asset_file(ctx, request).await
+    }
+
+    async fn asset_delete(
+        &self,
+        ctx: &RequestContext,
+        request: AssetDelete,
+    ) -> ServiceResult<Done> {
+        ctx.require(Permission::AssetWrite)?;
+        self.delete_asset(ctx, request).await
     }
 
     async fn group_create(

@@ -1,6 +1,7 @@
 //! The only SQL of inventory. A file per noun; functions take the transaction, whose type says whose rows they see.
 
 pub(crate) mod advisory;
+pub(crate) mod asset;
 pub(crate) mod compliance;
 pub(crate) mod component;
 pub(crate) mod exposure;

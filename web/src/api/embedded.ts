@@ -5,6 +5,7 @@
 export const embeddedTypes = [
   'Actor',
   'ApprovalDecision',
+  'AssetLineError',
   'BlockEntry',
   'Checkpoint',
   'ComplianceCell',

@@ -218,6 +218,11 @@ impl Host {
         &self.0.etag
     }
 
+    /// What is known of the machine besides what its agent reports; null: nothing.
+    async fn asset(&self, ctx: &Context<'_>) -> Result<Option<super::Asset>> {
+        loaders(ctx)?.asset_of(self.0.tenant, self.0.id).await
+    }
+
     /// Findings, worst first.
     #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
     async fn findings(

@@ -25,6 +25,7 @@ pub enum Node {
     Relay(super::Relay),
     Group(super::Group),
     Host(super::Host),
+    Asset(super::Asset),
     Component(super::Component),
     Advisory(super::Advisory),
     Finding(super::Finding),
@@ -107,6 +108,9 @@ async fn tenant(
                 .map(|group| Node::from(super::Group(group)))
         }
         HostId::PREFIX => super::host::find(session, of, object.into())
+            .await?
+            .map(Node::from),
+        AssetId::PREFIX => super::asset::find(session, of, object.into())
             .await?
             .map(Node::from),
         FindingId::PREFIX => super::finding::find(session, of, object.into())

@@ -42,6 +42,8 @@ pub enum Permission {
     Report,
     /// Read the ledger.
     LedgerRead,
+    /// Write what is known of assets; import them.
+    AssetWrite,
     /// Organizations, sites, users, API clients, delegations.
     Admin,
 }

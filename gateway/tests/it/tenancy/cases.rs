@@ -4,12 +4,17 @@
 pub(crate) type Case = (&'static str, &'static str, &'static str);
 
 /// Root fields that take an id: with a foreign one they are null.
-pub(crate) const QUERIES: [Case; 15] = [
+pub(crate) const QUERIES: [Case; 16] = [
     ("node", "id: $host", "{ id }"),
     ("nodes", "ids: [$host, $deploy]", "{ id }"),
     ("organization", "id: $org", "{ name }"),
     (
         "hosts",
+        "first: 1, filter: {organizationId: $org}",
+        "{ nodes { hostname } }",
+    ),
+    (
+        "assets",
         "first: 1, filter: {organizationId: $org}",
         "{ nodes { hostname } }",
     ),
@@ -91,7 +96,7 @@ pub(crate) const SHARED: [Case; 6] = [
 pub(crate) const ROLLOUT: &str = "rollout: {waves: [{hosts: 1}]}, rules: [], windowIds: []";
 
 /// Mutations and their input without the key.
-pub(crate) const MUTATIONS: [(&str, &str); 32] = [
+pub(crate) const MUTATIONS: [(&str, &str); 35] = [
     (
         "organizationCreate",
         "name: \"New\", kind: CUSTOMER, partnerId: $org",
@@ -131,6 +136,15 @@ pub(crate) const MUTATIONS: [(&str, &str); 32] = [
         "hostUpdate",
         "id: $host, labels: [{key: \"tier\", value: \"server\"}]",
     ),
+    (
+        "assetUpsert",
+        "organizationId: $org, id: $asset, fields: {hostId: $host, siteId: $site, owner: \"ada\"}",
+    ),
+    (
+        "assetImport",
+        "organizationId: $org, assets: [{hostname: \"a\", siteId: $site}]",
+    ),
+    ("assetDelete", "id: $asset"),
     ("hostScan", "organizationId: $org, hostIds: [$host]"),
     (
         "groupCreate",

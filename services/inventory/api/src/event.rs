@@ -1,6 +1,7 @@
 //! Events of inventory, versioned; payloads of the outbox.
 
-use netpatch_types::{FindingId, HostId, PatchId, Sha256, SiteId};
+use crate::{AssetLinkRule, AssetOrigin};
+use netpatch_types::{Actor, AssetId, FindingId, HostId, PatchId, Sha256, SiteId};
 use serde::{Deserialize, Serialize};
 
 /// What happened in inventory.
@@ -54,5 +55,53 @@ pub enum InventoryEventV1 {
         host: HostId,
         /// Its advisory's name.
         advisory: String,
+    },
+    /// Somebody said something new of an asset.
+    AssetChanged {
+        /// Which.
+        asset: AssetId,
+        /// The host that it is linked to.
+        host: Option<HostId>,
+        /// Whether it was not known before.
+        is_new: bool,
+        /// Which fields; no values, some are about persons.
+        fields: Vec<String>,
+        /// By what way.
+        origin: AssetOrigin,
+        /// Who.
+        by: Actor,
+    },
+    /// Many assets were written at once; each that changed has a new `updated_at`.
+    AssetsImported {
+        /// New ones.
+        created: u64,
+        /// Others that say something else now.
+        changed: u64,
+        /// Those that said so already.
+        unchanged: u64,
+        /// By what way.
+        origin: AssetOrigin,
+        /// Of what was said.
+        digest: Sha256,
+        /// Who.
+        by: Actor,
+    },
+    /// An asset found its host.
+    AssetLinked {
+        /// Which.
+        asset: AssetId,
+        /// The host.
+        host: HostId,
+        /// By what.
+        rule: AssetLinkRule,
+    },
+    /// An asset was removed.
+    AssetDeleted {
+        /// Which.
+        asset: AssetId,
+        /// The host that it was linked to.
+        host: Option<HostId>,
+        /// Who.
+        by: Actor,
     },
 }

@@ -41,6 +41,15 @@ pub struct HostFacts {
     pub reboot_pending: bool,
     /// Whether the agent was told never to change the host.
     pub audit_only: bool,
+    /// The vendor's serial number; empty when unknown.
+    #[serde(default)]
+    pub serial: String,
+    /// Who built the machine; empty when unknown.
+    #[serde(default)]
+    pub vendor: String,
+    /// What the vendor calls it; empty when unknown.
+    #[serde(default)]
+    pub model: String,
 }
 
 /// A host.

@@ -4,6 +4,7 @@
 //! documentation names and answers `NotFound` for another organization's ids.
 
 pub mod advisory;
+pub mod asset;
 pub mod compliance;
 pub mod cve;
 pub mod event;
@@ -16,6 +17,7 @@ pub mod report;
 pub mod ssvc;
 
 pub use advisory::*;
+pub use asset::*;
 pub use compliance::*;
 pub use cve::*;
 pub use event::*;
@@ -60,6 +62,18 @@ netpatch_chassis::rpc_service! {
         component_list(ComponentList) -> Page<Component>;
         /// One component, if a host that the request may see has it now. `Read`.
         component_get(ComponentGet) -> Component;
+        /// One asset. `Read`.
+        asset_get(AssetGet) -> Asset;
+        /// Assets in order of name. `Read`.
+        asset_list(AssetList) -> Page<Asset>;
+        /// Says something of an asset that is known, or of a new one; an unchanged one is not written. `AssetWrite`.
+        asset_upsert(AssetUpsert) -> AssetUpserted;
+        /// Writes many assets, all or none; what is wrong is said line by line. `AssetWrite`.
+        asset_import(AssetImport) -> AssetImported;
+        /// Writes the assets of a file, all or none; what is wrong is said by line and column. `AssetWrite`.
+        asset_file_import(AssetFileImport) -> AssetImported;
+        /// Removes an asset. `AssetWrite`.
+        asset_delete(AssetDelete) -> Done;
         /// A named set of hosts. `PolicyWrite`.
         group_create(GroupCreate) -> Group;
         /// All groups. `Read`.

@@ -10,9 +10,13 @@ use netpatch_inventory_api::{
     HostUpdate, InventoryEventV1, PresenceReport,
 };
 use netpatch_storage::TenantTx;
-use netpatch_types::{HostId, Labels, Page, RequestContext, ServiceError, ServiceResult};
+use netpatch_types::{
+    Criticality, HostId, Labels, Page, RequestContext, ServiceError, ServiceResult,
+};
 use uuid::Uuid;
 
+/// Most labels of a host.
+pub(super) const MAX_LABELS: usize = 64;
 /// Most rows of one presence report.
 const MAX_SEEN: usize = 50_000;
 
@@ -44,6 +48,9 @@ fn check_facts(facts: &HostFacts) -> ServiceResult<()> {
         ("kernel", &facts.kernel),
         ("timeZone", &facts.time_zone),
         ("bootId", &facts.boot_id),
+        ("serial", &facts.serial),
+        ("vendor", &facts.vendor),
+        ("model", &facts.model),
     ];
     for (field, text) in texts {
         if text.len() > 255 || text.chars().any(char::is_control) {
@@ -73,13 +80,24 @@ fn check_labels(labels: &Labels) -> ServiceResult<()> {
             && value.len() <= 255
             && !key.chars().chain(value.chars()).any(char::is_control)
     };
-    if labels.len() <= 64 && labels.iter().all(fits) {
+    if labels.len() <= MAX_LABELS && labels.iter().all(fits) {
         Ok(())
     } else {
         Err(ServiceError::invalid(
             "labels",
             "at most 64 labels, keys of 1-63 and values of up to 255 bytes",
         ))
+    }
+}
+
+/// Risk and deadlines count with this label: a word of nobody would count as nothing said.
+fn check_criticality(labels: &Labels) -> ServiceResult<()> {
+    match labels.get(Criticality::LABEL) {
+        Some(word) if Criticality::from_word(word).is_none() => Err(ServiceError::invalid(
+            "labels",
+            format!("criticality is critical, high, medium or low, not {word:?}"),
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -108,6 +126,7 @@ impl Inventory {
         {
             store::host::set_facts(&tx, known.host.id, &request.facts).await?;
             tx.commit().await?;
+            self.link_host(ctx, known.host.id, &request.facts).await?;
             // The same id again is a repeated call, not another identity.
             return Ok(HostRegistered {
                 id: known.host.id,
@@ -136,6 +155,7 @@ impl Inventory {
         )
         .await?;
         tx.commit().await?;
+        self.link_host(ctx, request.id, &request.facts).await?;
         self.hint().await;
         Ok(HostRegistered {
             id: request.id,
@@ -193,6 +213,7 @@ impl Inventory {
     ) -> ServiceResult<Host> {
         if let Some(labels) = &request.labels {
             check_labels(labels)?;
+            check_criticality(labels)?;
         }
         if let (Some(site), Some(scope)) = (request.site, &ctx.sites)
             && !scope.contains(&site)
@@ -295,6 +316,10 @@ impl Inventory {
             .await?;
         }
         tx.commit().await?;
+        let known_by = |facts: &HostFacts| (facts.hostname.clone(), facts.serial.clone());
+        if known_by(&stored.host.facts) != known_by(&facts) {
+            self.link_host(ctx, request.host, &facts).await?;
+        }
         self.hint().await;
         Ok(Done {})
     }

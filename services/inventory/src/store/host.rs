@@ -1,5 +1,6 @@
 //! Hosts.
 
+use crate::domain::asset::serial_key;
 use crate::store::{decoded, encoded, sql::Query};
 use chrono::{DateTime, Utc};
 use netpatch_inventory_api::{Host, HostFacts, HostFilter, Seen};
@@ -285,8 +286,8 @@ pub(crate) async fn insert(
     now: DateTime<Utc>,
 ) -> StorageResult<()> {
     tx.execute(
-        "insert into inventory.hosts (tenant_id, id, site_id, machine_id, hostname, facts, labels, registered_at, reboot_pending) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "insert into inventory.hosts (tenant_id, id, site_id, machine_id, hostname, facts, labels, registered_at, reboot_pending, serial_key) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         [
             tx.tenant()?.0.into(),
             id.0.into(),
@@ -297,6 +298,7 @@ pub(crate) async fn insert(
             encoded("a host's labels", labels)?.into(),
             now.into(),
             facts.reboot_pending.into(),
+            serial_key(&facts.serial).into(),
         ],
     )
     .await?;
@@ -306,7 +308,7 @@ pub(crate) async fn insert(
 /// New facts.
 pub(crate) async fn set_facts(tx: &TenantTx, id: HostId, facts: &HostFacts) -> StorageResult<()> {
     tx.execute(
-        "update inventory.hosts set facts = $3, hostname = $4, machine_id = $5, reboot_pending = $6 where tenant_id = $1 and id = $2",
+        "update inventory.hosts set facts = $3, hostname = $4, machine_id = $5, reboot_pending = $6, serial_key = $7 where tenant_id = $1 and id = $2",
         [
             tx.tenant()?.0.into(),
             id.0.into(),
@@ -314,6 +316,7 @@ pub(crate) async fn set_facts(tx: &TenantTx, id: HostId, facts: &HostFacts) -> S
             facts.hostname.clone().into(),
             facts.machine_id.clone().into(),
             facts.reboot_pending.into(),
+            serial_key(&facts.serial).into(),
         ],
     )
     .await?;

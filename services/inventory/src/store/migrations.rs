@@ -17,6 +17,7 @@ const CATALOG: [&str; 6] = [
     "components",
     "patches",
 ];
+/// Those of the first migration.
 const TENANT: [&str; 7] = [
     "hosts",
     "groups",
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(Affected),
             Box::new(OutboxPrune(SCHEMA)),
             Box::new(Cves),
+            Box::new(Assets),
         ]
     }
 
@@ -103,6 +105,23 @@ impl MigrationTrait for Cves {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let mut sql = statements(include_str!("../../migrations/0003_cves.sql"));
         sql.extend(protect_catalog_table(SCHEMA, "cves"));
+        execute_all(manager.get_connection(), sql).await
+    }
+}
+
+struct Assets;
+
+impl MigrationName for Assets {
+    fn name(&self) -> &'static str {
+        "m0004_assets"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Assets {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let mut sql = statements(include_str!("../../migrations/0004_assets.sql"));
+        sql.extend(protect_tenant_table(SCHEMA, "assets"));
         execute_all(manager.get_connection(), sql).await
     }
 }

@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may fail")]
 
 mod accuracy;
+mod asset;
 mod feed;
 mod finding;
 mod host;

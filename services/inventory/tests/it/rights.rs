@@ -15,6 +15,7 @@ async fn every_operation_needs_its_right() {
         person.permissions = [Permission::Approve].into();
         let (api, ctx, page) = (&world.api, &person, PageRequest::largest());
         let patch = patch_id("curl", "7.88.1-10+deb12u3");
+        let asset = netpatch_types::AssetId(host.0);
         let selector = Selector::default();
         let codes = [
             code(
@@ -111,6 +112,51 @@ async fn every_operation_needs_its_right() {
                 )
                 .await,
             ),
+            code(api.asset_get(ctx, AssetGet { id: asset }).await),
+            code(api.asset_list(ctx, AssetList::default()).await),
+            code(
+                api.asset_upsert(
+                    ctx,
+                    AssetUpsert {
+                        write: AssetWrite::default(),
+                        origin: AssetOrigin::Api,
+                    },
+                )
+                .await,
+            ),
+            code(
+                api.asset_import(
+                    ctx,
+                    AssetImport {
+                        rows: vec![],
+                        origin: AssetOrigin::Csv,
+                        dry_run: true,
+                    },
+                )
+                .await,
+            ),
+            code(
+                api.asset_file_import(
+                    ctx,
+                    AssetFileImport {
+                        text: String::new(),
+                        mapping: Default::default(),
+                        sites: Default::default(),
+                        dry_run: true,
+                    },
+                )
+                .await,
+            ),
+            code(
+                api.asset_delete(
+                    ctx,
+                    AssetDelete {
+                        id: asset,
+                        if_match: None,
+                    },
+                )
+                .await,
+            ),
             code(
                 api.group_create(
                     ctx,
@@ -160,7 +206,7 @@ async fn every_operation_needs_its_right() {
             code(api.feed_list(ctx, FeedList {}).await),
             code(api.events(ctx, EventsAfter::default()).await),
         ];
-        assert_eq!(codes, [ErrorCode::Forbidden; 27]);
+        assert_eq!(codes, [ErrorCode::Forbidden; 33]);
     }
 }
 

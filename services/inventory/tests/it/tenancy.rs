@@ -27,6 +27,21 @@ async fn no_table_has_a_hole() {
     assert!(holes.is_empty(), "{holes:#?}");
 }
 
+/// The asset of a host, made when there is none.
+async fn asset_of(world: &World, host: HostId) -> netpatch_types::AssetId {
+    let write = AssetWrite {
+        inventory_number: Change::Set("A-1".into()),
+        host: Change::Set(host),
+        ..AssetWrite::default()
+    };
+    let origin = AssetOrigin::Api;
+    let made = world
+        .api
+        .asset_upsert(&world.ctx, AssetUpsert { write, origin })
+        .await;
+    made.expect("asset").asset.id
+}
+
 /// Everything that answers something about one organization's objects, asked as `ctx`: (operation, refused or empty).
 async fn asked(
     world: &World,
@@ -36,6 +51,7 @@ async fn asked(
     group: netpatch_types::GroupId,
 ) -> Vec<(&'static str, bool)> {
     let (api, page) = (&world.api, PageRequest::largest());
+    let asset = asset_of(world, host).await;
     let patch = patch_id("curl", "7.88.1-10+deb12u3");
     let components = vec![component("curl", "7.88.1-10+deb12u9", "curl")];
     let hash = manifest_hash(&components);
@@ -201,6 +217,92 @@ async fn asked(
             )),
         ),
         (
+            "asset_get",
+            not_found(code(api.asset_get(ctx, AssetGet { id: asset }).await)),
+        ),
+        (
+            "asset_list",
+            api.asset_list(
+                ctx,
+                AssetList {
+                    page: page.clone(),
+                    filter: AssetFilter::default(),
+                },
+            )
+            .await
+            .expect("list")
+            .rows
+            .is_empty(),
+        ),
+        (
+            "asset_upsert by id",
+            not_found(code(
+                api.asset_upsert(
+                    ctx,
+                    AssetUpsert {
+                        write: AssetWrite {
+                            id: Some(asset),
+                            owner: Change::Clear,
+                            ..AssetWrite::default()
+                        },
+                        origin: AssetOrigin::Api,
+                    },
+                )
+                .await,
+            )),
+        ),
+        (
+            "asset_upsert of its host",
+            not_found(code(
+                api.asset_upsert(
+                    ctx,
+                    AssetUpsert {
+                        write: AssetWrite {
+                            inventory_number: Change::Set("stolen".into()),
+                            host: Change::Set(host),
+                            ..AssetWrite::default()
+                        },
+                        origin: AssetOrigin::Api,
+                    },
+                )
+                .await,
+            )),
+        ),
+        (
+            "asset_import",
+            api.asset_import(
+                ctx,
+                AssetImport {
+                    rows: vec![AssetRow {
+                        line: 1,
+                        write: AssetWrite {
+                            id: Some(asset),
+                            ..AssetWrite::default()
+                        },
+                    }],
+                    origin: AssetOrigin::Csv,
+                    dry_run: false,
+                },
+            )
+            .await
+            .expect("answer")
+            .error_count
+                == 1,
+        ),
+        (
+            "asset_delete",
+            not_found(code(
+                api.asset_delete(
+                    ctx,
+                    AssetDelete {
+                        id: asset,
+                        if_match: None,
+                    },
+                )
+                .await,
+            )),
+        ),
+        (
             "finding_list",
             api.finding_list(
                 ctx,
@@ -346,6 +448,7 @@ pub(crate) async fn exposed(
 async fn another_organizations_ids_are_not_found_in_every_operation() {
     for world in World::both().await {
         let (host, finding, group) = exposed(&world).await;
+        asset_of(&world, host).await;
         let before = world.fingerprint().await;
         let stranger = world.stranger();
         let leaks: Vec<_> = asked(&world, &stranger, host, finding, group)

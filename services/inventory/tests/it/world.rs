@@ -305,6 +305,7 @@ impl World {
             "host_updates",
             "patch_offers",
             "exposures",
+            "assets",
             "outbox",
         ];
         let tx = self

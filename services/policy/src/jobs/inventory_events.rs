@@ -49,7 +49,12 @@ impl PolicyService {
                 // It may have joined or left a group, which changes what the group would install.
                 asked.push((work::EVALUATE, vec![work::ALL.to_owned()]));
             }
-            InventoryEventV1::HostReported { .. } | InventoryEventV1::CriticalFinding { .. } => {
+            InventoryEventV1::HostReported { .. }
+            | InventoryEventV1::CriticalFinding { .. }
+            | InventoryEventV1::AssetChanged { .. }
+            | InventoryEventV1::AssetsImported { .. }
+            | InventoryEventV1::AssetLinked { .. }
+            | InventoryEventV1::AssetDeleted { .. } => {
                 return Ok(());
             }
         }

@@ -5,11 +5,15 @@ use netpatch_types::{PageRequest, TenantId, WebhookDeliveryId, WebhookId};
 use serde::{Deserialize, Serialize};
 
 /// Kinds of events that are sent.
-pub const WEBHOOK_EVENTS: [&str; 4] = [
+pub const WEBHOOK_EVENTS: [&str; 8] = [
     "approval.requested",
     "deployment.wave.halted",
     "deployment.run.failed",
     "finding.critical",
+    "asset.changed",
+    "asset.imported",
+    "asset.linked",
+    "asset.deleted",
 ];
 
 /// An endpoint.

@@ -4,6 +4,7 @@
 //! approval is released only if its document is what the event says.
 
 use chrono::{DateTime, Utc};
+use netpatch_inventory_api::InventoryEventV1;
 use netpatch_policy_api::{PolicyEventV1, Subject};
 use netpatch_proof::leaf::{APPROVAL_DECIDED, HALT_SIGNED, ORDER_SIGNED, RUN_RESULT};
 use netpatch_proof::pack::{ApprovalFacts, DocumentKind, HaltFacts, OrderFacts, RunResultFacts};
@@ -268,6 +269,57 @@ pub(crate) fn of_policy(
             Some(draft)
         }
         PolicyEventV1::ApprovalRequested { .. } | PolicyEventV1::MembershipChanged { .. } => None,
+    }
+}
+
+/// What the ledger says of an event of inventory: what somebody changed. Names of fields only; their values may be about persons.
+#[must_use]
+pub(crate) fn of_inventory(id: Uuid, at: DateTime<Utc>, event: &InventoryEventV1) -> Option<Draft> {
+    match event {
+        InventoryEventV1::AssetChanged {
+            asset,
+            host,
+            is_new,
+            fields,
+            origin,
+            by,
+        } => {
+            let action = if *is_new {
+                "asset.created"
+            } else {
+                "asset.changed"
+            };
+            let draft = Draft::new(id, at, action, by.clone(), format!("asset:{asset}"))
+                .with("fields", fields.join(","))
+                .with("origin", word(origin));
+            Some(match host {
+                Some(host) => draft.with("host", host.to_string()),
+                None => draft,
+            })
+        }
+        InventoryEventV1::AssetsImported {
+            created,
+            changed,
+            unchanged,
+            origin,
+            digest,
+            by,
+        } => Some(
+            Draft::new(id, at, "asset.imported", by.clone(), "assets".to_owned())
+                .with("created", created.to_string())
+                .with("changed", changed.to_string())
+                .with("unchanged", unchanged.to_string())
+                .with("origin", word(origin))
+                .with("sha256", digest.to_string()),
+        ),
+        InventoryEventV1::AssetDeleted { asset, by, .. } => Some(Draft::new(
+            id,
+            at,
+            "asset.deleted",
+            by.clone(),
+            format!("asset:{asset}"),
+        )),
+        _ => None,
     }
 }
 

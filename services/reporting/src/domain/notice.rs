@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use netpatch_inventory_api::InventoryEventV1;
 use netpatch_policy_api::PolicyEventV1;
 use netpatch_scheduler_api::{DeploymentStatus, RunStatus, SchedulerEventV1};
-use netpatch_types::TenantId;
+use netpatch_types::{AssetId, HostId, TenantId};
 use serde_json::{Value, json};
 
 /// Something to tell.
@@ -94,6 +94,45 @@ pub(crate) fn of_inventory(tenant: TenantId, event: &InventoryEventV1) -> Option
                 "advisory": advisory,
             }),
         }),
+        InventoryEventV1::AssetChanged { asset, host, .. } => {
+            Some(about_asset("asset.changed", tenant, *asset, *host))
+        }
+        InventoryEventV1::AssetLinked { asset, host, .. } => {
+            Some(about_asset("asset.linked", tenant, *asset, Some(*host)))
+        }
+        InventoryEventV1::AssetDeleted { asset, host, .. } => {
+            Some(about_asset("asset.deleted", tenant, *asset, *host))
+        }
+        InventoryEventV1::AssetsImported {
+            created,
+            changed,
+            unchanged,
+            ..
+        } => Some(Notice {
+            event: "asset.imported",
+            data: json!({
+                "organization": tenant.public(tenant),
+                "created": created,
+                "changed": changed,
+                "unchanged": unchanged,
+            }),
+        }),
         _ => None,
+    }
+}
+
+fn about_asset(
+    event: &'static str,
+    tenant: TenantId,
+    asset: AssetId,
+    host: Option<HostId>,
+) -> Notice {
+    Notice {
+        event,
+        data: json!({
+            "organization": tenant.public(tenant),
+            "asset": asset.public(tenant),
+            "host": host.map(|host| host.public(tenant)),
+        }),
     }
 }

@@ -130,7 +130,8 @@ impl ReportingService {
             compliance::mark_changed(&tx, self.clock.now()).await?;
             tx.commit().await?;
         }
-        self.keep(&event, None, notice).await
+        let draft = draft::of_inventory(event.id, event.at, &what);
+        self.keep(&event, draft, notice).await
     }
 
     /// One transaction: the entry and the deliveries.

@@ -403,3 +403,84 @@ async fn secrets_are_sealed_at_rest_old_ones_and_after_a_new_key_too() {
     rig.service.run_once().await.unwrap();
     assert_eq!(receiver.verified(&created.secret).len(), 2);
 }
+
+#[tokio::test]
+async fn what_is_said_of_assets_is_told_thinly_and_stands_in_the_ledger_without_its_values() {
+    let rig = Rig::new().await;
+    let receiver = Receiver::start().await;
+    let all = endpoint(&rig, &receiver.url, &["asset.changed", "asset.imported"]).await;
+    let by = rig.ctx.actor.clone();
+    let (asset, host) = (
+        netpatch_types::AssetId::from(Uuid::from_u128(3)),
+        HostId::from(Uuid::from_u128(2)),
+    );
+    let events = [
+        InventoryEventV1::AssetChanged {
+            asset,
+            host: Some(host),
+            is_new: true,
+            fields: vec!["department".into(), "owner".into()],
+            origin: netpatch_inventory_api::AssetOrigin::Api,
+            by: by.clone(),
+        },
+        InventoryEventV1::AssetsImported {
+            created: 2,
+            changed: 1,
+            unchanged: 7,
+            origin: netpatch_inventory_api::AssetOrigin::Csv,
+            digest: netpatch_types::Sha256::of(b"file"),
+            by: by.clone(),
+        },
+        InventoryEventV1::AssetLinked {
+            asset,
+            host,
+            rule: netpatch_inventory_api::AssetLinkRule::Serial,
+        },
+        InventoryEventV1::AssetDeleted {
+            asset,
+            host: Some(host),
+            by,
+        },
+    ];
+    for event in events {
+        rig.neighbours
+            .inventory_event(rig.tenant(), rig.clock.now(), event);
+    }
+    rig.service.run_once().await.unwrap();
+    rig.service.run_once().await.unwrap();
+    let bodies = receiver.verified(&all.secret);
+    let of = |kind: &str| {
+        bodies
+            .iter()
+            .find(|body| body["type"] == kind)
+            .unwrap_or_else(|| panic!("no {kind} in {bodies:?}"))
+    };
+    assert_eq!(bodies.len(), 2, "{bodies:?}");
+    assert_eq!(
+        of("asset.changed")["data"]["asset"],
+        asset.public(rig.tenant())
+    );
+    assert_eq!(of("asset.imported")["data"]["created"], 2);
+    let list = netpatch_reporting_api::LedgerList {
+        page: PageRequest::largest(),
+        ..Default::default()
+    };
+    let entries = rig
+        .api
+        .ledger_list(&rig.ctx, list)
+        .await
+        .unwrap()
+        .into_nodes();
+    let mut actions: Vec<&str> = entries.iter().map(|entry| entry.action.as_str()).collect();
+    actions.sort_unstable();
+    assert_eq!(
+        actions,
+        ["asset.created", "asset.deleted", "asset.imported"]
+    );
+    let created = entries
+        .iter()
+        .find(|entry| entry.action == "asset.created")
+        .unwrap();
+    assert_eq!(created.details["fields"], "department,owner");
+    assert_eq!(created.subject, format!("asset:{asset}"));
+}

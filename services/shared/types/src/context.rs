@@ -61,13 +61,15 @@ pub enum Permission {
     Report,
     /// Read the ledger.
     LedgerRead,
+    /// Write what is known of assets: owner, department, criticality; import them.
+    AssetWrite,
     /// Organizations, sites, users, grants, delegations.
     Admin,
 }
 
 impl Permission {
     /// Every right.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Read,
         Self::Scan,
         Self::Deploy,
@@ -78,6 +80,7 @@ impl Permission {
         Self::Enrol,
         Self::Report,
         Self::LedgerRead,
+        Self::AssetWrite,
         Self::Admin,
     ];
 }

@@ -126,6 +126,8 @@ ids! {
     RelayId = "relay", tenant;
     /// A host.
     HostId = "host", tenant;
+    /// What an organization knows of a machine besides what its agent reports.
+    AssetId = "asset", tenant;
     /// A group of hosts, by selector.
     GroupId = "group", tenant;
     /// An advisory that applies to a component on a host.

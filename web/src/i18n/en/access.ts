@@ -50,6 +50,7 @@ export const accessTexts = {
   'permission.READ': 'read',
   'permission.REPORT': 'reports and webhooks',
   'permission.LEDGER_READ': 'read the ledger',
+  'permission.ASSET_WRITE': 'write and import assets',
   'permission.SCAN': 'scan',
   'permission.DEPLOY': 'deploy',
   'permission.STOP': 'stop',

@@ -4,7 +4,7 @@ import { graphql, type ResultOf } from '../../api/graphql.ts';
 export const roles = ['OWNER', 'PATCH_ADMIN', 'TECHNICIAN', 'APPROVER', 'SITE_OPERATOR', 'AUDITOR'] as const;
 
 /** Rights that a program may get; it never approves. */
-export const permissions = ['READ', 'REPORT', 'LEDGER_READ', 'SCAN', 'DEPLOY', 'STOP', 'RESUME', 'POLICY_WRITE', 'ENROL', 'ADMIN'] as const;
+export const permissions = ['READ', 'REPORT', 'LEDGER_READ', 'SCAN', 'DEPLOY', 'STOP', 'RESUME', 'POLICY_WRITE', 'ENROL', 'ASSET_WRITE', 'ADMIN'] as const;
 
 export const CanQuery = graphql(`
   query CanAdministrate($id: ID!) { viewer { can(permission: ADMIN, on: $id) } }

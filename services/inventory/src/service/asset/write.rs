@@ -1,0 +1,659 @@
+//! Writing assets: one, or many that are written all or not at all.
+//!
+//! All of a write is decided in memory over the assets and hosts that share a key with it, under one lock of the organization, and
+//! then written in a few statements. A write that changes nothing writes nothing.
+
+use super::link::{Fleet, link_all};
+use crate::domain::asset::{FieldError, Identity, Keys, checked, identify, write_labels};
+use crate::domain::risk::Place;
+use crate::service::Inventory;
+use crate::store;
+use crate::store::asset::{StoredAsset, Wanted};
+use netpatch_inventory_api::{
+    AssetImport, AssetImported, AssetLink, AssetOrigin, AssetOutcome, AssetRow, AssetUpserted,
+    AssetWrite, Change, InventoryEventV1, LineError, MAX_LISTED_ERRORS,
+};
+use netpatch_storage::TenantTx;
+use netpatch_types::{
+    AssetId, HostId, Labels, RequestContext, ServiceError, ServiceResult, Sha256,
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Hosts whose findings are judged again in the transaction; more are left to the background job.
+const JUDGED_AT_ONCE: usize = 20;
+
+/// An asset in the middle of a write.
+#[derive(Debug)]
+pub(super) struct Draft {
+    /// As it will be.
+    pub(super) asset: StoredAsset,
+    /// As it is stored.
+    pub(super) before: Option<StoredAsset>,
+    /// The line that says something of it.
+    pub(super) line: Option<u64>,
+    /// The host that a person named; `Some(None)`: none.
+    pub(super) named: Option<Option<HostId>>,
+    /// Everything that shares a key with it is at hand, so that its host can be decided.
+    pub(super) is_near: bool,
+    /// The fields that the record changes.
+    fields: BTreeSet<&'static str>,
+}
+
+impl Draft {
+    /// Of a stored asset that nothing was said of yet.
+    pub(super) fn of(asset: StoredAsset) -> Self {
+        Self {
+            before: Some(asset.clone()),
+            asset,
+            line: None,
+            named: None,
+            is_near: false,
+            fields: BTreeSet::new(),
+        }
+    }
+
+    /// What the write does to it.
+    fn outcome(&self) -> AssetOutcome {
+        match &self.before {
+            None => AssetOutcome::Created,
+            Some(before) if *before == self.asset => AssetOutcome::Unchanged,
+            Some(_) => AssetOutcome::Changed,
+        }
+    }
+}
+
+/// Why a row cannot be written: the service's error and the line's.
+pub(super) struct Refused {
+    pub(super) line: u64,
+    pub(super) field: &'static str,
+    pub(super) error: Box<ServiceError>,
+    pub(super) remedy: String,
+}
+
+impl Refused {
+    pub(super) fn new(
+        line: u64,
+        field: &'static str,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            line,
+            field,
+            error: Box::new(ServiceError::invalid(field, message)),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+/// The assets of a write, findable by key.
+#[derive(Debug, Default)]
+pub(super) struct Drafts {
+    pub(super) all: Vec<Draft>,
+    by_id: HashMap<AssetId, usize>,
+    by_key: HashMap<(usize, String), Vec<usize>>,
+}
+
+impl Drafts {
+    /// Of stored assets; `near` are those of which everything that shares a key is among them.
+    pub(super) fn of(assets: Vec<StoredAsset>, near: &BTreeSet<AssetId>) -> Self {
+        let mut drafts = Self::default();
+        for asset in assets {
+            let is_near = near.contains(&asset.id);
+            drafts.push(Draft {
+                is_near,
+                ..Draft::of(asset)
+            });
+        }
+        drafts
+    }
+
+    fn push(&mut self, draft: Draft) -> usize {
+        let at = self.all.len();
+        self.by_id.insert(draft.asset.id, at);
+        self.all.push(draft);
+        self.index(at);
+        at
+    }
+
+    /// Keys that an asset had before stay in the index; whoever looks compares.
+    fn index(&mut self, at: usize) {
+        let keys = self.all[at].asset.keys();
+        for (rank, (_, key)) in keys.in_order().into_iter().enumerate() {
+            if !key.is_empty() {
+                let places = self.by_key.entry((rank, key.to_owned())).or_default();
+                if !places.contains(&at) {
+                    places.push(at);
+                }
+            }
+        }
+    }
+
+    /// The assets that share a key with this, in their order.
+    pub(super) fn sharing(&self, keys: &Keys) -> BTreeSet<usize> {
+        keys.in_order()
+            .into_iter()
+            .enumerate()
+            .filter(|(_, (_, key))| !key.is_empty())
+            .filter_map(|(rank, (_, key))| self.by_key.get(&(rank, key.to_owned())))
+            .flatten()
+            .copied()
+            .collect()
+    }
+
+    /// How many assets have this key.
+    pub(super) fn having(&self, rank: usize, key: &str) -> usize {
+        let places = self.by_key.get(&(rank, key.to_owned()));
+        places.map_or(0, |places| {
+            places
+                .iter()
+                .filter(|at| self.all[**at].asset.keys().in_order()[rank].1 == key)
+                .count()
+        })
+    }
+}
+
+/// By what a record is known.
+fn keys_of(write: &AssetWrite) -> Keys {
+    let text = |change: &Change<String>| change.value().cloned().unwrap_or_default();
+    Keys {
+        inventory_number: text(&write.inventory_number),
+        machine_id: text(&write.machine_id),
+        serial: crate::domain::asset::serial_key(&text(&write.serial)),
+        hostname: crate::domain::asset::hostname_key(&text(&write.hostname)),
+    }
+}
+
+/// Writes what a record says into an asset, but for its host.
+fn apply(asset: &mut StoredAsset, write: &AssetWrite) -> BTreeSet<&'static str> {
+    let mut changed: BTreeSet<&'static str> =
+        write_labels(&mut asset.labels, write).into_iter().collect();
+    for (field, change, held) in [
+        (
+            "inventoryNumber",
+            &write.inventory_number,
+            &mut asset.inventory_number,
+        ),
+        ("hostname", &write.hostname, &mut asset.hostname),
+        ("machineId", &write.machine_id, &mut asset.machine_id),
+        ("serial", &write.serial, &mut asset.serial),
+        ("vendor", &write.vendor, &mut asset.vendor),
+        ("model", &write.model, &mut asset.model),
+    ] {
+        let wanted = match change {
+            Change::Keep => continue,
+            Change::Clear => String::new(),
+            Change::Set(text) => text.clone(),
+        };
+        if *held != wanted {
+            *held = wanted;
+            changed.insert(field);
+        }
+    }
+    for (field, change, held) in [
+        ("warrantyEnd", &write.warranty_end, &mut asset.warranty_end),
+        ("endOfLife", &write.end_of_life, &mut asset.end_of_life),
+    ] {
+        let wanted = match change {
+            Change::Keep => continue,
+            Change::Clear => None,
+            Change::Set(day) => Some(*day),
+        };
+        if *held != wanted {
+            *held = wanted;
+            changed.insert(field);
+        }
+    }
+    let site = match &write.site {
+        Change::Keep => asset.site,
+        Change::Clear => None,
+        Change::Set(site) => Some(*site),
+    };
+    if site != asset.site {
+        asset.site = site;
+        changed.insert("siteId");
+    }
+    changed
+}
+
+impl Inventory {
+    pub(super) async fn write_asset(
+        &self,
+        ctx: &RequestContext,
+        write: AssetWrite,
+        origin: AssetOrigin,
+    ) -> ServiceResult<AssetUpserted> {
+        let tx = self.db.write(ctx).await?;
+        let row = AssetRow { line: 1, write };
+        let (drafts, fleet) = match self.draft(&tx, ctx, vec![row], origin).await? {
+            (drafts, fleet, refused) if refused.is_empty() => (drafts, fleet),
+            (.., mut refused) => {
+                let first = refused.swap_remove(0);
+                let message = match first.remedy.as_str() {
+                    "" => first.error.message,
+                    remedy => format!("{}; {remedy}", first.error.message),
+                };
+                return Err(ServiceError {
+                    message,
+                    ..*first.error
+                });
+            }
+        };
+        let said = drafts
+            .all
+            .iter()
+            .find(|draft| draft.line.is_some())
+            .ok_or_else(ServiceError::internal)?;
+        let (id, outcome) = (said.asset.id, said.outcome());
+        if outcome != AssetOutcome::Unchanged {
+            let event = InventoryEventV1::AssetChanged {
+                asset: id,
+                host: said.asset.host(),
+                is_new: outcome == AssetOutcome::Created,
+                fields: said
+                    .fields
+                    .iter()
+                    .map(|field| (*field).to_owned())
+                    .collect(),
+                origin,
+                by: ctx.actor.clone(),
+            };
+            self.tell_about(&tx, id.0, event).await?;
+        }
+        let after = self.keep(&tx, ctx, &drafts, &fleet).await?;
+        tx.commit().await?;
+        self.hint().await;
+        self.judge_later(ctx, &after).await?;
+        let tx = self.db.read(ctx).await?;
+        let asset = store::asset::get(&tx, ctx, id)
+            .await?
+            .ok_or_else(|| ServiceError::not_found("asset"))?;
+        Ok(AssetUpserted {
+            asset: asset.into_asset(),
+            outcome,
+        })
+    }
+
+    pub(super) async fn write_assets(
+        &self,
+        ctx: &RequestContext,
+        request: AssetImport,
+        digest: Sha256,
+    ) -> ServiceResult<AssetImported> {
+        let tx = self.db.write(ctx).await?;
+        let (drafts, fleet, mut refused) =
+            self.draft(&tx, ctx, request.rows, request.origin).await?;
+        refused.sort_by_key(|refused| refused.line);
+        let mut done = AssetImported {
+            error_count: u64::try_from(refused.len()).unwrap_or(u64::MAX),
+            errors: refused
+                .into_iter()
+                .take(MAX_LISTED_ERRORS)
+                .map(|refused| LineError {
+                    line: refused.line,
+                    column: refused.field.to_owned(),
+                    message: refused.error.message,
+                    remedy: refused.remedy,
+                })
+                .collect(),
+            ..AssetImported::default()
+        };
+        for draft in drafts.all.iter().filter(|draft| draft.line.is_some()) {
+            match draft.outcome() {
+                AssetOutcome::Created => done.created += 1,
+                AssetOutcome::Changed => done.changed += 1,
+                AssetOutcome::Unchanged => done.unchanged += 1,
+            }
+            if matches!(draft.asset.link, AssetLink::Ambiguous { .. }) {
+                done.ambiguous += 1;
+            }
+        }
+        if done.error_count > 0 || request.dry_run {
+            tx.rollback().await?;
+            return Ok(done);
+        }
+        if done.created + done.changed > 0 {
+            let event = InventoryEventV1::AssetsImported {
+                created: done.created,
+                changed: done.changed,
+                unchanged: done.unchanged,
+                origin: request.origin,
+                digest,
+                by: ctx.actor.clone(),
+            };
+            self.tell_about(&tx, ctx.request_id, event).await?;
+        }
+        let after = self.keep(&tx, ctx, &drafts, &fleet).await?;
+        tx.commit().await?;
+        self.hint().await;
+        self.judge_later(ctx, &after).await?;
+        Ok(done)
+    }
+
+    /// Decides what every row does. With one refusal nothing may be kept.
+    async fn draft(
+        &self,
+        tx: &TenantTx,
+        ctx: &RequestContext,
+        rows: Vec<AssetRow>,
+        origin: AssetOrigin,
+    ) -> ServiceResult<(Drafts, Fleet, Vec<Refused>)> {
+        store::asset::lock(tx).await?;
+        let mut refused = Vec::new();
+        let mut said = Vec::with_capacity(rows.len());
+        let mut wanted = Wanted::default();
+        for AssetRow { line, write } in rows {
+            match checked(write) {
+                Err(FieldError {
+                    field,
+                    message,
+                    remedy,
+                }) => {
+                    refused.push(Refused::new(line, field, message, remedy));
+                }
+                Ok(write) => {
+                    wanted.keys(&keys_of(&write));
+                    wanted.ids.extend(write.id.map(|id| id.0));
+                    wanted.hosts.extend(write.host.value().map(|host| host.0));
+                    said.push((line, write));
+                }
+            }
+        }
+        let mut known = store::asset::matching(tx, &wanted).await?;
+        let near = known.iter().map(|asset| asset.id).collect();
+        // Whoever shares a key with one of those is a rival for its host.
+        for asset in &known {
+            wanted.keys(&asset.keys());
+            wanted.hosts.extend(asset.host().map(|host| host.0));
+        }
+        known = if known.is_empty() {
+            known
+        } else {
+            store::asset::matching(tx, &wanted).await?
+        };
+        let mut drafts = Drafts::of(known, &near);
+        for (line, write) in &said {
+            if let Err(refusal) = self.take(ctx, &mut drafts, *line, write, origin) {
+                refused.push(refusal);
+            }
+        }
+        let fleet = Fleet::load(tx, &drafts, &wanted).await?;
+        refused.extend(link_all(ctx, &mut drafts, &fleet));
+        for draft in &mut drafts.all {
+            if draft.before.as_ref() != Some(&draft.asset) {
+                draft.asset.version += 1;
+                draft.asset.updated_at = self.clock.now();
+                draft.asset.origin = origin;
+            }
+        }
+        Ok((drafts, fleet, refused))
+    }
+
+    /// Finds or makes the asset of a row and writes into it what the row says.
+    fn take(
+        &self,
+        ctx: &RequestContext,
+        drafts: &mut Drafts,
+        line: u64,
+        write: &AssetWrite,
+        origin: AssetOrigin,
+    ) -> Result<(), Refused> {
+        let not_found = || Refused {
+            line,
+            field: "id",
+            error: Box::new(ServiceError {
+                path: vec!["id".to_owned()],
+                ..ServiceError::not_found("asset")
+            }),
+            remedy: "leave the id out for a new asset".to_owned(),
+        };
+        let found = match write.id {
+            Some(id) => Some(*drafts.by_id.get(&id).ok_or_else(not_found)?),
+            None => {
+                let keys = keys_of(write);
+                let sharing = drafts.sharing(&keys);
+                let held: Vec<(usize, Keys)> = sharing
+                    .into_iter()
+                    .map(|at| (at, drafts.all[at].asset.keys()))
+                    .collect();
+                let known: Vec<(usize, &Keys)> =
+                    held.iter().map(|(at, keys)| (*at, keys)).collect();
+                match identify(&keys, &known) {
+                    Identity::Is(at) => Some(at),
+                    Identity::New => None,
+                    Identity::Unclear(why) => {
+                        return Err(Refused::new(
+                            line,
+                            "",
+                            format!("nobody can say which asset this is: {why}"),
+                            "give its id, or mend the keys that contradict",
+                        ));
+                    }
+                }
+            }
+        };
+        let at = match found {
+            Some(at) => at,
+            None => {
+                if keys_of(write) == Keys::default() {
+                    return Err(Refused::new(
+                        line,
+                        "hostname",
+                        "nothing says which machine this is",
+                        "give an inventory number, a machine id, a serial number or a hostname",
+                    ));
+                }
+                drafts.push(self.fresh(ctx, origin).map_err(|error| Refused {
+                    line,
+                    field: "siteId",
+                    error: Box::new(error),
+                    remedy: String::new(),
+                })?)
+            }
+        };
+        let draft = &mut drafts.all[at];
+        if let Some(other) = draft.line {
+            return Err(Refused::new(
+                line,
+                "",
+                format!("is about the same asset as line {other}"),
+                "say everything of an asset in one line",
+            ));
+        }
+        draft.line = Some(line);
+        if draft.before.is_some() && !reaches(ctx, draft.asset.host_site.or(draft.asset.site)) {
+            return Err(not_found());
+        }
+        ServiceError::unless_read(write.if_match.as_deref(), &draft.asset.etag()).map_err(
+            |error| Refused {
+                line,
+                field: "ifMatch",
+                error: Box::new(error),
+                remedy: String::new(),
+            },
+        )?;
+        let number = write.inventory_number.value().filter(|number| {
+            // The index has the asset itself under the numbers that it had.
+            **number != drafts.all[at].asset.inventory_number && drafts.having(0, number) > 0
+        });
+        if number.is_some() {
+            return Err(Refused::new(
+                line,
+                "inventoryNumber",
+                "another asset has this inventory number",
+                "give each asset a number of its own",
+            ));
+        }
+        let draft = &mut drafts.all[at];
+        draft.fields = apply(&mut draft.asset, write);
+        draft.named = match write.host {
+            Change::Keep => None,
+            Change::Clear => Some(None),
+            Change::Set(host) => Some(Some(host)),
+        };
+        if draft.asset.host().is_none()
+            && draft.named.is_none_or(|named| named.is_none())
+            && !reaches(ctx, draft.asset.site)
+        {
+            return Err(Refused {
+                line,
+                field: "siteId",
+                error: Box::new(ServiceError {
+                    path: vec!["siteId".to_owned()],
+                    ..ServiceError::not_found("site")
+                }),
+                remedy: "name one of your sites".to_owned(),
+            });
+        }
+        if draft.asset.labels.len() > crate::service::host::MAX_LABELS {
+            return Err(Refused::new(
+                line,
+                "tags",
+                "the host would have too many labels",
+                "give fewer tags",
+            ));
+        }
+        drafts.index(at);
+        Ok(())
+    }
+
+    /// An asset of which nothing is known.
+    fn fresh(&self, ctx: &RequestContext, origin: AssetOrigin) -> ServiceResult<Draft> {
+        let now = self.clock.now();
+        let own_site = match ctx.sites.as_deref() {
+            Some([site]) => Some(*site),
+            _ => None,
+        };
+        Ok(Draft {
+            asset: StoredAsset {
+                id: AssetId::new(now),
+                tenant: ctx.tenant()?,
+                link: AssetLink::Unlinked,
+                site: own_site,
+                host_site: None,
+                inventory_number: String::new(),
+                hostname: String::new(),
+                machine_id: String::new(),
+                serial: String::new(),
+                vendor: String::new(),
+                model: String::new(),
+                warranty_end: None,
+                end_of_life: None,
+                labels: Labels::new(),
+                is_held: false,
+                origin,
+                version: 0,
+                host_version: None,
+                created_at: now,
+                updated_at: now,
+            },
+            before: None,
+            line: None,
+            named: None,
+            is_near: true,
+            fields: BTreeSet::new(),
+        })
+    }
+
+    /// Writes what changed, tells what follows from it; the hosts whose findings are still to be judged.
+    pub(super) async fn keep(
+        &self,
+        tx: &TenantTx,
+        ctx: &RequestContext,
+        drafts: &Drafts,
+        fleet: &Fleet,
+    ) -> ServiceResult<Vec<uuid::Uuid>> {
+        let changed: Vec<&Draft> = drafts
+            .all
+            .iter()
+            .filter(|draft| draft.outcome() != AssetOutcome::Unchanged)
+            .collect();
+        // Whoever loses a host goes first: a host has one asset.
+        let assets = |losing: bool| -> Vec<&StoredAsset> {
+            changed
+                .iter()
+                .map(|draft| &draft.asset)
+                .filter(|asset| asset.host().is_none() == losing)
+                .collect()
+        };
+        store::asset::put(tx, &assets(true)).await?;
+        store::asset::put(tx, &assets(false)).await?;
+        let mut labels: BTreeMap<HostId, Labels> = BTreeMap::new();
+        for draft in &changed {
+            let host = draft.asset.host();
+            if let Some(host) = host
+                && fleet
+                    .host(host)
+                    .is_some_and(|held| held.labels != draft.asset.labels)
+            {
+                labels.insert(host, draft.asset.labels.clone());
+            }
+            let before = draft.before.as_ref().and_then(StoredAsset::host);
+            if let AssetLink::Linked { host, rule } = draft.asset.link
+                && before != Some(host)
+            {
+                let event = InventoryEventV1::AssetLinked {
+                    asset: draft.asset.id,
+                    host,
+                    rule,
+                };
+                self.tell_about(tx, draft.asset.id.0, event).await?;
+            }
+        }
+        let moved: Vec<uuid::Uuid> = labels
+            .iter()
+            .filter(|(host, labels)| {
+                fleet
+                    .host(**host)
+                    .is_some_and(|held| Place::of(&held.labels) != Place::of(labels))
+            })
+            .map(|(host, _)| host.0)
+            .collect();
+        let labels: Vec<(HostId, Labels)> = labels.into_iter().collect();
+        store::asset::set_host_labels(tx, &labels).await?;
+        for (host, _) in &labels {
+            let event = InventoryEventV1::HostChanged { host: *host };
+            self.tell_about(tx, host.0, event).await?;
+        }
+        if moved.len() > JUDGED_AT_ONCE {
+            return Ok(moved);
+        }
+        if moved.is_empty() {
+            return Ok(Vec::new());
+        }
+        let catalog = self.catalog().await?;
+        for host in moved {
+            if let Some(stored) = store::host::lock(tx, ctx, HostId(host)).await? {
+                let host = stored.host;
+                let (components, updates) = self.parts(tx, &host).await?;
+                let now = self.clock.now();
+                self.evaluate(tx, &catalog, &host, &components, &updates, now)
+                    .await?;
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Leaves findings to the background job. After the commit: it takes manifests before hosts.
+    pub(super) async fn judge_later(
+        &self,
+        ctx: &RequestContext,
+        hosts: &[uuid::Uuid],
+    ) -> ServiceResult<()> {
+        if hosts.is_empty() {
+            return Ok(());
+        }
+        let tx = self.db.write(ctx).await?;
+        store::asset::mark_stale(&tx, hosts).await?;
+        tx.commit().await?;
+        self.imported.notify_one();
+        Ok(())
+    }
+}
+
+/// Whether the request reaches what stands on a site; what stands nowhere is for those who reach every site.
+fn reaches(ctx: &RequestContext, site: Option<netpatch_types::SiteId>) -> bool {
+    ctx.sites
+        .as_ref()
+        .is_none_or(|allowed| site.is_some_and(|site| allowed.contains(&site)))
+}
