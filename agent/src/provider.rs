@@ -6,12 +6,17 @@
 //! of the host are never written. A host has any number of providers and one installer.
 
 pub mod apt;
+pub mod dnf;
 pub mod fake;
+pub(crate) mod files;
 pub mod providers;
+pub(crate) mod rpm;
+pub(crate) mod services;
 pub mod union;
 
 pub use providers::Providers;
 
+use crate::supervisor::Supervised;
 use async_trait::async_trait;
 use netpatch_agent_core::decide::Transaction;
 use netpatch_agent_core::journal::ProcessRecord;
@@ -58,7 +63,7 @@ pub enum UpdateState {
 pub struct Installable {
     /// Binary package.
     pub name: String,
-    /// `amd64`, `all`.
+    /// `amd64`, `x86_64`, `all`, `noarch`.
     pub arch: String,
     /// What is installed.
     pub installed_version: String,
@@ -68,21 +73,25 @@ pub struct Installable {
     pub source: String,
     /// Source version of the candidate.
     pub source_version: String,
-    /// Of the .deb, from the verified index.
+    /// Of the package's file, from the verified index.
     pub sha256: Sha256,
-    /// Of the .deb.
+    /// Of the package's file.
     pub size_bytes: u64,
-    /// Release file: Origin.
+    /// Release file: Origin; rpm: the repository's id.
     pub origin: String,
     /// Release file: Codename, else Suite.
     pub suite: String,
-    /// Release file: Label.
+    /// Release file: Label; rpm: the repository's name.
     pub label: String,
+    /// What the vendor calls what it fixes, e.g. `ALSA-2024:1129`; empty where the vendor names no errata.
+    pub errata: Vec<String>,
+    /// Whether one of these is a security fix.
+    pub security: bool,
     /// Whether it would be installed.
     pub state: UpdateState,
     /// 0–100 when phased.
     pub phased_percent: u32,
-    /// Archive section.
+    /// Archive section; rpm: group.
     pub section: String,
     /// New packages and removals that it brings.
     pub requires: Vec<PlanItem>,
@@ -124,6 +133,16 @@ pub enum Step {
     Install,
     /// The n-th way back, from 1.
     Rollback(usize),
+}
+
+impl Step {
+    /// Its place in the run's folder.
+    pub(crate) fn supervised(self, folder: &Path) -> Supervised {
+        match self {
+            Self::Install => Supervised::new(folder, "install"),
+            Self::Rollback(attempt) => Supervised::new(folder, &format!("rollback-{attempt}")),
+        }
+    }
 }
 
 /// Who knows what was put on the host in one way.

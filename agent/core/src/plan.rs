@@ -25,7 +25,7 @@ pub enum Change {
 pub struct PlanItem {
     /// Binary package.
     pub name: String,
-    /// `amd64`, `all`.
+    /// `amd64`, `x86_64`, `all`, `noarch`.
     pub arch: String,
     /// What happens to it.
     pub change: Change,
@@ -68,7 +68,7 @@ impl Plan {
 pub struct ContentItem {
     /// Binary package.
     pub name: String,
-    /// `amd64`, `all`.
+    /// `amd64`, `x86_64`, `all`, `noarch`.
     pub arch: String,
     /// The version that the order installs; empty for a removal.
     pub version: String,
@@ -89,7 +89,7 @@ pub struct ContentItem {
 pub struct Wanted {
     /// Binary package.
     pub name: String,
-    /// `amd64`, `all`.
+    /// `amd64`, `x86_64`, `all`, `noarch`.
     pub arch: String,
     /// Exactly this version.
     pub version: String,
@@ -161,6 +161,20 @@ pub fn compare_plan(plan: &Plan, content: &[ContentItem]) -> Result<(), Refused>
         }
     }
     Ok(())
+}
+
+/// At least this version of an item counts as done: what the list says, else what the plan installs.
+#[must_use]
+pub fn fixed_version<'a>(item: &'a PlanItem, content: &'a [ContentItem]) -> &'a str {
+    content
+        .iter()
+        .find(|listed| {
+            listed.name == item.name && listed.arch == item.arch && !listed.fixed_version.is_empty()
+        })
+        .map_or_else(
+            || item.version.as_deref().unwrap_or_default(),
+            |listed| listed.fixed_version.as_str(),
+        )
 }
 
 /// Refuses a plan with a blocked package. A pattern may begin or end with `*`.

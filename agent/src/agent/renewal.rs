@@ -146,7 +146,7 @@ impl Agent {
         }
         self.replaced_check = false;
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-        if crate::provider::apt::replaced_files(&maps).is_empty() {
+        if crate::provider::services::replaced_files(&maps).is_empty() {
             return;
         }
         tracing::info!("own files were replaced: starting anew");

@@ -7,7 +7,7 @@
 pub(crate) mod control;
 mod diagnose;
 mod installable;
-mod lock;
+pub(crate) mod lock;
 mod plan;
 mod policy;
 mod repack;
@@ -18,17 +18,15 @@ mod status;
 mod transaction;
 mod verify;
 
-pub(crate) use verify::replaced_files;
-
 use super::{
     Installable, Installer, Inventory, PlanError, Provider, StageOutcome, Step, Verification,
 };
 use crate::command::{CommandLine, Output, Runner};
 use async_trait::async_trait;
+use netpatch_agent_core::Failure;
 use netpatch_agent_core::decide::Transaction;
 use netpatch_agent_core::journal::ProcessRecord;
 use netpatch_agent_core::plan::{ContentItem, Plan, Wanted};
-use netpatch_agent_core::{Failure, FailureCause};
 use netpatch_types::{Ecosystem, Sha256};
 use status::Status;
 use std::path::{Path, PathBuf};
@@ -129,19 +127,6 @@ fn apt_name(name: &str, arch: &str, native: &str) -> String {
     } else {
         format!("{name}:{arch}")
     }
-}
-
-fn io_failure(what: &str, path: &Path, error: &std::io::Error) -> Failure {
-    let cause = match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-            FailureCause::DiskFull
-        }
-        _ => FailureCause::Unknown(None),
-    };
-    Failure::new(
-        cause,
-        [format!("cannot {what} {}: {error}", path.display())],
-    )
 }
 
 #[async_trait]
@@ -248,7 +233,7 @@ impl Installer for Apt {
     }
 
     async fn diagnose(&self, folder: &Path, step: Step, exit_code: i32) -> Failure {
-        let log = transaction::supervised(folder, step).log();
+        let log = step.supervised(folder).log();
         let text = std::fs::read(&log)
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .unwrap_or_default();

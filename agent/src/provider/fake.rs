@@ -138,6 +138,8 @@ impl Installer for Fake {
                 origin: "Fake".into(),
                 suite: "bookworm-security".into(),
                 label: "Fake-Security".into(),
+                errata: Vec::new(),
+                security: false,
                 state: UpdateState::Installable,
                 phased_percent: 0,
                 section: "misc".into(),

@@ -4,6 +4,7 @@
 //! Each is asked at every scan whether the host has it, so a package manager that was added later is heard too.
 
 use super::apt::Apt;
+use super::dnf::Dnf;
 use super::{Installer, Inventory, Provider};
 use crate::command::Runner;
 use crate::facts::Family;
@@ -39,7 +40,9 @@ impl Providers {
     /// that belongs to the agent.
     pub async fn of_host(runner: &Runner, work: &Path) -> Self {
         let apt = Arc::new(Apt::new(runner.clone(), work.join("apt")));
-        let systems: Vec<(Family, Arc<dyn Installer>)> = vec![(Family::Debian, apt)];
+        let dnf = Arc::new(Dnf::new(runner.clone(), work.join("dnf")));
+        let systems: Vec<(Family, Arc<dyn Installer>)> =
+            vec![(Family::Debian, apt), (Family::RedHat, dnf)];
         let family = crate::facts::read(runner.root()).family;
         let installer = chosen(&systems, family).await;
         let mut others: Vec<Arc<dyn Provider>> = Vec::new();

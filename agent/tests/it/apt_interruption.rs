@@ -1,6 +1,7 @@
 //! Interruptions in the middle of a transaction: the agent dies and apt goes on; apt dies.
 
 use crate::host::{Host, until};
+use crate::root::kill_session;
 use netpatch_agent::command::Runner;
 use netpatch_agent::provider::apt::Apt;
 use netpatch_agent::provider::{Installer as _, Step};
@@ -108,30 +109,4 @@ async fn a_killed_apt_can_be_rolled_back_too() {
     assert_eq!(host.ended(Step::Install).await, Transaction::Lost);
     fs::remove_file(wait_file(&host)).expect("lets the script end");
     host.rolls_back_to(&before).await;
-}
-
-/// Kills every process of a session, as a power cut would: supervisor, apt, dpkg, script.
-fn kill_session(session: &str) {
-    let session: i32 = session.parse().expect("a session id");
-    for entry in fs::read_dir("/proc").expect("proc").flatten() {
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<i32>().ok())
-        else {
-            continue;
-        };
-        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
-            continue;
-        };
-        let field = stat
-            .rsplit_once(')')
-            .and_then(|(_, rest)| rest.split_whitespace().nth(3));
-        if field.and_then(|text| text.parse::<i32>().ok()) == Some(session) {
-            let _ = nix::sys::signal::kill(
-                nix::unistd::Pid::from_raw(pid),
-                nix::sys::signal::Signal::SIGKILL,
-            );
-        }
-    }
 }

@@ -1,19 +1,15 @@
-//! A host for one test: an overlay on tmpfs over a minimal Debian that is made once and cached.
-//!
-//! The sources are those of the machine's own apt, read when the root is made. The clone's sources name only the test
-//! repository, so no test needs a network after that.
+//! A host with apt for one test. Its sources name only the test repository, so no test needs a network.
 
 use crate::repository::{self, Shelf, URL};
-use netpatch_agent::command::Runner;
+use crate::root::{self, Root};
 use netpatch_agent::payload::PayloadOrigin;
 use netpatch_agent::provider::apt::Apt;
 use netpatch_agent::provider::{Installer as _, Step};
 use netpatch_agent_core::decide::Transaction;
 use netpatch_agent_core::plan::{ContentItem, Plan, Wanted};
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,7 +17,7 @@ use std::time::{Duration, Instant};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) struct Host {
-    folder: tempfile::TempDir,
+    machine: Root,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) origin: PayloadOrigin,
     pub(crate) apt: Apt,
@@ -30,45 +26,10 @@ pub(crate) struct Host {
 impl Host {
     /// A host with these packages of the test repository at 1.0-1.
     pub(crate) async fn with(packages: &[&str]) -> Self {
-        assert!(
-            nix::unistd::geteuid().is_root(),
-            "the agent's tests make root folders: run them as root"
-        );
-        let base = base();
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let at = |name: &str| folder.path().join(name);
-        mount(
-            Some("tmpfs"),
-            folder.path(),
-            Some("tmpfs"),
-            MsFlags::empty(),
-            Some("size=1g,mode=755"),
-        )
-        .expect("a tmpfs");
-        for name in ["upper", "work", "root"] {
-            fs::create_dir(at(name)).expect("folders of the overlay");
-        }
-        let options = format!(
-            "lowerdir={},upperdir={},workdir={}",
-            base.display(),
-            at("upper").display(),
-            at("work").display()
-        );
-        mount(
-            Some("overlay"),
-            &at("root"),
-            Some("overlay"),
-            MsFlags::empty(),
-            Some(options.as_str()),
-        )
-        .expect("an overlay");
-        let root = at("root");
-        mount_proc(&root);
+        let machine = Root::over(&base());
+        let root = machine.path();
         use_sources(&root, URL);
-        let runner = Runner::in_root(
-            root.clone(),
-            vec!["chroot".into(), root.to_string_lossy().into_owned()],
-        );
+        let runner = machine.runner();
         let work = root.join("var/lib/netpatch-agent");
         fs::create_dir_all(&work).expect("the agent's folder");
         let apt = Apt::new(runner, work);
@@ -78,7 +39,7 @@ impl Host {
             .await
             .expect("a port");
         let host = Self {
-            folder,
+            machine,
             shelf,
             origin,
             apt,
@@ -111,26 +72,17 @@ impl Host {
     }
 
     pub(crate) fn root(&self) -> PathBuf {
-        self.folder.path().join("root")
+        self.machine.path()
     }
 
     /// A run's folder on the host.
     pub(crate) fn run_folder(&self) -> PathBuf {
-        let folder = self.root().join("var/lib/netpatch-agent/runs/1");
-        fs::create_dir_all(&folder).expect("the run's folder");
-        folder
+        self.machine.run_folder()
     }
 
     /// Runs a program inside, to its end.
     pub(crate) fn inside(&self, program: &str, arguments: &[&str]) -> Output {
-        Command::new("chroot")
-            .arg(self.root())
-            .arg(program)
-            .args(arguments)
-            .env("LC_ALL", "C")
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .output()
-            .expect("chroot")
+        self.machine.inside(program, arguments)
     }
 
     /// apt-get inside; the loopback proxy goes on serving meanwhile.
@@ -222,28 +174,6 @@ impl Host {
     }
 }
 
-impl Drop for Host {
-    fn drop(&mut self) {
-        // A test that failed must not leave a script behind that waits for ever.
-        let _ = fs::remove_file(self.root().join("run/np-held-up.wait"));
-        for place in [
-            self.root().join("proc"),
-            self.root(),
-            self.folder.path().to_owned(),
-        ] {
-            if let Err(error) = umount2(&place, MntFlags::MNT_DETACH) {
-                eprintln!("cannot unmount {}: {error}", place.display());
-            }
-        }
-    }
-}
-
-/// The processes of the test, for programs that enter the root.
-pub(crate) fn mount_proc(root: &Path) {
-    let (proc, place) = (Some("proc"), root.join("proc"));
-    mount(proc, &place, proc, MsFlags::empty(), None::<&str>).expect("proc");
-}
-
 /// Asks until there is an answer.
 pub(crate) async fn until<T, F: Future<Output = Option<T>>>(mut ask: impl FnMut() -> F) -> T {
     let deadline = Instant::now() + PATIENCE;
@@ -288,57 +218,5 @@ fn sorted(status: &str) -> Vec<&str> {
 
 /// The minimal Debian under all clones.
 fn base() -> PathBuf {
-    let sources = machine_sources();
-    let recipe = format!("minbase 2\n{sources}");
-    repository::made_once("rootfs", recipe.as_bytes(), |new| {
-        let list = new.with_extension("list");
-        fs::write(&list, &sources).expect("the sources of the root");
-        let unchecked = Command::new("apt-config")
-            .args(["shell", "V", "Acquire::Check-Valid-Until/b"])
-            .output()
-            .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("false"));
-        let mut command = Command::new("mmdebstrap");
-        command.args(["--quiet", "--mode=root", "--variant=minbase"]);
-        command.args([
-            "--include=dpkg-repack,systemd-sysv",
-            "--aptopt=APT::Install-Recommends \"false\"",
-        ]);
-        if unchecked {
-            command.arg("--aptopt=Acquire::Check-Valid-Until \"false\"");
-        }
-        let output = command
-            .arg("bookworm")
-            .arg(new)
-            .arg(&list)
-            .output()
-            .expect("mmdebstrap is installed");
-        let _ = fs::remove_file(&list);
-        assert!(
-            output.status.success(),
-            "mmdebstrap failed: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        fs::create_dir_all(new.join("etc/apt/keyrings")).expect("keyrings");
-    })
-}
-
-/// One line for the release's main archive, as this machine's apt knows it.
-fn machine_sources() -> String {
-    let output = Command::new("apt-get")
-        .args([
-            "indextargets",
-            "--format",
-            "$(REPO_URI) $(RELEASE) $(COMPONENT)",
-            "Created-By: Packages",
-        ])
-        .output()
-        .expect("apt-get");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let found = text.lines().find_map(|line| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let (uri, release, component) = (words.first()?, words.get(1)?, words.get(2)?);
-        (*release == "bookworm" && *component == "main")
-            .then(|| format!("deb {uri} bookworm main\n"))
-    });
-    found.expect("this machine's apt knows the main archive of bookworm: run apt-get update")
+    root::debian("apt", "dpkg-repack,systemd-sysv")
 }

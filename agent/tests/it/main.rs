@@ -1,6 +1,6 @@
 //! The agent against real package managers in root folders of their own, and its engine against crashes.
 //!
-//! Needs root, mmdebstrap, dpkg-dev, apt-utils, gnupg and systemd-container; fails with one sentence without them.
+//! Needs root, mmdebstrap, dpkg-dev, apt-utils, gnupg, rpm, createrepo-c and systemd-container; fails with one sentence without them.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may fail")]
 
@@ -13,12 +13,16 @@ mod apt_state;
 mod apt_transaction;
 mod command;
 mod crash;
+mod dnf_report;
+mod dnf_transaction;
 mod edge;
 mod host;
 mod killed;
 mod order;
 mod relay;
 mod repository;
+mod root;
+mod rpm_host;
 mod session;
 mod staging;
 mod systemd;

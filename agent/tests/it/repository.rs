@@ -39,9 +39,16 @@ pub(crate) fn made_once(kind: &str, recipe: &[u8], make: impl FnOnce(&Path)) -> 
     place
 }
 
-/// The repository's folder.
+/// The folder of the repository of .debs.
 pub(crate) fn folder() -> PathBuf {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/hosts/mk-repository.sh");
+    made_by("mk-repository.sh", "dpkg-dev, apt-utils and gnupg")
+}
+
+/// The folder of a repository that a script makes.
+pub(crate) fn made_by(script: &str, needs: &str) -> PathBuf {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../infra/hosts")
+        .join(script);
     let recipe = fs::read(&script).expect("the script");
     made_once("test-repository", &recipe, |new| {
         let status = Command::new("sh")
@@ -49,10 +56,7 @@ pub(crate) fn folder() -> PathBuf {
             .arg(new)
             .status()
             .expect("sh");
-        assert!(
-            status.success(),
-            "mk-repository.sh needs dpkg-dev, apt-utils and gnupg"
-        );
+        assert!(status.success(), "{} needs {needs}", script.display());
     })
 }
 
@@ -70,8 +74,13 @@ pub(crate) struct Shelf {
 
 impl Shelf {
     pub(crate) fn new() -> Self {
+        Self::of(folder())
+    }
+
+    /// Of a repository's folder.
+    pub(crate) fn of(folder: PathBuf) -> Self {
         Self {
-            folder: folder(),
+            folder,
             damaged: Mutex::new(None),
             gone: Mutex::new(None),
             asked: Mutex::new(Vec::new()),

@@ -1,8 +1,9 @@
 //! A host with systemd as process 1: what changes the host outlives the agent's unit.
 
 use crate::edge::{Edge, SECRET};
-use crate::host::{Host, mount_proc, until, use_sources};
+use crate::host::{Host, until, use_sources};
 use crate::order::{DEPLOYMENT, order};
+use crate::root::mount_proc;
 use crate::session::{enrol_with, final_step, web_server};
 use netpatch_agent::run::Runs;
 use netpatch_agent::state::StateFolder;

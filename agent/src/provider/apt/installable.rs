@@ -105,6 +105,8 @@ impl Apt {
                 origin: release.origin,
                 suite: release.suite,
                 label: release.label,
+                errata: Vec::new(),
+                security: false,
                 state,
                 phased_percent: phased_percent(record).unwrap_or(0),
                 section: record.get("section").to_owned(),
@@ -289,7 +291,7 @@ impl Apt {
         // With the real cache folder apt leaves out what lies there already.
         let empty = self.work.join("no-archives");
         std::fs::create_dir_all(empty.join("partial"))
-            .map_err(|error| super::io_failure("create", &empty, &error))?;
+            .map_err(|error| crate::provider::files::io_failure("create", &empty, &error))?;
         let options = [
             "--print-uris".to_owned(),
             // For the sake of old scripts apt prints MD5 otherwise.

@@ -11,7 +11,7 @@ pub(crate) fn holder(root: &Path) -> Option<i32> {
         .find_map(|path| holder_of(&root.join(path)))
 }
 
-fn holder_of(path: &Path) -> Option<i32> {
+pub(crate) fn holder_of(path: &Path) -> Option<i32> {
     let file = File::options().write(true).open(path).ok()?;
     let mut lock = nix::libc::flock {
         l_type: nix::libc::F_WRLCK as i16,

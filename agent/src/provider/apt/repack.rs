@@ -1,8 +1,9 @@
 //! Packages made again from their installed files: the way back where no archive offers the installed version any more.
 
 use super::stage::deb_name;
-use super::{Apt, FETCH_LIMIT, apt_name, io_failure};
+use super::{Apt, FETCH_LIMIT, apt_name};
 use crate::command::CommandLine;
+use crate::provider::files::io_failure;
 use netpatch_agent_core::Failure;
 use netpatch_agent_core::plan::PlanItem;
 use std::fs;

@@ -1,6 +1,7 @@
 //! The host's sources: read, never written. For a call through the loopback proxy, copies in which https became http.
 
-use super::{Apt, io_failure};
+use super::Apt;
+use crate::provider::files::io_failure;
 use netpatch_agent_core::{Failure, FailureCause};
 use std::collections::BTreeSet;
 use std::fs;

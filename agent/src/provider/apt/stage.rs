@@ -3,19 +3,14 @@
 //! `staged/` holds what will be installed, `kept/` what goes back in a rollback. apt checks each file against its
 //! verified index while fetching; afterwards the agent hashes what lies on the disk itself.
 
-use super::{Apt, FETCH_LIMIT, apt_name, diagnose, io_failure, policy};
+use super::{Apt, FETCH_LIMIT, apt_name, diagnose, policy};
 use crate::command::CommandLine;
+use crate::provider::files::{RESERVE_BYTES, check_file, io_failure, sync_folder};
 use crate::provider::{PlanError, StageOutcome};
 use netpatch_agent_core::plan::{Change, Plan, PlanItem};
 use netpatch_agent_core::{Failure, FailureCause, Refusal, Refused};
-use netpatch_types::Sha256;
-use sha2::Digest as _;
-use std::fs::{self, File};
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
-
-/// Left free for the unpacking of one package and for logs.
-const RESERVE_BYTES: u64 = 16 << 20;
+use std::fs;
+use std::path::Path;
 
 impl Apt {
     pub(super) async fn fetch_and_check(
@@ -261,53 +256,4 @@ pub(super) fn without_sources() -> Vec<String> {
 /// The name that apt gives a package's file.
 pub(super) fn deb_name(name: &str, version: &str, arch: &str) -> String {
     format!("{name}_{}_{arch}.deb", version.replace(':', "%3a"))
-}
-
-fn check_file(item: &PlanItem, staged: &Path) -> Result<(), Failure> {
-    let path = staged.join(&item.file_name);
-    let found = hash_file(&path).map_err(|error| io_failure("read", &path, &error))?;
-    if Some(found) == item.sha256 {
-        return Ok(());
-    }
-    let expected = item
-        .sha256
-        .map(|sha256| sha256.to_string())
-        .unwrap_or_default();
-    Err(Failure::new(
-        FailureCause::PayloadCorrupt,
-        [format!(
-            "{} hashes to {found}, not {expected}",
-            item.file_name
-        )],
-    ))
-}
-
-/// SHA-256 of a file, read in pieces.
-pub(super) fn hash_file(path: &Path) -> std::io::Result<Sha256> {
-    let mut file = File::open(path)?;
-    let mut hasher = sha2::Sha256::new();
-    let mut buffer = vec![0u8; 64 << 10];
-    loop {
-        let length = file.read(&mut buffer)?;
-        if length == 0 {
-            return Ok(Sha256(hasher.finalize().into()));
-        }
-        hasher.update(&buffer[..length]);
-    }
-}
-
-/// Files and folder reach the disk before the journal says that they are there.
-fn sync_folder(folder: &Path) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| io_failure("sync", folder, &error);
-    let mut paths: Vec<PathBuf> = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        paths.push(entry.map_err(failed)?.path());
-    }
-    paths.push(folder.to_owned());
-    for path in paths {
-        File::open(&path)
-            .and_then(|file| file.sync_all())
-            .map_err(failed)?;
-    }
-    Ok(())
 }

@@ -3,9 +3,10 @@
 
 use super::stage::{deb_name, without_sources};
 use super::status::Status;
-use super::{Apt, QUIET, apt_name, io_failure, lock};
+use super::{Apt, QUIET, apt_name, lock};
 use crate::command::CommandLine;
-use crate::provider::Step;
+use crate::provider::files::io_failure;
+use crate::provider::{Step, services};
 use crate::supervisor::{Script, Supervised};
 use netpatch_agent_core::decide::Transaction;
 use netpatch_agent_core::journal::{ProcessRecord, Purpose};
@@ -37,16 +38,8 @@ pub(super) struct Before {
     pub(super) automatic: BTreeSet<String>,
     /// Services that run; empty without systemd.
     pub(super) services: BTreeSet<String>,
-    /// Replaced files in use already, as lines of [`super::verify::files_in_use`].
+    /// Replaced files in use already, as lines of [`services::files_in_use`].
     pub(super) in_use: BTreeSet<String>,
-}
-
-/// A transaction's place in the run's folder.
-pub(super) fn supervised(folder: &Path, step: Step) -> Supervised {
-    match step {
-        Step::Install => Supervised::new(folder, "install"),
-        Step::Rollback(attempt) => Supervised::new(folder, &format!("rollback-{attempt}")),
-    }
 }
 
 impl Apt {
@@ -71,8 +64,8 @@ impl Apt {
             fs::read(&status).map_err(|error| failed(io_failure("read", &status, &error)))?;
         let before = Before {
             automatic: self.automatic().await.map_err(failed)?,
-            services: self.running_services().await,
-            in_use: super::verify::files_in_use(self.runner.root()),
+            services: services::running(&self.runner).await,
+            in_use: services::files_in_use(self.runner.root()),
         };
         let json = serde_json::to_vec(&before)
             .map_err(|error| Failure::new(FailureCause::SnapshotFailed, [error.to_string()]))?;
@@ -187,7 +180,7 @@ impl Apt {
         script: &Script,
         purpose: Purpose,
     ) -> Result<ProcessRecord, Failure> {
-        supervised(folder, step)
+        step.supervised(folder)
             .start(&self.runner, script, purpose)
             .map_err(|error| io_failure("start the package manager in", folder, &error))
     }
@@ -197,7 +190,7 @@ impl Apt {
         folder: &Path,
         step: Step,
     ) -> Result<Transaction, Failure> {
-        supervised(folder, step)
+        step.supervised(folder)
             .state(|| lock::holder(self.runner.root()).is_some())
             .map_err(|error| io_failure("look at", folder, &error))
     }
@@ -260,30 +253,6 @@ impl Apt {
             .map(|line| line.trim().to_owned())
             .filter(|line| !line.is_empty())
             .collect())
-    }
-
-    /// Services that run now; empty where systemd does not.
-    pub(super) async fn running_services(&self) -> BTreeSet<String> {
-        if !self.runner.outside("/run/systemd/system").is_dir() {
-            return BTreeSet::new();
-        }
-        let words = [
-            "list-units",
-            "--type=service",
-            "--state=running",
-            "--no-legend",
-            "--plain",
-            "--no-pager",
-        ];
-        let Ok(output) = self.read("systemctl", &words).await else {
-            return BTreeSet::new();
-        };
-        output
-            .stdout
-            .lines()
-            .filter_map(|line| line.split_whitespace().next())
-            .map(str::to_owned)
-            .collect()
     }
 }
 

@@ -2,13 +2,12 @@
 
 use super::Apt;
 use crate::provider::Verification;
-use netpatch_agent_core::plan::{Change, ContentItem, Plan};
+use crate::provider::services::{self, files_in_use};
+use netpatch_agent_core::plan::{Change, ContentItem, Plan, fixed_version};
 use netpatch_agent_core::{Failure, FailureCause};
 use netpatch_types::{Ecosystem, version};
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 impl Apt {
@@ -59,11 +58,11 @@ impl Apt {
         let (_, before) = self.before(folder)?;
         let stopped: Vec<String> = before
             .services
-            .difference(&self.running_services().await)
+            .difference(&services::running(&self.runner).await)
             .cloned()
             .collect();
         let failure = if wrong.is_empty() {
-            let unhealthy = self.unhealthy(&stopped).await;
+            let unhealthy = services::failed(&self.runner, &stopped).await;
             (!unhealthy.is_empty())
                 .then(|| Failure::new(FailureCause::ServiceUnhealthyAfter, unhealthy))
         } else {
@@ -104,20 +103,6 @@ impl Apt {
         Failure::new(cause, wrong.into_iter().chain(logged.evidence))
     }
 
-    /// Of the services that ran before and do not now: those that failed. A oneshot that ended is fine.
-    async fn unhealthy(&self, stopped: &[String]) -> Vec<String> {
-        let mut lines = Vec::new();
-        for unit in stopped {
-            let Ok(output) = self.read("systemctl", &["is-failed", unit]).await else {
-                continue;
-            };
-            if output.ok() {
-                lines.push(format!("{unit} ran before and has failed"));
-            }
-        }
-        lines
-    }
-
     pub(super) async fn compare_with_snapshot(
         &self,
         folder: &Path,
@@ -139,77 +124,5 @@ impl Apt {
                 .map(|name| format!("{name}: automatic mark differs")),
         );
         Ok(lines)
-    }
-}
-
-fn fixed_version<'a>(
-    item: &'a netpatch_agent_core::plan::PlanItem,
-    content: &'a [ContentItem],
-) -> &'a str {
-    content
-        .iter()
-        .find(|listed| {
-            listed.name == item.name && listed.arch == item.arch && !listed.fixed_version.is_empty()
-        })
-        .map_or_else(
-            || item.version.as_deref().unwrap_or_default(),
-            |listed| listed.fixed_version.as_str(),
-        )
-}
-
-/// Replaced files that programs under `root` still have mapped, one line each: `name[pid,start] path`. The agent's own
-/// process is left out: it starts itself anew.
-pub(super) fn files_in_use(root: &Path) -> BTreeSet<String> {
-    let mut lines = BTreeSet::new();
-    let Ok(root) = fs::metadata(root) else {
-        return lines;
-    };
-    let own = std::process::id();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<u32>().ok())
-        else {
-            continue;
-        };
-        let same_root = fs::metadata(entry.path().join("root"))
-            .is_ok_and(|other| (other.dev(), other.ino()) == (root.dev(), root.ino()));
-        if pid == own || !same_root {
-            continue;
-        }
-        let Ok(maps) = fs::read_to_string(entry.path().join("maps")) else {
-            continue;
-        };
-        let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
-        for path in replaced_files(&maps) {
-            lines.insert(format!("{}[{pid}] {path}", name.trim()));
-        }
-    }
-    lines
-}
-
-/// Deleted program files and libraries of a proc(5) maps file.
-pub(crate) fn replaced_files(maps: &str) -> BTreeSet<&str> {
-    const PLACES: [&str; 6] = ["/usr/", "/lib", "/bin/", "/sbin/", "/opt/", "/etc/"];
-    maps.lines()
-        .filter_map(|line| line.strip_suffix(" (deleted)"))
-        .filter_map(|line| line.find('/').map(|at| &line[at..]))
-        .map(|path| path.strip_suffix(".dpkg-tmp").unwrap_or(path))
-        .filter(|path| PLACES.iter().any(|place| path.starts_with(place)))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_programs_and_libraries_count_as_replaced() {
-        let maps = "7f00-7f01 r-xp 00000000 08:01 17    /usr/lib/x86_64-linux-gnu/libssl.so.3 (deleted)\n7f02-7f03 rw-s 00000000 00:01 18    /dev/shm/x (deleted)\n7f04-7f05 rw-p 00000000 00:01 19    /memfd:x (deleted)\n7f06-7f07 r-xp 00000000 08:01 20    /usr/bin/bash\n";
-        assert_eq!(
-            replaced_files(maps).into_iter().collect::<Vec<_>>(),
-            ["/usr/lib/x86_64-linux-gnu/libssl.so.3"]
-        );
     }
 }

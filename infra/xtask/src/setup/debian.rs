@@ -27,6 +27,7 @@ pub(crate) const TESTS: &[&str] = &[
     "nftables",
     "openssl",
     "rpm",
+    "createrepo-c",
 ];
 /// The browser of the portal's tests.
 pub(crate) const BROWSER: &[&str] = &["chromium"];
