@@ -10,6 +10,7 @@ pub mod classify;
 pub mod compliance;
 pub mod content;
 pub mod cve;
+pub mod deadline;
 pub mod dpkg;
 pub mod enrich;
 pub mod explain;
