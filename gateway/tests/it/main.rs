@@ -1,6 +1,7 @@
 //! The gateway over real identity data (PostgreSQL) and scripted services.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may fail")]
 
+mod deadline;
 mod http;
 mod import;
 mod ingress;

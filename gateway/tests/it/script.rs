@@ -109,7 +109,7 @@ fn id(body: &Value) -> Value {
         .unwrap_or_else(|| json!(Uuid::from_u128(7)))
 }
 
-fn page(node: Value) -> Value {
+pub(crate) fn page(node: Value) -> Value {
     json!({"rows": [{"cursor": "7", "node": node}], "has_next": true, "total": 12_000})
 }
 
@@ -232,7 +232,7 @@ fn group(tenant: OrganizationId, id: Value) -> Value {
     json!({"id": id, "tenant": tenant, "name": "servers", "selector": {"any_of": {"tier": ["server"]}, "none_of": {}}})
 }
 
-fn risk() -> Value {
+pub(crate) fn risk() -> Value {
     json!({"score": 42.0, "terms": [], "missing": []})
 }
 
@@ -241,14 +241,14 @@ fn advisory(now: DateTime<Utc>) -> Value {
         "cvss_score": 7.5, "cvss_vector": null, "epss": null, "kev": false, "ransomware": false, "published_at": now, "feed": "debian", "url": null})
 }
 
-fn finding(tenant: OrganizationId, id: Value, now: DateTime<Utc>) -> Value {
+pub(crate) fn finding(tenant: OrganizationId, id: Value, now: DateTime<Utc>) -> Value {
     json!({"id": id, "tenant": tenant, "host": Uuid::from_u128(7), "hostname": "host-1", "site": Uuid::from_u128(7), "advisory": advisory(now),
         "component": component(), "applicability": "installable", "patch": Uuid::from_u128(7), "risk": risk(),
         "evidence": {"feed": "debian", "record": "r", "record_digest": "0".repeat(64), "rule": "debian-source", "installed_version": "1",
             "fixed_version": "2", "comparator": "dpkg"}, "first_seen_at": now, "resolved_at": null})
 }
 
-fn patch(id: Value, now: DateTime<Utc>) -> Value {
+pub(crate) fn patch(id: Value, now: DateTime<Utc>) -> Value {
     json!({"id": id, "name": "bash", "distribution": "debian", "release": "bookworm", "fixed_version": "2", "classification": "security",
         "severity": "high", "advisories": [], "cvss_score": null, "epss": null, "kev": false, "origin_label": "Debian-Security",
         "first_seen_at": now, "hosts": 3, "superseded_by": null})

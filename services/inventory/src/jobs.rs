@@ -1,3 +1,4 @@
 //! Background jobs, a file each, idempotent.
 
 mod reevaluate;
+mod rescore;

@@ -2,6 +2,7 @@
 
 mod applicability;
 mod asset;
+mod baseline;
 mod catalog;
 mod evaluation;
 mod feed;
@@ -309,6 +310,15 @@ impl InventoryApi for Inventory {
     ) -> ServiceResult<Advisory> {
         ctx.require(Permission::Read)?;
         self.advisory(request).await
+    }
+
+    async fn baselines_set(
+        &self,
+        ctx: &RequestContext,
+        request: BaselinesSet,
+    ) -> ServiceResult<Done> {
+        guard::platform(ctx)?;
+        self.set_baselines(ctx, request).await
     }
 
     async fn compliance_now(

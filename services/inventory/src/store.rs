@@ -12,6 +12,7 @@ pub(crate) mod host;
 pub(crate) mod manifest;
 pub(crate) mod migrations;
 pub(crate) mod patch;
+pub(crate) mod scoring;
 pub(crate) mod sql;
 pub(crate) mod update;
 

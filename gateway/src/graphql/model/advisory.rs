@@ -100,11 +100,21 @@ impl Advisory {
         #[graphql(desc = "How many, 1 to 100.")] first: i32,
         #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>,
         #[graphql(desc = "Which ones.")] filter: Option<FindingFilter>,
+        #[graphql(desc = "In which order; by risk if not given.")] order_by: Option<
+            super::FindingOrder,
+        >,
     ) -> Result<Option<Connection<Finding>>> {
         let filter = FindingFilter {
             advisory_id: Some(self.0.id.public().into()),
             ..filter.unwrap_or_default()
         };
-        super::finding::listing(session(ctx)?, first, after, filter).await
+        super::finding::listing(
+            session(ctx)?,
+            first,
+            after,
+            filter,
+            super::FindingOrder::read(order_by),
+        )
+        .await
     }
 }

@@ -1,6 +1,9 @@
 //! Filters: what a list is narrowed to.
 
-use super::{Applicability, ApprovalStatus, DeploymentStatus, PatchClassification, Severity};
+use super::{
+    Applicability, ApprovalStatus, DeploymentStatus, FindingOrderField, PatchClassification,
+    Severity,
+};
 use crate::graphql::DateTime;
 use async_graphql::{ID, InputObject, OneofObject};
 
@@ -104,9 +107,27 @@ pub struct FindingFilter {
     pub source: Option<StringFilter>,
     /// Only (not) known to be exploited.
     pub is_known_exploited: Option<bool>,
+    /// Only those whose deadline was (not) missed.
+    pub is_overdue: Option<bool>,
+    /// Only those that are due within so many days, or overdue; 0 to 3650.
+    pub due_within_days: Option<i32>,
     /// Also those that are gone.
     #[graphql(default_with = "Some(false)")]
     pub include_resolved: Option<bool>,
+}
+
+/// By what findings and the queue are ordered.
+#[derive(Clone, InputObject)]
+pub struct FindingOrder {
+    /// Which key.
+    pub field: FindingOrderField,
+}
+
+impl FindingOrder {
+    /// The service's word; risk when nothing is asked for.
+    pub(crate) fn read(order: Option<Self>) -> netpatch_inventory_api::FindingOrder {
+        order.map(|order| order.field.into()).unwrap_or_default()
+    }
 }
 
 /// Which items of the remediation queue.
@@ -118,6 +139,10 @@ pub struct QueueFilter {
     pub site: Option<IdFilter>,
     /// Only of this severity.
     pub severity: Option<SeverityFilter>,
+    /// Only those with a finding whose deadline was (not) missed.
+    pub is_overdue: Option<bool>,
+    /// Only those with a finding that is due within so many days, or overdue; 0 to 3650.
+    pub due_within_days: Option<i32>,
 }
 
 /// Which patches.

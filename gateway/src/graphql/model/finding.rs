@@ -3,7 +3,7 @@
 use super::*;
 use crate::graphql::connection::int;
 use crate::graphql::context::{Session, absent, catalog_id, organization_id, tenant_id};
-use crate::graphql::{Connection, DateTime, Result, Sha256, asked, loaders};
+use crate::graphql::{Connection, DateTime, Result, Sha256, asked, loaders, session};
 use async_graphql::{Context, ID, Object, SimpleObject};
 use netpatch_inventory_api as inventory;
 use netpatch_types::{AdvisoryId, FindingId, HostId, OrganizationId, PatchId, ServiceError};
@@ -162,9 +162,25 @@ impl Finding {
         self.0.resolved_at.map(DateTime)
     }
 
-    /// The date that a rule demands; null while no rule sets one.
+    /// The date that a rule demands; null when none sets one.
     async fn remediation_deadline(&self) -> Option<DateTime> {
-        None
+        let deadline = self.0.deadline.as_ref()?;
+        deadline.due_at.map(DateTime)
+    }
+
+    /// What the strictest rule demands, and why; null when no followed baseline speaks of it.
+    async fn deadline(&self) -> Option<RemediationDeadline> {
+        self.0.deadline.clone().map(|deadline| RemediationDeadline {
+            deadline,
+            resolved_at: self.0.resolved_at,
+        })
+    }
+
+    /// Whether its deadline was missed.
+    async fn is_overdue(&self, ctx: &Context<'_>) -> Result<bool> {
+        let now = session(ctx)?.apis.auth.clock().now();
+        let missed = |deadline: &inventory::Deadline| deadline.overdue(self.0.resolved_at, now);
+        Ok(self.0.deadline.as_ref().is_some_and(missed))
     }
 }
 
@@ -208,6 +224,21 @@ impl QueueItem {
         self.0.first_seen_at.into()
     }
 
+    /// The earliest deadline among its findings.
+    async fn deadline(&self) -> Option<RemediationDeadline> {
+        self.0.deadline.clone().map(|deadline| RemediationDeadline {
+            deadline,
+            resolved_at: None,
+        })
+    }
+
+    /// Whether that deadline was missed.
+    async fn is_overdue(&self, ctx: &Context<'_>) -> Result<bool> {
+        let now = session(ctx)?.apis.auth.clock().now();
+        let missed = |deadline: &inventory::Deadline| deadline.overdue(None, now);
+        Ok(self.0.deadline.as_ref().is_some_and(missed))
+    }
+
     /// The newest approval about it.
     async fn approval(&self, ctx: &Context<'_>) -> Result<Option<Approval>> {
         loaders(ctx)?
@@ -235,12 +266,13 @@ pub(crate) async fn find(
     .map(Finding))
 }
 
-/// Findings, worst first.
+/// Findings in an order.
 pub(crate) async fn listing(
     session: &Session,
     first: i32,
     after: Option<String>,
     filter: FindingFilter,
+    order: inventory::FindingOrder,
 ) -> Result<Option<Connection<Finding>>> {
     let organization = filter
         .organization_id
@@ -254,7 +286,7 @@ pub(crate) async fn listing(
         return Ok(None);
     };
     let filter = read_filter(filter, organization)?;
-    let asked = asked("findings", &filter, first, after)?;
+    let asked = asked("findings", &(&filter, order), first, after)?;
     let page = session
         .apis
         .inventory
@@ -262,11 +294,23 @@ pub(crate) async fn listing(
             &ctx,
             inventory::FindingList {
                 page: asked.page.clone(),
+                order,
                 filter,
             },
         )
         .await?;
     Ok(Some(asked.connection(page, Finding)))
+}
+
+/// Days ahead, as a filter gives them.
+pub(crate) fn due_within(days: Option<i32>) -> Result<Option<u32>> {
+    days.map(|days| {
+        u32::try_from(days)
+            .ok()
+            .filter(|days| *days <= 3_650)
+            .ok_or_else(|| ServiceError::invalid("filter", "dueWithinDays takes 0 to 3650 days"))
+    })
+    .transpose()
 }
 
 pub(super) fn read_filter(
@@ -319,6 +363,8 @@ pub(super) fn read_filter(
             .map(|id| catalog_id(&id, PatchId::PREFIX, "patch").unwrap_or(PatchId(Uuid::nil()))),
         source,
         kev: filter.is_known_exploited,
+        overdue: filter.is_overdue,
+        due_within_days: due_within(filter.due_within_days)?,
         resolved: filter.include_resolved.unwrap_or(false),
     })
 }

@@ -329,3 +329,35 @@ pub enum ReportStatus {
     /// Could not be made.
     Failed,
 }
+
+/// A published rule set for deadlines, or the organization's own.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "netpatch_inventory_api::Standard")]
+pub enum Standard {
+    /// The organization's own rules.
+    Own,
+    /// CISA Binding Operational Directive 26-04.
+    CisaBod2604,
+    /// CISA Binding Operational Directive 22-01; revoked.
+    CisaBod2201,
+    /// PCI DSS 4.0.1, requirement 6.3.3.
+    PciDss401,
+    /// ASD Essential Eight, maturity level one.
+    EssentialEightOne,
+    /// ASD Essential Eight, maturity level two.
+    EssentialEightTwo,
+    /// ASD Essential Eight, maturity level three.
+    EssentialEightThree,
+    /// ISO/IEC 27001:2022, A.8.8: with the organization's own dates.
+    Iso27001,
+}
+
+/// Keys of an order of findings.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "netpatch_inventory_api::FindingOrder")]
+pub enum FindingOrderField {
+    /// Highest risk first.
+    Risk,
+    /// Earliest deadline first; what has none comes last.
+    Deadline,
+}

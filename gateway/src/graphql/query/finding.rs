@@ -1,9 +1,11 @@
 //! Findings and the remediation queue.
 
 use crate::graphql::context::{absent, organization_id};
+use crate::graphql::model::finding::due_within;
 use crate::graphql::model::host::sites;
 use crate::graphql::model::{
-    Finding, FindingFilter, FindingGroup, FindingGrouping, QueueFilter, QueueItem, SeverityFilter,
+    Finding, FindingFilter, FindingGroup, FindingGrouping, FindingOrder, QueueFilter, QueueItem,
+    SeverityFilter,
 };
 use crate::graphql::{Connection, Result, asked, session};
 use async_graphql::{Context, Object};
@@ -23,11 +25,18 @@ impl FindingQuery {
         #[graphql(desc = "How many, 1 to 100.")] first: i32,
         #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>,
         #[graphql(desc = "Which ones.")] filter: Option<FindingFilter>,
+        #[graphql(desc = "In which order; by risk if not given.")] order_by: Option<FindingOrder>,
     ) -> Result<Option<Connection<Finding>>> {
         let session = session(ctx)?;
         session.principal()?;
-        crate::graphql::model::finding::listing(session, first, after, filter.unwrap_or_default())
-            .await
+        crate::graphql::model::finding::listing(
+            session,
+            first,
+            after,
+            filter.unwrap_or_default(),
+            FindingOrder::read(order_by),
+        )
+        .await
     }
 
     /// Findings counted by advisory, patch or host, the group with the highest risk first.
@@ -60,6 +69,7 @@ impl FindingQuery {
         #[graphql(desc = "How many, 1 to 100.")] first: i32,
         #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>,
         #[graphql(desc = "Which ones.")] filter: Option<QueueFilter>,
+        #[graphql(desc = "In which order; by risk if not given.")] order_by: Option<FindingOrder>,
     ) -> Result<Option<Connection<QueueItem>>> {
         let session = session(ctx)?;
         session.principal()?;
@@ -81,13 +91,17 @@ impl FindingQuery {
             sites(filter.site),
             SeverityFilter::severities(filter.severity),
         );
-        let asked = asked("queue", &(tenant, &sites, &severities), first, after)?;
-        let list = inventory::QueueList {
-            page: asked.page.clone(),
+        let mut list = inventory::QueueList {
             tenant,
             sites,
             severities,
+            overdue: filter.is_overdue,
+            due_within_days: due_within(filter.due_within_days)?,
+            order: FindingOrder::read(order_by),
+            ..inventory::QueueList::default()
         };
+        let asked = asked("queue", &list, first, after)?;
+        list.page = asked.page.clone();
         let page = session.apis.inventory.queue_list(&request, list).await?;
         Ok(Some(asked.connection(page, QueueItem)))
     }

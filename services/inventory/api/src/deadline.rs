@@ -4,7 +4,7 @@
 //! rules ask for and computes the dates.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use netpatch_types::{BaselineId, GroupId, Selector, Severity};
+use netpatch_types::{GroupId, Selector, Severity};
 use serde::{Deserialize, Serialize};
 
 /// A published rule set, or the organization's own.
@@ -189,8 +189,6 @@ pub struct BaselineRule {
 /// A baseline that the organization follows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FollowedBaseline {
-    /// Which; the nil id for the one that holds while the organization has not decided.
-    pub id: BaselineId,
     /// Its name.
     pub name: String,
     /// By which rules.
@@ -206,13 +204,21 @@ impl FollowedBaseline {
     #[must_use]
     pub fn undecided() -> Self {
         Self {
-            id: BaselineId(uuid::Uuid::nil()),
             name: "CISA BOD 26-04 (nobody has chosen a baseline)".to_owned(),
             standard: Standard::CisaBod2604,
             group: None,
             rules: Vec::new(),
         }
     }
+}
+
+/// Which baselines an organization follows now: all of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaselinesSet {
+    /// Grows with each change.
+    pub version: u64,
+    /// Empty: none, so no finding has a deadline.
+    pub followed: Vec<FollowedBaseline>,
 }
 
 /// A date that a rule demands, with its reason.

@@ -1,6 +1,6 @@
 //! Findings: an advisory that applies to a component on a host, with its evidence and risk.
 
-use crate::{Advisory, Patch, UpdateState};
+use crate::{Advisory, Deadline, Patch, UpdateState};
 use chrono::{DateTime, Utc};
 use netpatch_types::{
     AdvisoryId, ComponentKey, FindingId, HostId, PageRequest, PatchId, Severity, Sha256, SiteId,
@@ -121,6 +121,8 @@ pub struct Finding {
     pub risk: Risk,
     /// Why.
     pub evidence: Evidence,
+    /// The earliest date that a rule demands, with its reason; `None`: no followed baseline speaks of it.
+    pub deadline: Option<Deadline>,
     /// When we saw it first on this host.
     pub first_seen_at: DateTime<Utc>,
     /// When it was gone.
@@ -151,8 +153,23 @@ pub struct FindingFilter {
     pub source: Option<String>,
     /// Only known exploited.
     pub kev: Option<bool>,
+    /// Only those whose deadline was (not) missed.
+    pub overdue: Option<bool>,
+    /// Only those that are due within so many days, or overdue.
+    pub due_within_days: Option<u32>,
     /// Also those that are gone.
     pub resolved: bool,
+}
+
+/// In which order findings and the queue are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingOrder {
+    /// Worst first.
+    #[default]
+    Risk,
+    /// Earliest deadline first, those without a date last.
+    Deadline,
 }
 
 /// Findings, worst first.
@@ -160,6 +177,9 @@ pub struct FindingFilter {
 pub struct FindingList {
     /// Which part.
     pub page: PageRequest,
+    /// In which order.
+    #[serde(default)]
+    pub order: FindingOrder,
     /// Which findings.
     pub filter: FindingFilter,
 }
@@ -237,6 +257,15 @@ pub struct QueueList {
     pub sites: Vec<SiteId>,
     /// Only these severities.
     pub severities: Vec<Severity>,
+    /// Only those with a finding whose deadline was (not) missed.
+    #[serde(default)]
+    pub overdue: Option<bool>,
+    /// Only those with a finding that is due within so many days, or overdue.
+    #[serde(default)]
+    pub due_within_days: Option<u32>,
+    /// In which order.
+    #[serde(default)]
+    pub order: FindingOrder,
 }
 
 /// A patch that waits, with why it matters.
@@ -252,6 +281,8 @@ pub struct QueueItem {
     pub findings: u64,
     /// The highest risk among them.
     pub risk: Risk,
+    /// The earliest deadline among them.
+    pub deadline: Option<Deadline>,
     /// Oldest first sight.
     pub first_seen_at: DateTime<Utc>,
 }

@@ -100,6 +100,8 @@ netpatch_chassis::rpc_service! {
         patch_pending(PatchPending) -> Vec<netpatch_types::PatchId>;
         /// One advisory. `Read`.
         advisory_get(AdvisoryGet) -> Advisory;
+        /// The baselines that the organization follows, from policy, which owns them; an older version is ignored. System.
+        baselines_set(BaselinesSet) -> Done;
         /// Compliance of every site now, from counters. `Read`.
         compliance_now(ComplianceNow) -> Vec<ComplianceCell>;
         /// Imports an offline pack from a folder that the platform can read. System.

@@ -10,7 +10,9 @@ pub mod own;
 pub mod pci_dss;
 
 use chrono::{DateTime, Days, Months, NaiveDate, NaiveTime, Utc};
-use netpatch_inventory_api::{Deadline, FollowedBaseline, Standard};
+use netpatch_inventory_api::{
+    Advisory, Deadline, Exploitation, FollowedBaseline, Ssvc, Standard, TechnicalImpact,
+};
 use netpatch_types::{Ecosystem, Labels, Severity};
 
 /// What the rules ask about a finding.
@@ -193,7 +195,40 @@ impl std::fmt::Display for Start {
     }
 }
 
-impl Case<'_> {
+impl<'a> Case<'a> {
+    /// What an advisory and a host say of a finding; whether a fix is known, the exposure and the kind of software are
+    /// still to be filled in. A date in the future is none.
+    #[must_use]
+    pub fn of(
+        advisory: &Advisory,
+        labels: &'a Labels,
+        first_seen_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let ssvc = |says: fn(&Ssvc) -> bool| {
+            let points = advisory
+                .cve_facts
+                .values()
+                .filter_map(|facts| facts.ssvc.as_ref());
+            // Of several CVEs the worst.
+            points.map(says).reduce(|one, other| one || other)
+        };
+        Self {
+            first_seen_at,
+            published_at: advisory.published_at.filter(|at| *at <= now),
+            fix_released: false,
+            severity: advisory.severity,
+            kev: advisory.kev,
+            kev_added_on: advisory.kev_added,
+            exploit: ssvc(|ssvc| ssvc.exploitation != Exploitation::None),
+            automatable: ssvc(|ssvc| ssvc.automatable),
+            total_impact: ssvc(|ssvc| ssvc.technical_impact == TechnicalImpact::Total),
+            exposed: None,
+            software: Software::OperatingSystem,
+            labels,
+        }
+    }
+
     /// When we saw it first.
     #[must_use]
     pub fn seen(&self) -> Start {

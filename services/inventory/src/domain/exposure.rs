@@ -4,8 +4,9 @@
 //! first carried the vulnerability in that package, and a half-way update does not reset it.
 
 use crate::domain::link::applicability_word;
-use netpatch_inventory_api::Applicability;
-use netpatch_types::Severity;
+use chrono::{DateTime, Utc};
+use netpatch_inventory_api::{Applicability, Deadline};
+use netpatch_types::{Ecosystem, Severity};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -32,6 +33,10 @@ pub struct Open {
     pub patch: Option<Uuid>,
     /// Applicability's word.
     pub applicability: String,
+    /// When it was opened: the clock of its deadline.
+    pub opened_at: DateTime<Utc>,
+    /// The date that a rule demands.
+    pub due: Option<Deadline>,
 }
 
 /// An exposure that the host has now.
@@ -45,6 +50,8 @@ pub struct Wanted {
     pub name: String,
     /// Architecture.
     pub arch: String,
+    /// Whose package.
+    pub ecosystem: Ecosystem,
     /// Source package, as the advisory names it.
     pub source: String,
     /// The first fixed version.
@@ -63,6 +70,8 @@ pub struct Wanted {
     pub patch: Option<Uuid>,
     /// What can be done about it.
     pub applicability: Applicability,
+    /// The date that a rule demands; [`change`] fills it in, because it hangs on the first sight.
+    pub due: Option<Deadline>,
 }
 
 /// What to write.
@@ -84,9 +93,18 @@ impl Change {
     }
 }
 
-/// The change from what is open to what is wanted.
+/// The change from what is open to what is wanted. `due` says which date the rules demand for an exposure that was seen first then.
 #[must_use]
-pub fn change(open: Vec<Open>, wanted: Vec<Wanted>) -> Change {
+pub fn change(
+    open: Vec<Open>,
+    wanted: Vec<Wanted>,
+    now: DateTime<Utc>,
+    due: impl Fn(&Wanted, DateTime<Utc>) -> Option<Deadline>,
+) -> Change {
+    let dated = |wanted: Wanted, first_seen_at| Wanted {
+        due: due(&wanted, first_seen_at),
+        ..wanted
+    };
     // Two versions of one package can be installed at once (kernels by another name, multi-arch same), so the exact
     // component is paired first, then whatever is left of the same package.
     let mut exact: HashMap<(u32, u32), Open> = open
@@ -97,25 +115,29 @@ pub fn change(open: Vec<Open>, wanted: Vec<Wanted>) -> Change {
     let mut rest = Vec::new();
     for wanted in wanted {
         match exact.remove(&(wanted.advisory, wanted.component)) {
-            Some(open) if same(&open, &wanted) => {}
-            Some(open) => change.moved.push((open.id, wanted)),
+            Some(open) => {
+                let wanted = dated(wanted, open.opened_at);
+                if !same(&open, &wanted) {
+                    change.moved.push((open.id, wanted));
+                }
+            }
             None => rest.push(wanted),
         }
     }
-    let mut left: HashMap<(u32, String, String), Vec<Uuid>> = HashMap::new();
+    let mut left: HashMap<(u32, String, String), Vec<(Uuid, DateTime<Utc>)>> = HashMap::new();
     for open in exact.into_values() {
         left.entry((open.advisory, open.name, open.arch))
             .or_default()
-            .push(open.id);
+            .push((open.id, open.opened_at));
     }
     for wanted in rest {
         let key = (wanted.advisory, wanted.name.clone(), wanted.arch.clone());
         match left.get_mut(&key).and_then(Vec::pop) {
-            Some(id) => change.moved.push((id, wanted)),
-            None => change.opened.push(wanted),
+            Some((id, opened_at)) => change.moved.push((id, dated(wanted, opened_at))),
+            None => change.opened.push(dated(wanted, now)),
         }
     }
-    change.closed = left.into_values().flatten().collect();
+    change.closed = left.into_values().flatten().map(|(id, _)| id).collect();
     change.closed.sort_unstable();
     change
 }
@@ -126,6 +148,7 @@ fn same(open: &Open, wanted: &Wanted) -> bool {
         && open.severity == wanted.severity.as_str()
         && open.patch == wanted.patch
         && open.applicability == applicability_word(wanted.applicability)
+        && open.due == wanted.due
 }
 
 #[cfg(test)]
@@ -144,6 +167,38 @@ mod tests {
             severity: "high".into(),
             patch: None,
             applicability: "applicable".into(),
+            opened_at: EARLIER,
+            due: Some(due(EARLIER)),
+        }
+    }
+
+    const EARLIER: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
+    /// Due the moment that it was seen.
+    fn due(first_seen_at: DateTime<Utc>) -> Deadline {
+        Deadline {
+            due_at: Some(first_seen_at),
+            baseline: "b".into(),
+            standard: netpatch_inventory_api::Standard::Own,
+            reason: "r".into(),
+            forensic_triage: false,
+        }
+    }
+
+    fn now() -> DateTime<Utc> {
+        EARLIER + chrono::Duration::days(1)
+    }
+
+    fn change(open: Vec<Open>, wanted: Vec<Wanted>) -> Change {
+        super::change(open, wanted, now(), |_, first_seen_at| {
+            Some(due(first_seen_at))
+        })
+    }
+
+    fn dated(wanted: Wanted, first_seen_at: DateTime<Utc>) -> Wanted {
+        Wanted {
+            due: Some(due(first_seen_at)),
+            ..wanted
         }
     }
 
@@ -153,6 +208,7 @@ mod tests {
             component,
             name: name.into(),
             arch: "amd64".into(),
+            ecosystem: Ecosystem::Deb,
             source: "s".into(),
             fixed_version: "2".into(),
             installed_version: "1".into(),
@@ -162,6 +218,7 @@ mod tests {
             kev: false,
             patch: None,
             applicability: Applicability::Applicable,
+            due: None,
         }
     }
 
@@ -176,9 +233,13 @@ mod tests {
             vec![open(1, 7, 1, "a"), open(2, 8, 1, "a")],
             vec![wanted(7, 2, "a"), wanted(9, 2, "a")],
         );
-        assert_eq!(change.moved, [(Uuid::from_u128(1), wanted(7, 2, "a"))]);
+        assert_eq!(
+            change.moved,
+            [(Uuid::from_u128(1), dated(wanted(7, 2, "a"), EARLIER))],
+            "its clock goes on"
+        );
         assert_eq!(change.closed, [Uuid::from_u128(2)]);
-        assert_eq!(change.opened, [wanted(9, 2, "a")]);
+        assert_eq!(change.opened, [dated(wanted(9, 2, "a"), now())]);
     }
 
     #[test]
@@ -186,7 +247,21 @@ mod tests {
         let mut riskier = wanted(7, 1, "a");
         riskier.risk = 600;
         let change = change(vec![open(1, 7, 1, "a")], vec![riskier.clone()]);
-        assert_eq!(change.moved, [(Uuid::from_u128(1), riskier)]);
+        assert_eq!(
+            change.moved,
+            [(Uuid::from_u128(1), dated(riskier, EARLIER))]
+        );
         assert!(change.opened.is_empty() && change.closed.is_empty());
+    }
+
+    #[test]
+    fn another_date_or_reason_is_written_too() {
+        let mut other = open(1, 7, 1, "a");
+        other.due = None;
+        let change = change(vec![other], vec![wanted(7, 1, "a")]);
+        assert_eq!(
+            change.moved,
+            [(Uuid::from_u128(1), dated(wanted(7, 1, "a"), EARLIER))]
+        );
     }
 }

@@ -71,6 +71,14 @@ impl Place {
         }
     }
 
+    /// Whether strangers reach the host; `None`: nobody has said.
+    #[must_use]
+    pub fn is_exposed(&self) -> Option<bool> {
+        self.exposure
+            .as_deref()
+            .map(|exposure| !matches!(exposure, "internal" | "isolated"))
+    }
+
     /// Points of the place, in tenths.
     #[must_use]
     pub fn tenths(&self) -> i32 {

@@ -156,6 +156,7 @@ mod tests {
                 prereleases: Prereleases::default(),
             }],
             versions: Vec::new(),
+            note: String::new(),
         };
         Interval::of(&affected, 1).expect("interval").remove(0)
     }

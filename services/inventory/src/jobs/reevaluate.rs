@@ -38,6 +38,7 @@ impl Inventory {
 
     /// Matches every stale manifest; how many there were.
     pub async fn reevaluate(&self) -> ServiceResult<u64> {
+        self.mark_rescored().await?;
         let mut done = 0;
         loop {
             let catalog = self.catalog().await?;

@@ -2,6 +2,7 @@
 //! place of the host) ends here, so there is one rule.
 
 use crate::domain::affected::Status;
+use crate::domain::deadline::{Case, Software, earliest};
 use crate::domain::exposure::{Change, Wanted, change};
 use crate::domain::interval::Interval;
 use crate::domain::link::{Offers, candidate_version};
@@ -10,7 +11,9 @@ use crate::domain::standing::{Siblings, standing};
 use crate::service::{Catalog, Inventory};
 use crate::store;
 use chrono::{DateTime, Utc};
-use netpatch_inventory_api::{Host, InstallableUpdate, InventoryEvent, InventoryEventV1};
+use netpatch_inventory_api::{
+    Deadline, FollowedBaseline, Host, InstallableUpdate, InventoryEvent, InventoryEventV1,
+};
 use netpatch_storage::{TenantTx, outbox};
 use netpatch_types::{ComponentKey, FindingId, ServiceResult, Severity};
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,6 +74,7 @@ fn wanted(
                 component: *number,
                 name: component.name.clone(),
                 arch: component.arch.clone(),
+                ecosystem: component.ecosystem,
                 source: subject.source.clone().into_owned(),
                 fixed_version: interval.fixed_version().unwrap_or_default().to_owned(),
                 installed_version: subject.version.to_owned(),
@@ -82,6 +86,7 @@ fn wanted(
                     .filter(|_| is_patch)
                     .map(|update| super::applicability::patch_of(component, update).id.0),
                 applicability,
+                due: None,
             });
         }
     }
@@ -95,7 +100,48 @@ fn wanted(
     (all, problem)
 }
 
+/// The date that the followed baselines demand for an exposure.
+fn due(
+    catalog: &Catalog,
+    baselines: &[FollowedBaseline],
+    place: &Place,
+    host: &Host,
+    wanted: &Wanted,
+    first_seen_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Option<Deadline> {
+    let known = catalog.advisory(wanted.advisory)?;
+    let mut case = Case::of(&known.advisory, &host.labels, first_seen_at, now);
+    case.fix_released = !wanted.fixed_version.is_empty();
+    case.exposed = place.is_exposed();
+    case.software = Software::of(wanted.ecosystem, &wanted.source);
+    earliest(baselines, &case)
+}
+
 impl Inventory {
+    /// The followed baselines whose group the host is in.
+    async fn baselines_of(
+        &self,
+        tx: &TenantTx,
+        host: &Host,
+        followed: Vec<FollowedBaseline>,
+    ) -> ServiceResult<Vec<FollowedBaseline>> {
+        if followed.iter().all(|baseline| baseline.group.is_none()) {
+            return Ok(followed);
+        }
+        let groups = store::group::list(tx).await?;
+        let outside = |baseline: &FollowedBaseline| {
+            groups
+                .iter()
+                .find(|group| Some(group.id) == baseline.group)
+                .is_some_and(|group| !group.selector.matches(&host.labels))
+        };
+        Ok(followed
+            .into_iter()
+            .filter(|baseline| !outside(baseline))
+            .collect())
+    }
+
     /// Opens, moves and closes the exposures of a locked host.
     pub(crate) async fn evaluate(
         &self,
@@ -106,13 +152,10 @@ impl Inventory {
         updates: &[InstallableUpdate],
         now: DateTime<Utc>,
     ) -> ServiceResult<Evaluation> {
-        let (wanted, problem) = wanted(
-            catalog,
-            &Place::of(&host.labels),
-            &host.facts.kernel,
-            components,
-            updates,
-        );
+        let scoring = store::scoring::hold(tx).await?;
+        let baselines = self.baselines_of(tx, host, scoring.baselines).await?;
+        let place = Place::of(&host.labels);
+        let (wanted, problem) = wanted(catalog, &place, &host.facts.kernel, components, updates);
         let mut counts: BTreeMap<Severity, u64> = Severity::ALL
             .into_iter()
             .map(|severity| (severity, 0))
@@ -121,7 +164,17 @@ impl Inventory {
             *counts.entry(exposure.severity).or_default() += 1;
         }
         let open = store::exposure::open(tx, host.id).await?;
-        let change = change(open, wanted);
+        let change = change(open, wanted, now, |wanted, first_seen_at| {
+            due(
+                catalog,
+                &baselines,
+                &place,
+                host,
+                wanted,
+                first_seen_at,
+                now,
+            )
+        });
         if !change.is_empty() {
             self.write(tx, catalog, host, &change, now).await?;
         }

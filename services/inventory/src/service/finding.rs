@@ -4,10 +4,11 @@ use crate::domain::link::applicability_of;
 use crate::domain::risk::{Place, assess};
 use crate::service::{Catalog, CatalogAdvisory, Inventory};
 use crate::store;
-use crate::store::finding::{GroupPlace, GroupRow, StoredFinding};
+use crate::store::finding::{After, GroupPlace, GroupRow, Part, StoredFinding};
+use chrono::DateTime;
 use netpatch_inventory_api::{
     Evidence, Finding, FindingGroup, FindingGroupKey, FindingGroupList, FindingGrouping,
-    FindingList,
+    FindingList, FindingOrder,
 };
 use netpatch_types::{
     Ecosystem, FindingId, Page, RequestContext, ServiceError, ServiceResult, Severity,
@@ -45,6 +46,7 @@ fn finding(catalog: &Catalog, stored: StoredFinding) -> ServiceResult<Finding> {
             fixed_version: stored.fixed_version,
             comparator,
         },
+        deadline: stored.due,
         first_seen_at: stored.opened_at,
         resolved_at: stored.closed_at,
         advisory: known.advisory.clone(),
@@ -59,14 +61,31 @@ fn comparator(ecosystem: Ecosystem) -> &'static str {
     }
 }
 
-fn cursor(after: Option<&str>) -> ServiceResult<Option<(i32, Uuid)>> {
-    let Some(after) = after else { return Ok(None) };
-    let parsed = after
-        .split_once('/')
-        .and_then(|(risk, id)| Some((risk.parse().ok()?, Uuid::try_parse(id).ok()?)));
-    parsed
-        .map(Some)
-        .ok_or_else(|| ServiceError::invalid("after", "not a position in this list"))
+/// What stands in a cursor for "without a date".
+const NO_DATE: &str = "none";
+
+fn parse(order: FindingOrder, after: &str) -> Option<After> {
+    let (key, id) = after.split_once('/')?;
+    let id = Uuid::try_parse(id).ok()?;
+    Some(match order {
+        FindingOrder::Risk => After::Risk(key.parse().ok()?, id),
+        FindingOrder::Deadline if key == NO_DATE => After::Due(None, id),
+        FindingOrder::Deadline => After::Due(
+            Some(DateTime::from_timestamp_micros(key.parse().ok()?)?),
+            id,
+        ),
+    })
+}
+
+fn cursor(order: FindingOrder, row: &StoredFinding) -> String {
+    let id = row.id;
+    match order {
+        FindingOrder::Risk => format!("{}/{id}", row.risk),
+        FindingOrder::Deadline => match row.due.as_ref().and_then(|due| due.due_at) {
+            Some(due) => format!("{}/{id}", due.timestamp_micros()),
+            None => format!("{NO_DATE}/{id}"),
+        },
+    }
 }
 
 impl Inventory {
@@ -88,7 +107,14 @@ impl Inventory {
         ctx: &RequestContext,
         request: FindingList,
     ) -> ServiceResult<Page<Finding>> {
-        let after = cursor(request.page.after.as_deref())?;
+        let order = request.order;
+        let after = match &request.page.after {
+            None => None,
+            Some(after) => Some(
+                parse(order, after)
+                    .ok_or_else(|| ServiceError::invalid("after", "not a position in this list"))?,
+            ),
+        };
         let limit = request.page.limit();
         let catalog = self.catalog().await?;
         let advisories = catalog.named(&request.filter);
@@ -96,14 +122,17 @@ impl Inventory {
             return Ok(Page::empty());
         }
         let tx = self.db.read(ctx).await?;
+        let part = Part {
+            order,
+            after,
+            limit,
+        };
         let (rows, total) =
-            store::finding::list(&tx, ctx, &request.filter, advisories, after, limit).await?;
+            store::finding::list(&tx, ctx, &request.filter, advisories, part, self.now()).await?;
         tx.rollback().await?;
         // A finding of an import that committed since needs its advisory.
         let catalog = self.catalog().await?;
-        let keyed = Page::from_rows(rows, limit, |row: &StoredFinding| {
-            format!("{}/{}", row.risk, row.id)
-        });
+        let keyed = Page::from_rows(rows, limit, |row: &StoredFinding| cursor(order, row));
         let rows = keyed
             .rows
             .into_iter()
@@ -138,7 +167,8 @@ impl Inventory {
             return Ok(Page::empty());
         }
         let tx = self.db.read(ctx).await?;
-        let (rows, total) = store::finding::groups(&tx, ctx, &request, advisories, after).await?;
+        let (rows, total) =
+            store::finding::groups(&tx, ctx, &request, advisories, after, self.now()).await?;
         tx.rollback().await?;
         let catalog = self.catalog().await?;
         let keyed = Page::from_rows(rows, request.page.limit(), |row: &GroupRow| {

@@ -12,6 +12,17 @@ pub(super) fn system(ctx: &RequestContext) -> ServiceResult<()> {
     }
 }
 
+/// Only the platform itself, for the whole organization: no agent, no relay, no grant for some sites.
+pub(super) fn platform(ctx: &RequestContext) -> ServiceResult<()> {
+    if ctx.actor.kind == ActorKind::System && ctx.sites.is_none() {
+        Ok(())
+    } else {
+        Err(ServiceError::forbidden(
+            "only the platform itself may do this, for a whole organization",
+        ))
+    }
+}
+
 /// An agent reports for its own host; for it, every other host is absent.
 pub(super) fn reports_for(ctx: &RequestContext, host: HostId) -> ServiceResult<()> {
     system(ctx)?;

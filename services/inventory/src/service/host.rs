@@ -1,7 +1,6 @@
 //! Hosts: enrolment, facts, presence, a person's changes.
 
 use crate::domain::compliance::known_since;
-use crate::domain::risk::Place;
 use crate::service::Inventory;
 use crate::store;
 use crate::store::host::{After, StoredHost};
@@ -235,7 +234,8 @@ impl Inventory {
             != (&before.labels, before.site, before.quarantined)
         {
             store::host::set_place(&tx, host.id, host.site, &host.labels, host.quarantined).await?;
-            if Place::of(&host.labels) != Place::of(&before.labels) {
+            // Rules of baselines ask for any label, groups too.
+            if host.labels != before.labels {
                 let (components, updates) = self.parts(&tx, &host).await?;
                 self.evaluate(
                     &tx,

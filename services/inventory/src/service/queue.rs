@@ -6,18 +6,19 @@ use crate::service::patch::{current_of, patch};
 use crate::service::{Catalog, Inventory};
 use crate::store;
 use crate::store::patch::{CurrentPatch, OfferedPatch, PatchFindings};
-use netpatch_inventory_api::{QueueItem, QueueList, Risk};
+use chrono::{DateTime, Utc};
+use netpatch_inventory_api::{Deadline, FindingOrder, QueueItem, QueueList, Risk};
 use netpatch_types::{Page, RequestContext, ServiceError, ServiceResult};
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use uuid::Uuid;
 
-/// Sort key: risk in tenths, then findings, then who and what. Smaller comes later.
-type Key = (i32, u64, Reverse<(Uuid, Uuid)>);
+/// Sort key: risk in tenths or how early the deadline is, then findings, then who and what. Smaller comes later.
+type Key = (i64, u64, Reverse<(Uuid, Uuid)>);
 
 fn cursor(key: &Key) -> String {
-    let (risk, findings, Reverse((tenant, patch))) = key;
-    format!("{risk}/{findings}/{tenant}/{patch}")
+    let (first, findings, Reverse((tenant, patch))) = key;
+    format!("{first}/{findings}/{tenant}/{patch}")
 }
 
 fn parse(after: &str) -> Option<Key> {
@@ -60,6 +61,7 @@ fn risk(
 }
 
 fn item(
+    order: FindingOrder,
     catalog: &Catalog,
     offered: &OfferedPatch,
     current: &[CurrentPatch],
@@ -67,22 +69,40 @@ fn item(
 ) -> (Key, QueueItem) {
     let (tenths, risk) = risk(catalog, offered, findings);
     let count = findings.map_or(0, |findings| findings.findings);
+    let deadline = findings.and_then(|findings| findings.due.clone());
+    let first = match order {
+        FindingOrder::Risk => i64::from(tenths),
+        FindingOrder::Deadline => due_at(deadline.as_ref())
+            .map_or(i64::MIN, |due| due.timestamp_micros().saturating_neg()),
+    };
     let item = QueueItem {
         patch: patch(catalog, offered, current),
         tenant: offered.tenant_id.into(),
         hosts: u64::try_from(offered.needing).unwrap_or_default(),
         findings: count,
         risk,
+        deadline,
         first_seen_at: findings.map_or(offered.first_seen_at, |findings| findings.first_seen_at),
     };
     (
-        (
-            tenths,
-            count,
-            Reverse((offered.tenant_id, offered.patch_id)),
-        ),
+        (first, count, Reverse((offered.tenant_id, offered.patch_id))),
         item,
     )
+}
+
+fn due_at(deadline: Option<&Deadline>) -> Option<DateTime<Utc>> {
+    deadline.and_then(|deadline| deadline.due_at)
+}
+
+/// Whether the request asks for an item with this earliest deadline.
+fn asked_for(request: &QueueList, deadline: Option<&Deadline>, now: DateTime<Utc>) -> bool {
+    let due = due_at(deadline);
+    request
+        .overdue
+        .is_none_or(|overdue| overdue == due.is_some_and(|due| due < now))
+        && request
+            .due_within_days
+            .is_none_or(|days| due.is_some_and(|due| due <= store::finding::due_horizon(now, days)))
 }
 
 impl Inventory {
@@ -98,6 +118,7 @@ impl Inventory {
                     .ok_or_else(|| ServiceError::invalid("after", "not a position in this list"))?,
             ),
         };
+        let now = self.now();
         let tx = self.db.read(ctx).await?;
         let offered = store::patch::offered(&tx, ctx, None, request.tenant, &request.sites).await?;
         let waiting: Vec<OfferedPatch> =
@@ -122,7 +143,14 @@ impl Inventory {
             .map(|row| (row, findings.get(&(row.tenant_id, row.patch_id))))
             // Asked for some severities, a patch without such a finding is no answer.
             .filter(|(_, findings)| request.severities.is_empty() || findings.is_some())
-            .map(|(row, findings)| item(&catalog, row, &current, findings))
+            .filter(|(_, findings)| {
+                asked_for(
+                    &request,
+                    findings.and_then(|findings| findings.due.as_ref()),
+                    now,
+                )
+            })
+            .map(|(row, findings)| item(request.order, &catalog, row, &current, findings))
             .collect();
         items.sort_by_key(|(key, _)| Reverse(*key));
         let total = u64::try_from(items.len()).ok();

@@ -2,7 +2,7 @@
 
 use crate::domain::exposure::{Open, Wanted};
 use crate::domain::link::applicability_word;
-use crate::store::{column, number};
+use crate::store::{column, decoded, encoded, number};
 use chrono::{DateTime, Utc};
 use netpatch_storage::{StorageResult, TenantTx};
 use netpatch_types::{FindingId, HostId};
@@ -21,41 +21,51 @@ struct OpenRow {
     severity: String,
     patch_id: Option<Uuid>,
     applicability: String,
+    opened_at: DateTime<Utc>,
+    due: Option<serde_json::Value>,
 }
 
 /// The open exposures of a host.
 pub(crate) async fn open(tx: &TenantTx, host: HostId) -> StorageResult<Vec<Open>> {
     let rows: Vec<OpenRow> = tx
         .all(
-            "select e.id, e.advisory, e.component, c.name, c.arch, e.fixed_version, e.risk, e.severity, e.patch_id, e.applicability \
-             from inventory.exposures e join inventory.components c on c.number = e.component \
+            "select e.id, e.advisory, e.component, c.name, c.arch, e.fixed_version, e.risk, e.severity, e.patch_id, e.applicability, \
+             e.opened_at, e.due from inventory.exposures e join inventory.components c on c.number = e.component \
              where e.tenant_id = $1 and e.host_id = $2 and e.closed_at is null",
             [tx.tenant()?.0.into(), host.0.into()],
         )
         .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Open {
-            id: row.id,
-            advisory: number(row.advisory),
-            component: number(row.component),
-            name: row.name,
-            arch: row.arch,
-            fixed_version: row.fixed_version,
-            risk: row.risk,
-            severity: row.severity,
-            patch: row.patch_id,
-            applicability: row.applicability,
+    rows.into_iter()
+        .map(|row| {
+            Ok(Open {
+                id: row.id,
+                advisory: number(row.advisory),
+                component: number(row.component),
+                name: row.name,
+                arch: row.arch,
+                fixed_version: row.fixed_version,
+                risk: row.risk,
+                severity: row.severity,
+                patch: row.patch_id,
+                applicability: row.applicability,
+                opened_at: row.opened_at,
+                due: row.due.map(|due| decoded("a deadline", due)).transpose()?,
+            })
         })
-        .collect())
+        .collect()
 }
 
 /// The columns that an evaluation decides, as arrays.
-fn arrays(rows: &[&Wanted]) -> Vec<Value> {
+fn arrays(rows: &[&Wanted]) -> StorageResult<Vec<Value>> {
     let text = |read: fn(&Wanted) -> &str| -> Vec<String> {
         rows.iter().map(|row| read(row).to_owned()).collect()
     };
-    vec![
+    let due_at = |row: &&Wanted| row.due.as_ref().and_then(|due| due.due_at);
+    let due = |row: &&Wanted| match &row.due {
+        Some(due) => Ok(encoded("a deadline", due)?.to_string()),
+        None => Ok(String::new()),
+    };
+    Ok(vec![
         rows.iter()
             .map(|row| column(row.component))
             .collect::<Vec<_>>()
@@ -71,12 +81,25 @@ fn arrays(rows: &[&Wanted]) -> Vec<Value> {
             .collect::<Vec<_>>()
             .into(),
         text(|row| applicability_word(row.applicability)).into(),
-    ]
+        rows.iter()
+            .map(|row| due_at(row).unwrap_or(NEVER))
+            .collect::<Vec<_>>()
+            .into(),
+        rows.iter()
+            .map(due)
+            .collect::<StorageResult<Vec<String>>>()?
+            .into(),
+    ])
 }
 
-const ARRAYS: &str = "$3::integer[], $4::text[], $5::text[], $6::text[], $7::text[], $8::boolean[], $9::integer[], $10::uuid[], $11::text[]";
-const NAMES: &str = "component, installed_version, fixed_version, rule, severity, kev, risk, patch_id, applicability";
-const NIL: &str = "'00000000-0000-0000-0000-000000000000'::uuid";
+/// Stands for null in an array of times.
+const NEVER: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
+const ARRAYS: &str = "$3::integer[], $4::text[], $5::text[], $6::text[], $7::text[], $8::boolean[], $9::integer[], $10::uuid[], $11::text[], $12::timestamptz[], $13::text[]";
+const NAMES: &str = "component, installed_version, fixed_version, rule, severity, kev, risk, patch_id, applicability, due_at, due";
+/// What the arrays hold, with their stand-ins for null.
+const VALUES: &str = "component, installed_version, fixed_version, rule, severity, kev, risk, nullif(patch_id, '00000000-0000-0000-0000-000000000000'::uuid), \
+    applicability, nullif(due_at, 'epoch'::timestamptz), nullif(due, '')::jsonb";
 
 /// Opens exposures of a host.
 pub(crate) async fn insert(
@@ -90,12 +113,11 @@ pub(crate) async fn insert(
         let ids: Vec<Uuid> = portion.iter().map(|(id, _)| id.0).collect();
         let sql = format!(
             "insert into inventory.exposures (tenant_id, host_id, opened_at, id, advisory, source, {NAMES}) \
-             select $1, $12, $13, id, advisory, source, component, installed_version, fixed_version, rule, severity, kev, risk, \
-             nullif(patch_id, {NIL}), applicability \
-             from unnest($2::uuid[], {ARRAYS}, $14::integer[], $15::text[]) as r(id, {NAMES}, advisory, source)"
+             select $1, $14, $15, id, advisory, source, {VALUES} \
+             from unnest($2::uuid[], {ARRAYS}, $16::integer[], $17::text[]) as r(id, {NAMES}, advisory, source)"
         );
         let mut values: Vec<Value> = vec![tx.tenant()?.0.into(), ids.into()];
-        values.extend(arrays(&wanted));
+        values.extend(arrays(&wanted)?);
         values.extend([
             host.0.into(),
             now.into(),
@@ -121,13 +143,11 @@ pub(crate) async fn update(tx: &TenantTx, moved: &[(Uuid, Wanted)]) -> StorageRe
         let wanted: Vec<&Wanted> = portion.iter().map(|(_, wanted)| wanted).collect();
         let ids: Vec<Uuid> = portion.iter().map(|(id, _)| *id).collect();
         let sql = format!(
-            "update inventory.exposures e set component = r.component, installed_version = r.installed_version, \
-             fixed_version = r.fixed_version, rule = r.rule, severity = r.severity, kev = r.kev, risk = r.risk, \
-             patch_id = nullif(r.patch_id, {NIL}), applicability = r.applicability \
+            "update inventory.exposures e set ({NAMES}) = (select {VALUES} from (select r.*) r) \
              from unnest($2::uuid[], {ARRAYS}) as r(id, {NAMES}) where e.tenant_id = $1 and e.id = r.id"
         );
         let mut values: Vec<Value> = vec![tx.tenant()?.0.into(), ids.into()];
-        values.extend(arrays(&wanted));
+        values.extend(arrays(&wanted)?);
         tx.execute(&sql, values).await?;
     }
     Ok(())

@@ -3,8 +3,10 @@
 use crate::domain::link::applicability_word;
 use crate::store::component::ecosystem;
 use crate::store::{column, decoded, number, sql::Query};
-use chrono::{DateTime, Utc};
-use netpatch_inventory_api::{FindingFilter, FindingGroupList, FindingGrouping, Offer};
+use chrono::{DateTime, Duration, Utc};
+use netpatch_inventory_api::{
+    Deadline, FindingFilter, FindingGroupList, FindingGrouping, FindingOrder, Offer,
+};
 use netpatch_storage::{StorageResult, TenantTx};
 use netpatch_types::{ComponentKey, FindingId, Labels, RequestContext, Severity};
 use sea_orm::FromQueryResult;
@@ -43,6 +45,8 @@ pub(crate) struct StoredFinding {
     pub(crate) offer: Option<Offer>,
     /// Applicability's word.
     pub(crate) applicability: String,
+    /// The date that a rule demands.
+    pub(crate) due: Option<Deadline>,
     /// First seen.
     pub(crate) opened_at: DateTime<Utc>,
     /// Gone.
@@ -72,6 +76,7 @@ struct Row {
     risk: i32,
     patch_id: Option<Uuid>,
     applicability: String,
+    due: Option<serde_json::Value>,
     opened_at: DateTime<Utc>,
     closed_at: Option<DateTime<Utc>>,
     candidate_version: Option<String>,
@@ -82,7 +87,10 @@ struct Row {
 
 const COLUMNS: &str = "e.id, e.tenant_id, e.host_id, h.hostname, h.site_id, h.labels, e.advisory, c.ecosystem, c.distribution, c.release, \
     c.name, c.version, c.arch, c.source, c.source_version, e.installed_version, e.fixed_version, e.rule, e.risk, e.patch_id, \
-    e.applicability, e.opened_at, e.closed_at, u.candidate_version, u.origin, u.suite, u.label";
+    e.applicability, e.due, e.opened_at, e.closed_at, u.candidate_version, u.origin, u.suite, u.label";
+
+/// As in the index: without a date comes last.
+const DUE: &str = "coalesce(e.due_at, 'infinity'::timestamptz)";
 
 const HOST: &str = "join inventory.hosts h on h.tenant_id = e.tenant_id and h.id = e.host_id";
 const COMPONENT: &str = "join inventory.components c on c.number = e.component";
@@ -124,9 +132,16 @@ fn stored(row: Row) -> StorageResult<StoredFinding> {
             _ => None,
         },
         applicability: row.applicability,
+        due: row.due.map(|due| decoded("a deadline", due)).transpose()?,
         opened_at: row.opened_at,
         closed_at: row.closed_at,
     })
+}
+
+/// The last moment of "within so many days".
+pub(crate) fn due_horizon(now: DateTime<Utc>, days: u32) -> DateTime<Utc> {
+    now.checked_add_signed(Duration::days(days.into()))
+        .unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
 /// One finding that the request may see.
@@ -145,12 +160,14 @@ pub(crate) async fn get(
         .transpose()
 }
 
-/// ` from … where` of the findings that a filter lets through. `advisories` are the numbers that the filter names.
+/// ` from … where` of the findings that a filter lets through. `advisories` are the numbers that the filter names, `now` decides
+/// what is overdue.
 fn filtered(
     ctx: &RequestContext,
     filter: &FindingFilter,
     advisories: Option<Vec<u32>>,
     joins: &str,
+    now: DateTime<Utc>,
 ) -> Query {
     let mut query = Query::new(format!(" from inventory.exposures e {joins} where true"));
     query.of_tenant(filter.tenant, "e").in_scope(ctx, "h");
@@ -196,34 +213,77 @@ fn filtered(
     if let Some(kev) = filter.kev {
         query.and("e.kev =", kev, "");
     }
+    if let Some(overdue) = filter.overdue {
+        let now = query.bind(now);
+        let not = if overdue { "" } else { "not " };
+        query.push(&format!(
+            " and {not}coalesce(e.due_at < coalesce(e.closed_at, {now}), false)"
+        ));
+    }
+    if let Some(days) = filter.due_within_days {
+        query.and("e.due_at <=", due_horizon(now, days), "");
+    }
     query
 }
 
-/// Findings, worst first, behind `after` = (risk, id); and how many there are, counted up to 10,000. `advisories` are the numbers
-/// that the filter names.
+/// Where a page of findings begins: behind this place in its order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum After {
+    /// Behind this risk in tenths and id.
+    Risk(i32, Uuid),
+    /// Behind this date and id; `None`: among those without a date.
+    Due(Option<DateTime<Utc>>, Uuid),
+}
+
+/// Which part of the findings, in which order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Part {
+    /// In which order.
+    pub(crate) order: FindingOrder,
+    /// Behind which place.
+    pub(crate) after: Option<After>,
+    /// How many; one more is read.
+    pub(crate) limit: u64,
+}
+
+/// Findings in an order; and how many there are, counted up to 10,000. `advisories` are the numbers that the filter names, `now`
+/// decides what is overdue.
 pub(crate) async fn list(
     tx: &TenantTx,
     ctx: &RequestContext,
     filter: &FindingFilter,
     advisories: Option<Vec<u32>>,
-    after: Option<(i32, Uuid)>,
-    limit: u64,
+    part: Part,
+    now: DateTime<Utc>,
 ) -> StorageResult<(Vec<StoredFinding>, u64)> {
-    let counted = filtered(ctx, filter, advisories.clone(), HOST);
+    let counted = filtered(ctx, filter, advisories.clone(), HOST, now);
     let sql = format!(
         "select count(*) from (select 1{} limit 10000) counted",
         counted.text
     );
     let total: Option<i64> = tx.value(&sql, counted.values).await?;
     let joins = format!("{HOST} {COMPONENT} {OFFER}");
-    let mut query = filtered(ctx, filter, advisories, &joins);
-    if let Some((risk, id)) = after {
-        let (risk, id) = (query.bind(risk), query.bind(id));
-        query.push(&format!(" and (e.risk, e.id) < ({risk}, {id})"));
+    let mut query = filtered(ctx, filter, advisories, &joins, now);
+    match part.after {
+        None => {}
+        Some(After::Risk(risk, id)) => {
+            let (risk, id) = (query.bind(risk), query.bind(id));
+            query.push(&format!(" and (e.risk, e.id) < ({risk}, {id})"));
+        }
+        Some(After::Due(due, id)) => {
+            let (due, id) = (query.bind(due), query.bind(id));
+            query.push(&format!(
+                " and ({DUE}, e.id) > (coalesce({due}::timestamptz, 'infinity'::timestamptz), {id})"
+            ));
+        }
     }
-    let limit = query.bind(i64::try_from(limit + 1).unwrap_or(i64::MAX));
+    let limit = query.bind(i64::try_from(part.limit + 1).unwrap_or(i64::MAX));
+    let order = match part.order {
+        FindingOrder::Risk => "e.risk desc, e.id desc".to_owned(),
+        FindingOrder::Deadline => format!("{DUE}, e.id"),
+    };
     let sql = format!(
-        "select {COLUMNS}{} order by e.risk desc, e.id desc limit {limit}",
+        "select {COLUMNS}{} order by {order} limit {limit}",
         query.text
     );
     let rows: Vec<Row> = tx.all(&sql, query.values).await?;
@@ -272,6 +332,7 @@ pub(crate) async fn groups(
     request: &FindingGroupList,
     advisories: Option<Vec<u32>>,
     after: Option<GroupPlace>,
+    now: DateTime<Utc>,
 ) -> StorageResult<(Vec<GroupRow>, u64)> {
     const NIL: &str = "'00000000-0000-0000-0000-000000000000'::uuid";
     let nil = NIL.to_owned();
@@ -284,7 +345,7 @@ pub(crate) async fn groups(
         ),
         FindingGrouping::Host => ("e.tenant_id".to_owned(), "0", "e.host_id".to_owned()),
     };
-    let mut query = filtered(ctx, &request.filter, advisories, HOST);
+    let mut query = filtered(ctx, &request.filter, advisories, HOST, now);
     let ranks: Vec<String> = Severity::ALL
         .into_iter()
         .map(|severity| severity.as_str().to_owned())

@@ -27,6 +27,7 @@ const TENANT: [&str; 7] = [
     "patch_offers",
     "exposures",
 ];
+const CLOCKS: [&str; 2] = ["scoring", "risk_weights"];
 
 /// The migrator.
 #[derive(Debug)]
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(OutboxPrune(SCHEMA)),
             Box::new(Cves),
             Box::new(Assets),
+            Box::new(Clocks),
         ]
     }
 
@@ -72,6 +74,26 @@ impl MigrationTrait for Inventory {
         }
         sql.extend(worker_may(SCHEMA, "manifests", "select"));
         sql.extend(outbox_table_sql(SCHEMA));
+        execute_all(manager.get_connection(), sql).await
+    }
+}
+
+struct Clocks;
+
+impl MigrationName for Clocks {
+    fn name(&self) -> &'static str {
+        "m0006_clocks"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Clocks {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let mut sql = statements(include_str!("../../migrations/0006_clocks.sql"));
+        for table in CLOCKS {
+            sql.extend(protect_tenant_table(SCHEMA, table));
+        }
+        sql.extend(worker_may(SCHEMA, "scoring", "select"));
         execute_all(manager.get_connection(), sql).await
     }
 }

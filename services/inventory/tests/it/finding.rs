@@ -42,7 +42,7 @@ async fn a_host_of_the_real_pack_has_the_findings_of_the_reference() {
                     &world.ctx,
                     FindingList {
                         page,
-                        filter: FindingFilter::default(),
+                        ..FindingList::default()
                     },
                 )
                 .await

@@ -4,6 +4,7 @@
 
 mod accuracy;
 mod asset;
+mod deadline;
 mod feed;
 mod finding;
 mod host;

@@ -205,8 +205,18 @@ async fn every_operation_needs_its_right() {
             ),
             code(api.feed_list(ctx, FeedList {}).await),
             code(api.events(ctx, EventsAfter::default()).await),
+            code(
+                api.baselines_set(
+                    ctx,
+                    BaselinesSet {
+                        version: 1,
+                        followed: vec![],
+                    },
+                )
+                .await,
+            ),
         ];
-        assert_eq!(codes, [ErrorCode::Forbidden; 33]);
+        assert_eq!(codes, [ErrorCode::Forbidden; 34]);
     }
 }
 
@@ -224,6 +234,15 @@ async fn an_agent_reports_for_its_own_host_only() {
         components: components.clone(),
     };
     assert!(world.api.manifest_report(&agent, report(one)).await.is_ok());
+    let decide = BaselinesSet {
+        version: 1,
+        followed: vec![],
+    };
+    assert_eq!(
+        code(world.api.baselines_set(&agent, decide).await),
+        ErrorCode::Forbidden,
+        "an agent sets no deadlines"
+    );
     assert_eq!(
         code(world.api.manifest_report(&agent, report(two)).await),
         ErrorCode::NotFound

@@ -313,6 +313,7 @@ async fn asked(
                         resolved: true,
                         ..FindingFilter::default()
                     },
+                    ..FindingList::default()
                 },
             )
             .await
@@ -409,6 +410,20 @@ async fn asked(
                 .await,
             )),
         ),
+        ("baselines_set", {
+            let none = BaselinesSet {
+                version: 9,
+                followed: vec![],
+            };
+            let outcome = api.baselines_set(ctx, none).await;
+            world.inventory.reevaluate().await.expect("re-evaluation");
+            let own = world.findings(FindingFilter::default()).await;
+            // A stranger decides for the own organization, a grant for some sites for none.
+            outcome.map_or_else(
+                |error| error.code == ErrorCode::Forbidden,
+                |_| ctx.sites.is_none(),
+            ) && own.iter().all(|finding| finding.deadline.is_some())
+        }),
         (
             "compliance_now",
             api.compliance_now(ctx, ComplianceNow::default())

@@ -265,6 +265,7 @@ impl World {
         let request = FindingList {
             page: PageRequest::largest(),
             filter,
+            ..FindingList::default()
         };
         self.api
             .finding_list(&self.ctx, request)

@@ -179,6 +179,7 @@ impl ReportingService {
                     FindingList {
                         page: page.clone(),
                         filter,
+                        ..FindingList::default()
                     },
                 )
                 .await?;
@@ -200,6 +201,17 @@ impl ReportingService {
                     finding
                         .first_seen_at
                         .to_rfc3339_opts(SecondsFormat::Secs, true),
+                    finding
+                        .deadline
+                        .as_ref()
+                        .and_then(|deadline| deadline.due_at)
+                        .map(|due| due.to_rfc3339_opts(SecondsFormat::Secs, true))
+                        .unwrap_or_default(),
+                    finding
+                        .deadline
+                        .as_ref()
+                        .map(|deadline| deadline.reason.clone())
+                        .unwrap_or_default(),
                     finding.id.public(tenant),
                 ]
             }));
@@ -219,6 +231,8 @@ impl ReportingService {
             "installed",
             "fixed",
             "first seen",
+            "due",
+            "reason of the date",
             "finding",
         ];
         csv(&header, rows, guard)

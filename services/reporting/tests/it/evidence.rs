@@ -4,7 +4,9 @@ use crate::documents::Story;
 use crate::rig::Rig;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use netpatch_inventory_api::{Advisory, Applicability, ComplianceCell, Evidence, Finding, Risk};
+use netpatch_inventory_api::{
+    Advisory, Applicability, ComplianceCell, Deadline, Evidence, Finding, Risk, Standard,
+};
 use netpatch_proof::pack::{Options, verify};
 use netpatch_proof::{EvidencePack, PublicKey};
 use netpatch_reporting_api::{
@@ -200,6 +202,13 @@ async fn findings_become_a_csv_file_that_expires() {
             fixed_version: "2".into(),
             comparator: "dpkg".into(),
         },
+        deadline: Some(Deadline {
+            due_at: "2026-12-01T23:59:59Z".parse().ok(),
+            baseline: "ours".into(),
+            standard: Standard::Own,
+            reason: "own rules: 3 days".into(),
+            forensic_triage: false,
+        }),
         first_seen_at: now,
         resolved_at: None,
     };
@@ -210,6 +219,10 @@ async fn findings_become_a_csv_file_that_expires() {
         assert_eq!(text.lines().count(), 6, "all pages: {text}");
         assert_eq!(text.contains("'=host4,"), guard_formulas);
         assert!(text.contains(",61.2,") || text.contains(",61.3,"));
+        assert!(
+            text.contains(",2026-12-01T23:59:59Z,own rules: 3 days,"),
+            "{text}"
+        );
     }
     rig.clock.advance(Duration::from_secs(31 * 86_400));
     rig.service.run_once().await.unwrap();

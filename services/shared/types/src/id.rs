@@ -136,8 +136,6 @@ ids! {
     PolicyId = "policy", tenant;
     /// A maintenance window.
     WindowId = "window", tenant;
-    /// A patch baseline: required state and clocks.
-    BaselineId = "baseline", tenant;
     /// A person's or a rule's decision.
     ApprovalId = "approval", tenant;
     /// A deployment.

@@ -4,7 +4,7 @@ use crate::host::{FIXED, FakeHost, OLD};
 use crate::sandbox::{Sandbox, Topology};
 use base64::Engine as _;
 use netpatch_auth::{OrganizationKind, SiteCreate};
-use netpatch_inventory_api::{FeedImport, FindingFilter, FindingList, QueueList};
+use netpatch_inventory_api::{FeedImport, FindingList, QueueList};
 use netpatch_policy_api::*;
 use netpatch_reporting_api::{LedgerList, ReportCreate, ReportGet, ReportKind, ReportStatus};
 use netpatch_scheduler_api::*;
@@ -106,7 +106,7 @@ async fn the_loop(topology: Topology) {
     let tenant = ctx.write.unwrap();
     let open = FindingList {
         page: PageRequest::largest(),
-        filter: FindingFilter::default(),
+        ..FindingList::default()
     };
     let before = sandbox
         .roles
