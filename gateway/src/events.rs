@@ -252,6 +252,12 @@ fn inventory_event(envelope: &EventEnvelope) -> Option<ThinEvent> {
             envelope.tenant.public(envelope.tenant),
             None,
         ),
+        InventoryEventV1::AdvisoriesChanged { .. } => thin(
+            envelope,
+            "advisories.changed",
+            envelope.tenant.public(envelope.tenant),
+            None,
+        ),
         InventoryEventV1::PatchesAvailable { .. } => None,
     }
 }

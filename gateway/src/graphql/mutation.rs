@@ -10,6 +10,7 @@ pub mod compliance;
 pub mod delegation;
 pub mod deployment;
 pub mod enrolment;
+pub mod feed;
 pub mod group;
 pub mod host;
 pub mod identity;
@@ -39,6 +40,7 @@ pub struct Mutation(
     relay::RelayMutation,
     host::HostMutation,
     asset::AssetMutation,
+    feed::FeedMutation,
     identity::IdentityMutation,
     group::GroupMutation,
     window::WindowMutation,

@@ -5,7 +5,7 @@ use netpatch_types::Permission::{self, *};
 use netpatch_types::{RequestContext, ServiceError};
 
 /// Every mutation.
-const RIGHTS: [(&str, Permission); 35] = [
+const RIGHTS: [(&str, Permission); 36] = [
     ("organizationCreate", Admin),
     ("siteCreate", Admin),
     ("delegationCreate", Admin),
@@ -22,6 +22,7 @@ const RIGHTS: [(&str, Permission); 35] = [
     ("assetUpsert", AssetWrite),
     ("assetImport", AssetWrite),
     ("assetDelete", AssetWrite),
+    ("feedAccept", Admin),
     ("groupCreate", PolicyWrite),
     ("windowCreate", PolicyWrite),
     ("windowUpdate", PolicyWrite),

@@ -6,7 +6,6 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use netpatch_inventory::domain::index::MatchIndex;
 use netpatch_inventory::pack;
 use netpatch_types::{ComponentKey, Ecosystem};
-use std::collections::HashMap;
 use std::hint::black_box;
 use std::path::Path;
 
@@ -41,7 +40,9 @@ fn host(pack: &pack::Pack) -> Vec<ComponentKey> {
 
 fn match_host(criterion: &mut Criterion) {
     let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/data/pack");
-    let pack = pack::read(Path::new(dir), &HashMap::new())
+    let files = pack::PackFiles::open(Path::new(dir));
+    let files = files.unwrap_or_else(|error| panic!("the bundled pack: {error}"));
+    let pack = pack::read(&files, &pack::Rules::default())
         .unwrap_or_else(|error| panic!("the bundled pack: {error}"));
     let index = MatchIndex::build(pack.aliases.clone(), (0..).zip(&pack.advisories));
     let host = host(&pack);

@@ -9,12 +9,15 @@
 //! Deliberately absent: policy (which patch is approved), deadlines, and anything that talks to a host.
 
 pub mod domain;
+mod fetch;
 mod jobs;
 pub mod pack;
 mod service;
 mod store;
 
-pub use service::Inventory;
+pub use fetch::{FeedSource, FetchError};
+pub use jobs::FetchOutcome;
+pub use service::{FeedSettings, Inventory};
 
 use netpatch_storage::Migrations;
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use netpatch_chassis::service::{Made, Service};
 use netpatch_chassis::{BoxError, Process};
-use netpatch_inventory::{Inventory, migrations};
+use netpatch_inventory::{FeedSettings, Inventory, migrations};
 use netpatch_inventory_api::inventory_router;
 use netpatch_storage::{Database, PoolSettings, bus};
 use std::process::ExitCode;
@@ -23,7 +23,9 @@ impl Service for Program {
         let database = Database::open(&urls, &pools, &[migrations()]).await?;
         process.health.register("database", database.check());
         let bus = bus::connect(configuration.bus.address()).await?;
-        let service = Inventory::new(database, bus, process.clock());
+        let feeds = &configuration.feeds;
+        let feeds = FeedSettings::of(&feeds.operators, &feeds.sources, feeds.allow_private)?;
+        let service = Inventory::with_feeds(database, bus, process.clock(), feeds);
         let stop = process.tasks.stop_token();
         Ok(Made {
             router: inventory_router(service.clone(), process.verifier()),

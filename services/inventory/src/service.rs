@@ -5,7 +5,8 @@ mod asset;
 mod baseline;
 mod catalog;
 mod evaluation;
-mod feed;
+pub(crate) mod feed;
+pub(crate) mod feed_epoch;
 mod finding;
 mod group;
 mod guard;
@@ -15,6 +16,7 @@ mod patch;
 mod queue;
 
 pub(crate) use catalog::{Catalog, CatalogAdvisory};
+pub use feed::FeedSettings;
 
 use crate::store;
 use chrono::{DateTime, Utc};
@@ -35,6 +37,8 @@ pub struct Inventory {
     catalog: RwLock<Option<Arc<Catalog>>>,
     /// One load at a time.
     loading: Mutex<()>,
+    /// What an operator set about feeds.
+    pub(crate) feeds: FeedSettings,
     /// Wakes the re-evaluation after an import.
     pub(crate) imported: Notify,
 }
@@ -49,7 +53,19 @@ impl Inventory {
     /// Inventory over a migrated database. Start [`Inventory::run`] beside it.
     #[must_use]
     pub fn new(db: Database, bus: SharedBus, clock: SharedClock) -> Arc<Self> {
+        Self::with_feeds(db, bus, clock, FeedSettings::default())
+    }
+
+    /// The same, with what an operator set about feeds.
+    #[must_use]
+    pub fn with_feeds(
+        db: Database,
+        bus: SharedBus,
+        clock: SharedClock,
+        feeds: FeedSettings,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            feeds,
             db,
             bus,
             clock,
@@ -343,6 +359,23 @@ impl InventoryApi for Inventory {
     ) -> ServiceResult<Vec<FeedStatus>> {
         guard::system(ctx)?;
         self.import(request).await
+    }
+
+    async fn feed_export(
+        &self,
+        ctx: &RequestContext,
+        request: FeedExport,
+    ) -> ServiceResult<FeedExported> {
+        guard::system(ctx)?;
+        self.export(request).await
+    }
+
+    async fn feed_accept(
+        &self,
+        ctx: &RequestContext,
+        request: FeedAccept,
+    ) -> ServiceResult<Vec<FeedStatus>> {
+        self.accept(ctx, request).await
     }
 
     async fn feed_list(&self, ctx: &RequestContext, _: FeedList) -> ServiceResult<Vec<FeedStatus>> {

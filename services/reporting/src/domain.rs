@@ -1,7 +1,5 @@
-//! Pure rules: what an event says in the ledger, when a delivery is tried again, which addresses are public,
-//! how a cell is written.
+//! Pure rules: what an event says in the ledger, when a delivery is tried again, how a cell is written.
 
-pub(crate) mod address;
 pub(crate) mod draft;
 pub(crate) mod notice;
 pub(crate) mod retry;

@@ -3,8 +3,8 @@
 //! Invariant: the address that was judged is the address that is connected to, because the judging is done by the
 //! resolver of the connection itself. A name that changes its address in between gains nothing.
 
-use crate::domain::address::is_public;
 use chrono::{DateTime, Utc};
+use netpatch_types::address::is_public;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Url};
 use std::net::{IpAddr, SocketAddr};

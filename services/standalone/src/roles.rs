@@ -5,7 +5,7 @@ use futures::future::BoxFuture;
 use netpatch_auth::Auth;
 use netpatch_chassis::rpc::RpcService;
 use netpatch_chassis::{ContextSigner, Remote, WireError, configuration::Services, wire};
-use netpatch_inventory::Inventory;
+use netpatch_inventory::{FeedSettings, Inventory};
 use netpatch_inventory_api::InventoryApi;
 use netpatch_policy::{PolicyParts, PolicyService};
 use netpatch_policy_api::PolicyApi;
@@ -31,6 +31,8 @@ pub struct Parts {
     pub clock: SharedClock,
     /// Secret keys.
     pub keys: KeyFolder,
+    /// What an operator set about feeds.
+    pub feeds: FeedSettings,
     /// Settings of reporting.
     pub reporting: ReportingSettings,
 }
@@ -138,6 +140,7 @@ impl Roles {
             bus,
             clock,
             keys,
+            feeds,
             reporting: settings,
         } = parts;
         let auth = Auth::new(
@@ -150,7 +153,7 @@ impl Roles {
         let own_inventory = services
             .inventory
             .is_none()
-            .then(|| Inventory::new(database.clone(), bus.clone(), clock.clone()));
+            .then(|| Inventory::with_feeds(database.clone(), bus.clone(), clock.clone(), feeds));
         let local = own_inventory
             .clone()
             .map(|role| role as Arc<dyn InventoryApi>);

@@ -5,6 +5,7 @@ use crate::platform::{self, Store};
 use crate::roles::{Network, Parts, Roles};
 use async_trait::async_trait;
 use netpatch_chassis::{App, BoxError, Process, Server};
+use netpatch_inventory::FeedSettings;
 use netpatch_reporting::ReportingSettings;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -75,6 +76,11 @@ impl App for Platform {
             bus: bus.clone(),
             clock: process.clock(),
             keys,
+            feeds: FeedSettings::of(
+                &configuration.feeds.operators,
+                &configuration.feeds.sources,
+                configuration.feeds.allow_private,
+            )?,
             reporting: ReportingSettings {
                 allow_private_webhooks: self.allow_private_webhooks,
                 ..ReportingSettings::default()

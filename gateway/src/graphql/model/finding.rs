@@ -63,6 +63,21 @@ pub struct Evidence {
     pub fixed_version: String,
     /// By which order of versions.
     pub comparator: String,
+    /// Of a finding that is gone: the vendor's word (VEX) that took it away, if that is why.
+    pub cleared_by: Option<ClearedBy>,
+}
+
+/// A vendor's statement that an advisory does not apply.
+#[derive(Clone, SimpleObject)]
+pub struct ClearedBy {
+    /// Which feed.
+    pub feed: String,
+    /// The record's own id.
+    pub record: String,
+    /// Digest of the record's bytes.
+    pub record_digest: Sha256,
+    /// `not_affected` or `fixed`.
+    pub status: String,
 }
 
 /// Who offers a fix to a host.
@@ -149,6 +164,12 @@ impl Finding {
             installed_version: evidence.installed_version,
             fixed_version: evidence.fixed_version,
             comparator: evidence.comparator,
+            cleared_by: evidence.cleared_by.map(|by| ClearedBy {
+                feed: by.feed,
+                record: by.record,
+                record_digest: by.record_digest.into(),
+                status: by.status,
+            }),
         }
     }
 

@@ -96,7 +96,7 @@ pub(crate) const SHARED: [Case; 6] = [
 pub(crate) const ROLLOUT: &str = "rollout: {waves: [{hosts: 1}]}, rules: [], windowIds: []";
 
 /// Mutations and their input without the key.
-pub(crate) const MUTATIONS: [(&str, &str); 35] = [
+pub(crate) const MUTATIONS: [(&str, &str); 36] = [
     (
         "organizationCreate",
         "name: \"New\", kind: CUSTOMER, partnerId: $org",
@@ -146,6 +146,7 @@ pub(crate) const MUTATIONS: [(&str, &str); 35] = [
     ),
     ("assetDelete", "id: $asset"),
     ("hostScan", "organizationId: $org, hostIds: [$host]"),
+    ("feedAccept", "organizationId: $org, name: \"kev\""),
     (
         "groupCreate",
         "organizationId: $org, name: \"g\", selector: [{key: \"tier\", values: [\"server\"]}]",

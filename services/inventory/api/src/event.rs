@@ -47,6 +47,13 @@ pub enum InventoryEventV1 {
         /// Which patches.
         patches: Vec<PatchId>,
     },
+    /// The advisories that the platform holds changed.
+    AdvisoriesChanged {
+        /// Their epoch.
+        epoch: u64,
+        /// The feeds that changed since the organization was told last.
+        feeds: Vec<String>,
+    },
     /// A finding of critical severity opened.
     CriticalFinding {
         /// Which.

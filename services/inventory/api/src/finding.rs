@@ -47,6 +47,22 @@ pub struct Evidence {
     pub fixed_version: String,
     /// `dpkg`.
     pub comparator: String,
+    /// Of a finding that is gone: the vendor's word that took it away, if that is why.
+    #[serde(default)]
+    pub cleared_by: Option<ClearedBy>,
+}
+
+/// A vendor's statement (VEX) that an advisory does not apply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClearedBy {
+    /// Which feed.
+    pub feed: String,
+    /// The record's own id.
+    pub record: String,
+    /// SHA-256 of the record's bytes.
+    pub record_digest: Sha256,
+    /// `not_affected` or `fixed`.
+    pub status: String,
 }
 
 /// What can be done about a finding now.

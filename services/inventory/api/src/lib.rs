@@ -106,6 +106,10 @@ netpatch_chassis::rpc_service! {
         compliance_now(ComplianceNow) -> Vec<ComplianceCell>;
         /// Imports an offline pack from a folder that the platform can read. System.
         feed_import(FeedImport) -> Vec<FeedStatus>;
+        /// Writes the held feeds as an offline pack into a folder of the platform's machine. System.
+        feed_export(FeedExport) -> FeedExported;
+        /// Takes a feed that was refused or held back. System, or `Admin` of an organization that operates the platform.
+        feed_accept(FeedAccept) -> Vec<FeedStatus>;
         /// Freshness of every feed. `Read`.
         feed_list(FeedList) -> Vec<FeedStatus>;
         /// Events in commit order. System.

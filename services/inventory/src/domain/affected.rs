@@ -52,6 +52,9 @@ pub struct Affected {
     /// Versions by name, beside the ranges.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub versions: Vec<String>,
+    /// The vendor's word for why: the justification of "not affected" or the kind of remedy where there is no fix. May be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
 }
 
 impl Affected {
@@ -68,6 +71,7 @@ impl Affected {
                 prereleases: Prereleases::default(),
             }],
             versions: Vec::new(),
+            note: String::new(),
         }
     }
 

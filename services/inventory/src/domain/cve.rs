@@ -11,6 +11,17 @@ pub fn is_cve(text: &str) -> bool {
         })
 }
 
+/// A CVE id as one number, to compare many; `None` for a text that is none or has a number beyond 48 bits.
+#[must_use]
+pub fn cve_key(text: &str) -> Option<u64> {
+    if !is_cve(text) {
+        return None;
+    }
+    let (year, number) = text.strip_prefix("CVE-")?.split_once('-')?;
+    let (year, number): (u64, u64) = (year.parse().ok()?, number.parse().ok()?);
+    (number < 1 << 48).then_some((year << 48) | number)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,6 +40,9 @@ mod tests {
             "",
         ] {
             assert!(!is_cve(wrong), "{wrong}");
+            assert_eq!(cve_key(wrong), None);
         }
+        assert!(cve_key("CVE-2025-9999999") < cve_key("CVE-2026-0001"));
+        assert_ne!(cve_key("CVE-2026-10001"), cve_key("CVE-2026-1001"));
     }
 }

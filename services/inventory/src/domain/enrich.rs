@@ -16,6 +16,8 @@ pub struct Enrichment {
     pub kev: HashMap<String, Kev>,
     /// Highest base score with its vector.
     pub cvss: HashMap<String, (f64, String)>,
+    /// The same of the National Vulnerability Database, for CVEs of which nobody else has a vector.
+    pub last_resort_cvss: HashMap<String, (f64, String)>,
     /// CISA's decision points.
     pub ssvc: HashMap<String, Ssvc>,
     /// CVEs that were taken back.

@@ -39,15 +39,24 @@ impl<T> Parsed<T> {
 /// Reads each line that is not blank with `read`.
 pub fn parse_lines<T>(
     from: impl BufRead,
+    read: impl FnMut(&str) -> Result<T, String>,
+) -> std::io::Result<Parsed<T>> {
+    parse_lines_up_to(from, MAX_LINE_BYTES, read)
+}
+
+/// The same with lines of up to `max` bytes.
+pub fn parse_lines_up_to<T>(
+    from: impl BufRead,
+    max: usize,
     mut read: impl FnMut(&str) -> Result<T, String>,
 ) -> std::io::Result<Parsed<T>> {
     let mut parsed = Parsed::default();
-    for_each_line(from, MAX_LINE_BYTES, |number, line| {
+    for_each_line(from, max, |number, line| {
         let outcome = match line.map(std::str::from_utf8) {
             Some(Ok(line)) if line.trim().is_empty() => return,
             Some(Ok(line)) => read(line),
             Some(Err(_)) => Err("not UTF-8".to_owned()),
-            None => Err(format!("longer than {MAX_LINE_BYTES} bytes")),
+            None => Err(format!("longer than {max} bytes")),
         };
         match outcome {
             Ok(record) => parsed.records.push(record),

@@ -47,6 +47,7 @@ pub fn read_record(line: &str) -> Result<OsvRecord, String> {
             status: Status::Affected,
             ranges: spans.into_iter().map(range_of).collect(),
             versions: Vec::new(),
+            note: String::new(),
         }],
         ..OsvRecord::new(id)
     })

@@ -274,6 +274,7 @@ fn entry_of(
         status: Status::Affected,
         ranges: all,
         versions,
+        note: String::new(),
     }))
 }
 

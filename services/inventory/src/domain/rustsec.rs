@@ -88,6 +88,7 @@ pub fn read_record(line: &str) -> Result<OsvRecord, String> {
             status: Status::Affected,
             ranges: rest(safe),
             versions: Vec::new(),
+            note: String::new(),
         }],
         url: raw.advisory.url.map(|url| cut(&url)),
         ..OsvRecord::new(id)

@@ -20,13 +20,20 @@ impl Inventory {
     /// Runs the background jobs until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
         let tending = outbox::tend(&self.db, SCHEMA, self.clock.clone(), stop.clone());
-        tokio::join!(self.keep_matching(stop), tending);
+        tokio::join!(
+            self.keep_matching(stop.clone()),
+            self.keep_fetching(stop),
+            tending
+        );
     }
 
     async fn keep_matching(&self, stop: CancellationToken) {
         loop {
             if let Err(error) = self.reevaluate().await {
                 tracing::warn!(%error, "matching manifests against new advisories failed, trying again");
+            }
+            if let Err(error) = self.announce().await {
+                tracing::warn!(%error, "telling organizations of new advisories failed, trying again");
             }
             tokio::select! {
                 () = stop.cancelled() => return,

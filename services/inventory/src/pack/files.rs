@@ -1,12 +1,18 @@
-//! The files of a pack: plain or zstd, checked against `SHA256SUMS` when it is there.
+//! The files of a pack: plain or zstd; in a folder, checked against `SHA256SUMS` when it is there, or in memory.
 
+use super::catalogue::{FOLDERS, feed_of, has_many_files};
+use super::feeds::OTHERS;
 use netpatch_types::Sha256;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Files as they are (most are packed), by their path in a pack.
+pub type FileSet = BTreeMap<String, Arc<[u8]>>;
 
 /// A file may hold this many bytes when unpacked. The largest real one has 14 MiB.
-pub(crate) const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
+pub const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// A zstd frame may ask for this much memory, as a power of two: 128 MiB, the most that the `zstd` tool takes by default.
 const MAX_WINDOW_LOG: u32 = 27;
@@ -91,16 +97,36 @@ impl BufRead for PackReader {
     }
 }
 
-/// A folder with the layout of the data pack.
+impl PackFileError {
+    /// Which file, relative to the pack.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Self::Read { path, .. }
+            | Self::Absent { path }
+            | Self::Digest { path }
+            | Self::TooLarge { path }
+            | Self::NotText { path } => Some(path),
+        }
+    }
+}
+
 #[derive(Debug)]
-pub(crate) struct PackFiles {
-    dir: PathBuf,
+enum Place {
+    Folder(PathBuf),
+    Memory(FileSet),
+}
+
+/// Files with the layout of the data pack.
+#[derive(Debug)]
+pub struct PackFiles {
+    place: Place,
     sums: HashMap<String, Sha256>,
 }
 
 impl PackFiles {
     /// Opens a folder; reads `SHA256SUMS` if there is one.
-    pub(crate) fn open(dir: &Path) -> Result<Self, PackFileError> {
+    pub fn open(dir: &Path) -> Result<Self, PackFileError> {
         if !dir.is_dir() {
             return Err(PackFileError::Absent {
                 path: format!("folder {}", dir.display()),
@@ -117,9 +143,52 @@ impl PackFiles {
             }
         };
         Ok(Self {
-            dir: dir.to_owned(),
+            place: Place::Folder(dir.to_owned()),
             sums,
         })
+    }
+
+    /// Files in memory.
+    #[must_use]
+    pub fn of(files: FileSet) -> Self {
+        Self {
+            place: Place::Memory(files),
+            sums: HashMap::new(),
+        }
+    }
+
+    /// The files of every feed, as they are. What `SHA256SUMS` names of a feed must be there.
+    pub fn by_feed(&self) -> Result<BTreeMap<String, FileSet>, PackFileError> {
+        let mut paths: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for folder in FOLDERS.into_iter().chain(OTHERS.map(|feed| feed.name)) {
+            for path in self.list(folder)? {
+                if let Some(feed) = feed_of(&path) {
+                    paths.entry(feed).or_default().push(path);
+                }
+            }
+        }
+        for path in self.sums.keys() {
+            let plain = path.strip_suffix(".zst").unwrap_or(path);
+            let is_there = |feed: &String| {
+                let of_feed = paths.get(feed);
+                of_feed.is_some_and(|all| all.iter().any(|one| one == plain))
+            };
+            if feed_of(plain).is_some_and(|feed| !is_there(&feed)) {
+                return Err(PackFileError::Absent { path: path.clone() });
+            }
+        }
+        let mut all: BTreeMap<String, FileSet> = BTreeMap::new();
+        for (feed, mut paths) in paths {
+            paths.sort();
+            if !has_many_files(&feed) {
+                paths.drain(..paths.len().saturating_sub(1));
+            }
+            for path in paths {
+                let (path, bytes) = self.bytes(&path)?;
+                all.entry(feed.clone()).or_default().insert(path, bytes);
+            }
+        }
+        Ok(all)
     }
 
     /// The text of a file, named without `.zst`.
@@ -134,17 +203,49 @@ impl PackFiles {
     /// A file, unpacked while it is read and named without `.zst`. Its digest is checked first. What [`PackReader::check`] says counts at
     /// the end.
     pub(crate) fn reader(&self, path: &str) -> Result<PackReader, PackFileError> {
-        let packed = format!("{path}.zst");
-        let (path, is_packed) = if self.dir.join(&packed).is_file() {
-            (packed, true)
+        let (path, bytes) = self.bytes(path)?;
+        let read = |source| PackFileError::Read {
+            path: path.clone(),
+            source,
+        };
+        let bytes = std::io::Cursor::new(bytes);
+        let inner: Box<dyn std::io::Read> = if path.ends_with(".zst") {
+            let mut decoder = zstd::stream::read::Decoder::new(bytes).map_err(read)?;
+            decoder.window_log_max(MAX_WINDOW_LOG).map_err(read)?;
+            Box::new(decoder)
         } else {
-            (path.to_owned(), false)
+            Box::new(bytes)
+        };
+        Ok(PackReader {
+            inner: BufReader::with_capacity(128 * 1024, inner.take(MAX_FILE_BYTES + 1)),
+            path,
+        })
+    }
+
+    /// A file as it is, by its name without `.zst`: its own name, and its bytes, whose digest was checked.
+    fn bytes(&self, path: &str) -> Result<(String, Arc<[u8]>), PackFileError> {
+        let packed = format!("{path}.zst");
+        let dir = match &self.place {
+            Place::Memory(files) => {
+                let found = [packed, path.to_owned()].into_iter().find_map(|path| {
+                    let bytes = Arc::clone(files.get(&path)?);
+                    Some((path, bytes))
+                });
+                let path = path.to_owned();
+                return found.ok_or(PackFileError::Absent { path });
+            }
+            Place::Folder(dir) => dir,
+        };
+        let path = if dir.join(&packed).is_file() {
+            packed
+        } else {
+            path.to_owned()
         };
         let read = |source| PackFileError::Read {
             path: path.clone(),
             source,
         };
-        let full = self.dir.join(&path);
+        let full = dir.join(&path);
         match std::fs::metadata(&full) {
             Ok(facts) if facts.len() > MAX_FILE_BYTES => {
                 return Err(PackFileError::TooLarge { path });
@@ -158,25 +259,25 @@ impl PackFiles {
             }
             Err(source) => return Err(read(source)),
         };
-        if self
-            .sums
-            .get(&path)
-            .is_some_and(|sum| *sum != Sha256::of(&bytes))
-        {
+        let is_right = |sum: &Sha256| *sum == Sha256::of(&bytes);
+        if !self.sums.get(&path).is_none_or(is_right) {
             return Err(PackFileError::Digest { path });
         }
-        let bytes = std::io::Cursor::new(bytes);
-        let inner: Box<dyn std::io::Read> = if is_packed {
-            let mut decoder = zstd::stream::read::Decoder::new(bytes).map_err(read)?;
-            decoder.window_log_max(MAX_WINDOW_LOG).map_err(read)?;
-            Box::new(decoder)
-        } else {
-            Box::new(bytes)
-        };
-        Ok(PackReader {
-            inner: BufReader::with_capacity(128 * 1024, inner.take(MAX_FILE_BYTES + 1)),
-            path,
-        })
+        Ok((path, bytes.into()))
+    }
+
+    /// Whether there is anything in a folder.
+    pub(crate) fn has_folder(&self, folder: &str) -> bool {
+        self.names(folder).is_ok_and(|names| !names.is_empty())
+    }
+
+    /// The paths of the files in a folder, without `.zst`, sorted.
+    pub(crate) fn list(&self, folder: &str) -> Result<Vec<String>, PackFileError> {
+        let names = self.names(folder)?.into_iter();
+        let mut all: Vec<_> = names.map(|name| format!("{folder}/{name}")).collect();
+        all.sort();
+        all.dedup();
+        Ok(all)
     }
 
     /// The path of the file of a folder whose name starts and ends so and sorts last (names carry dates), without `.zst`; `None` when
@@ -187,41 +288,39 @@ impl PackFiles {
         prefix: &str,
         suffix: &str,
     ) -> Result<Option<String>, PackFileError> {
+        let named = |name: &String| name.starts_with(prefix) && name.ends_with(suffix);
+        let newest = self.names(folder)?.into_iter().filter(named).max();
+        Ok(newest.map(|name| format!("{folder}/{name}")))
+    }
+
+    /// The names in a folder, without `.zst`; none when there is no such folder.
+    fn names(&self, folder: &str) -> Result<Vec<String>, PackFileError> {
+        let dir = match &self.place {
+            Place::Memory(files) => {
+                let name = |path: &String| {
+                    let name = path.strip_prefix(folder)?.strip_prefix('/')?;
+                    let name = name.strip_suffix(".zst").unwrap_or(name);
+                    (!name.contains('/')).then(|| name.to_owned())
+                };
+                return Ok(files.keys().filter_map(name).collect());
+            }
+            Place::Folder(dir) => dir,
+        };
         let read = |source| PackFileError::Read {
             path: folder.to_owned(),
             source,
         };
-        let entries = match std::fs::read_dir(self.dir.join(folder)) {
+        let entries = match std::fs::read_dir(dir.join(folder)) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(source) => return Err(read(source)),
         };
-        let mut newest = None;
-        for entry in entries {
-            let name = entry
-                .map_err(read)?
-                .file_name()
-                .to_string_lossy()
-                .into_owned();
-            let name = name.strip_suffix(".zst").unwrap_or(&name);
-            if name.starts_with(prefix) && name.ends_with(suffix) {
-                newest = newest.max(Some(format!("{folder}/{name}")));
-            }
-        }
-        Ok(newest)
-    }
-
-    /// As [`Self::newest`], and absent is an error.
-    pub(crate) fn needed(
-        &self,
-        folder: &str,
-        prefix: &str,
-        suffix: &str,
-    ) -> Result<String, PackFileError> {
-        self.newest(folder, prefix, suffix)?
-            .ok_or_else(|| PackFileError::Absent {
-                path: format!("{folder}/{prefix}*{suffix}"),
-            })
+        let name = |entry: std::io::Result<std::fs::DirEntry>| {
+            let name = entry.map_err(read)?.file_name();
+            let name = name.to_string_lossy();
+            Ok(name.strip_suffix(".zst").unwrap_or(&name).to_owned())
+        };
+        entries.map(name).collect()
     }
 }
 

@@ -8,7 +8,7 @@ use crate::domain::advisory::AdvisoryRecord;
 use crate::domain::affected::{Release, Status};
 use crate::domain::enrich::Enrichment;
 use crate::domain::index::{IndexBuilder, MatchIndex};
-use crate::domain::lines::for_each_line;
+use crate::domain::lines::{Parsed, for_each_line};
 use crate::domain::merge::{Merger, of_cve};
 use crate::domain::subject::{Aliases, Rule};
 use netpatch_types::version::InvalidVersion;
@@ -91,10 +91,17 @@ impl Offline {
         if feed == DEBIAN {
             return self.debian(|_, _| true).map(Some);
         }
-        let Some(feed) = feeds::OTHERS.iter().find(|known| known.name == feed) else {
-            return Ok(None);
+        let Some(known) = feeds::OTHERS.iter().find(|known| known.name == feed) else {
+            let read = feeds::whole(&self.files, feed)?;
+            return Ok(read.map(|read| {
+                let mut collected = Collected::default();
+                for advisory in read.records {
+                    collected.add(advisory, self.informational);
+                }
+                collected.finish(Aliases::default(), read.skipped, read.problem)
+            }));
         };
-        self.other(feed)
+        self.other(known)
     }
 
     /// Reads what Debian's feed says of these components only; with `all`, the notices and uploads too that no CVE stands for.
@@ -198,7 +205,12 @@ impl Offline {
             return Ok(Some(digests));
         }
         let Some(feed) = feeds::OTHERS.iter().find(|known| known.name == feed) else {
-            return Ok(None);
+            let read = feeds::whole(&self.files, feed)?;
+            let of_record = |read: Parsed<AdvisoryRecord>| {
+                let found = read.records.into_iter().filter(|one| one.record == record);
+                found.map(|one| one.record_digest).collect()
+            };
+            return Ok(read.map(of_record));
         };
         let read = feed.each(&self.files, &Enrichment::default(), |found| {
             if found.record == record {

@@ -68,8 +68,8 @@ impl Catalog {
     async fn load<S>(tx: &Tx<S>) -> ServiceResult<Self> {
         // The epoch first: if an import commits in between, the next request sees a newer epoch and loads again.
         let epoch = store::feed::epoch(tx).await?;
-        let aliases = store::feed::aliases(tx).await?;
-        let cves = store::feed::cves(tx).await?;
+        let aliases = store::feed_epoch::aliases(tx).await?;
+        let cves = store::feed_epoch::cves(tx).await?;
         let held = store::advisory::all(tx).await?;
         let index = MatchIndex::build(aliases, held.iter().map(|held| (held.number, &held.record)));
         let advisories = held

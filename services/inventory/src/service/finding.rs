@@ -1,5 +1,6 @@
 //! Findings with their evidence and arithmetic.
 
+use crate::domain::affected::Status;
 use crate::domain::link::applicability_of;
 use crate::domain::risk::{Place, assess};
 use crate::service::{Catalog, CatalogAdvisory, Inventory};
@@ -7,12 +8,12 @@ use crate::store;
 use crate::store::finding::{After, GroupPlace, GroupRow, Part, StoredFinding};
 use chrono::DateTime;
 use netpatch_inventory_api::{
-    Evidence, Finding, FindingGroup, FindingGroupKey, FindingGroupList, FindingGrouping,
+    ClearedBy, Evidence, Finding, FindingGroup, FindingGroupKey, FindingGroupList, FindingGrouping,
     FindingList, FindingOrder,
 };
 use netpatch_types::{
-    Ecosystem, FindingId, Page, RequestContext, ServiceError, ServiceResult, Severity,
-    page::PageRow,
+    ComponentKey, Ecosystem, FindingId, Page, RequestContext, ServiceError, ServiceResult,
+    Severity, page::PageRow,
 };
 use uuid::Uuid;
 
@@ -25,6 +26,9 @@ fn known(catalog: &Catalog, advisory: u32) -> ServiceResult<&CatalogAdvisory> {
 
 fn finding(catalog: &Catalog, stored: StoredFinding) -> ServiceResult<Finding> {
     let known = known(catalog, stored.advisory)?;
+    let cleared_by = stored
+        .closed_at
+        .and_then(|_| cleared_by(catalog, &stored.component, stored.advisory));
     let comparator = comparator(stored.component.ecosystem).to_owned();
     Ok(Finding {
         id: stored.id.into(),
@@ -45,11 +49,29 @@ fn finding(catalog: &Catalog, stored: StoredFinding) -> ServiceResult<Finding> {
             installed_version: stored.installed_version,
             fixed_version: stored.fixed_version,
             comparator,
+            cleared_by,
         },
         deadline: stored.due,
         first_seen_at: stored.opened_at,
         resolved_at: stored.closed_at,
         advisory: known.advisory.clone(),
+    })
+}
+
+/// Who says that the component does not have it, as the advisories stand now.
+fn cleared_by(catalog: &Catalog, component: &ComponentKey, advisory: u32) -> Option<ClearedBy> {
+    let hits = catalog.index.affected(component).ok()?;
+    let cleared = hits.cleared.iter().find(|one| one.advisory == advisory)?;
+    let by = catalog.advisory(cleared.by)?;
+    let status = match cleared.status {
+        Status::NotAffected => "not_affected",
+        _ => "fixed",
+    };
+    Some(ClearedBy {
+        feed: by.advisory.feed.clone(),
+        record: by.record.clone(),
+        record_digest: by.record_digest,
+        status: status.to_owned(),
     })
 }
 

@@ -1,22 +1,53 @@
-//! Feeds and what was imported from them.
+//! How fresh feeds are, and what became of their last import.
 
-use crate::domain::advisory::AdvisoryRecord;
-use crate::domain::subject::Aliases;
-use crate::pack::{FeedFacts, Pack};
-use crate::store::decoded;
+use crate::pack::{FeedFacts, about};
+use crate::store::{decoded, encoded};
 use chrono::{DateTime, Utc};
-use netpatch_inventory_api::{CveFacts, FeedStatus};
+use netpatch_inventory_api::{CanaryReport, FeedStatus};
 use netpatch_storage::{CatalogTx, StorageResult, Tx};
-use netpatch_types::{AdvisoryId, Sha256};
 use sea_orm::FromQueryResult;
-use serde_json::json;
-use std::collections::{BTreeMap, HashMap};
-use uuid::Uuid;
 
 /// The epoch of the advisories.
 pub(crate) async fn epoch<S>(tx: &Tx<S>) -> StorageResult<i64> {
     Ok(tx
         .value("select epoch from inventory.feed_state", [])
+        .await?
+        .unwrap_or_default())
+}
+
+/// Grows with the held files.
+pub(crate) async fn revision<S>(tx: &Tx<S>) -> StorageResult<i64> {
+    Ok(tx
+        .value("select revision from inventory.feed_state", [])
+        .await?
+        .unwrap_or_default())
+}
+
+/// The revision, locked until the end of the transaction: imports wait for each other.
+pub(crate) async fn lock(tx: &CatalogTx) -> StorageResult<i64> {
+    Ok(tx
+        .value("select revision from inventory.feed_state for update", [])
+        .await?
+        .unwrap_or_default())
+}
+
+/// Other files are held now.
+pub(crate) async fn next_revision(tx: &CatalogTx) -> StorageResult<()> {
+    tx.execute(
+        "update inventory.feed_state set revision = revision + 1",
+        [],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The advisories are others now: the swap. The new epoch.
+pub(crate) async fn next_epoch(tx: &CatalogTx) -> StorageResult<i64> {
+    Ok(tx
+        .value(
+            "update inventory.feed_state set epoch = epoch + 1 returning epoch",
+            [],
+        )
         .await?
         .unwrap_or_default())
 }
@@ -31,31 +62,71 @@ struct FeedRow {
     imported_at: Option<DateTime<Utc>>,
     licence: String,
     limits: String,
+    epoch: i64,
+    source: Option<String>,
+    fetched_at: Option<DateTime<Utc>>,
+    etag: Option<String>,
+    last_modified: Option<String>,
+    waiting_for: Option<String>,
+    waiting_since: Option<DateTime<Utc>>,
+    waiting_records: Option<i64>,
+    canary: Option<serde_json::Value>,
 }
 
 /// All feeds, by name.
 pub(crate) async fn list<S>(tx: &Tx<S>) -> StorageResult<Vec<FeedStatus>> {
     let rows: Vec<FeedRow> = tx
-        .all("select name, records, skipped, problem, data_as_of, imported_at, licence, limits from inventory.feeds order by name", [])
+        .all(
+            "select name, records, skipped, problem, data_as_of, imported_at, licence, limits, epoch, source, fetched_at, etag, \
+             last_modified, waiting_for, waiting_since, waiting_records, canary from inventory.feeds order by name",
+            [],
+        )
         .await?;
     let count = |value: i64| u64::try_from(value).unwrap_or_default();
-    Ok(rows
-        .into_iter()
-        .map(|row| FeedStatus {
-            name: row.name,
-            records: count(row.records),
-            skipped: count(row.skipped),
-            problem: row.problem,
-            data_as_of: row.data_as_of,
-            imported_at: row.imported_at,
-            licence: row.licence,
-            limits: row.limits,
+    rows.into_iter()
+        .map(|row| {
+            let canary = row
+                .canary
+                .map(|canary| decoded("a canary's report", canary));
+            Ok(FeedStatus {
+                name: row.name,
+                records: count(row.records),
+                skipped: count(row.skipped),
+                problem: row.problem,
+                data_as_of: row.data_as_of,
+                imported_at: row.imported_at,
+                licence: row.licence,
+                limits: row.limits,
+                epoch: count(row.epoch),
+                source: row.source,
+                fetched_at: row.fetched_at,
+                etag: row.etag,
+                last_modified: row.last_modified,
+                waiting_for: row.waiting_for,
+                waiting_since: row.waiting_since,
+                waiting_records: row.waiting_records.map(count),
+                canary: canary.transpose()?,
+            })
         })
-        .collect())
+        .collect()
+}
+
+/// Makes sure that there is a row to write to: a feed may fail before it was ever held.
+async fn known(tx: &CatalogTx, feed: &str) -> StorageResult<()> {
+    let (licence, limits) = about(feed);
+    tx.execute(
+        "insert into inventory.feeds (name, records, skipped, licence, limits) values ($1, 0, 0, $2, $3) on conflict (name) do nothing",
+        [feed.into(), licence.into(), limits.into()],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Remembers why an import was refused; the feed stays as it is.
 pub(crate) async fn refused(tx: &CatalogTx, feed: Option<&str>, reason: &str) -> StorageResult<()> {
+    if let Some(feed) = feed {
+        known(tx, feed).await?;
+    }
     tx.execute(
         "update inventory.feeds set problem = $2 where $1::text is null or name = $1",
         [
@@ -67,41 +138,59 @@ pub(crate) async fn refused(tx: &CatalogTx, feed: Option<&str>, reason: &str) ->
     Ok(())
 }
 
-/// Replaces what is held with a pack. Imports wait for each other. Whether the advisories changed (then the epoch grew).
-pub(crate) async fn replace(
-    tx: &CatalogTx,
-    pack: &Pack,
-    now: DateTime<Utc>,
-) -> StorageResult<bool> {
-    tx.execute("select epoch from inventory.feed_state for update", [])
-        .await?;
-    for facts in &pack.feeds {
-        upsert_feed(tx, facts, now).await?;
-    }
-    let mut changed = write_aliases(tx, &pack.aliases).await?;
-    changed += write_cves(tx, &pack.cves).await?;
-    for facts in &pack.feeds {
-        // Feeds without advisories (EPSS, KEV, CVSS) only enrich those of others.
-        let of_feed = |advisory: &&AdvisoryRecord| advisory.feed == facts.name;
-        let advisories: Vec<_> = pack.advisories.iter().filter(of_feed).collect();
-        changed += write_advisories(tx, &advisories, facts.name).await?;
-    }
-    if changed > 0 {
-        tx.execute("update inventory.feed_state set epoch = epoch + 1", [])
-            .await?;
-    }
-    Ok(changed > 0)
+/// What a source answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fetched {
+    /// Its address.
+    pub(crate) source: String,
+    /// What it calls this content.
+    pub(crate) etag: Option<String>,
+    /// When it changed it, in its own words.
+    pub(crate) last_modified: Option<String>,
 }
 
-async fn upsert_feed(tx: &CatalogTx, facts: &FeedFacts, now: DateTime<Utc>) -> StorageResult<()> {
-    let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+/// The source was asked with success, whether it had anything new or not.
+pub(crate) async fn fetched(
+    tx: &CatalogTx,
+    feed: &str,
+    fetched: &Fetched,
+    now: DateTime<Utc>,
+) -> StorageResult<()> {
+    known(tx, feed).await?;
     tx.execute(
-        "insert into inventory.feeds (name, records, skipped, problem, data_as_of, imported_at, licence, limits) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (name) do update set records = excluded.records, \
-         skipped = excluded.skipped, problem = excluded.problem, data_as_of = excluded.data_as_of, \
-         imported_at = excluded.imported_at, licence = excluded.licence, limits = excluded.limits",
+        "update inventory.feeds set source = $2, etag = $3, last_modified = $4, fetched_at = $5, \
+         problem = case when problem like 'import refused: %' and waiting_for is null then null else problem end where name = $1",
         [
-            facts.name.into(),
+            feed.into(),
+            fetched.source.clone().into(),
+            fetched.etag.clone().into(),
+            fetched.last_modified.clone().into(),
+            now.into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// A feed's records are held now; what waited for a person does not any more.
+pub(crate) async fn imported(
+    tx: &CatalogTx,
+    facts: &FeedFacts,
+    canary: Option<&CanaryReport>,
+    now: DateTime<Utc>,
+) -> StorageResult<()> {
+    let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    let canary = canary
+        .map(|canary| encoded("a canary's report", canary))
+        .transpose()?;
+    tx.execute(
+        "insert into inventory.feeds (name, records, skipped, problem, data_as_of, imported_at, licence, limits, canary) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (name) do update set records = excluded.records, \
+         skipped = excluded.skipped, problem = excluded.problem, data_as_of = excluded.data_as_of, \
+         imported_at = excluded.imported_at, licence = excluded.licence, limits = excluded.limits, canary = excluded.canary, \
+         waiting_for = null, waiting_since = null, waiting_records = null",
+        [
+            facts.name.clone().into(),
             count(facts.records).into(),
             count(facts.skipped).into(),
             facts.problem.clone().into(),
@@ -109,166 +198,48 @@ async fn upsert_feed(tx: &CatalogTx, facts: &FeedFacts, now: DateTime<Utc>) -> S
             now.into(),
             facts.licence.into(),
             facts.limits.into(),
+            canary.into(),
         ],
     )
     .await?;
     Ok(())
 }
 
-/// The catalog id of an advisory.
-#[must_use]
-pub(crate) fn advisory_id(feed: &str, name: &str) -> AdvisoryId {
-    AdvisoryId::of(feed, name)
+/// These feeds changed with an epoch.
+pub(crate) async fn changed(tx: &CatalogTx, feeds: &[String], epoch: i64) -> StorageResult<()> {
+    tx.execute(
+        "update inventory.feeds set epoch = $2 where name = any($1)",
+        [feeds.to_vec().into(), epoch.into()],
+    )
+    .await?;
+    Ok(())
 }
 
-async fn write_advisories(
+/// Newer files of a feed wait for a person.
+pub(crate) async fn waits(
     tx: &CatalogTx,
-    advisories: &[&AdvisoryRecord],
     feed: &str,
-) -> StorageResult<u64> {
-    let mut changed = 0;
-    // In portions, so that no parameter grows without bound.
-    for portion in advisories.chunks(5_000) {
-        let rows: Vec<_> = portion.iter().map(|advisory| row(advisory)).collect();
-        changed += tx
-            .execute(
-                "insert into inventory.advisories (id, name, feed, vendor_refs, cves, summary, cvss_score, cvss_vector, epss, kev, \
-                 ransomware, published_at, url, record, record_digest, affected, informational, withdrawn, content_digest) \
-                 select id, name, $2, vendor_refs, cves, summary, cvss_score, cvss_vector, epss, kev, ransomware, published_at, url, \
-                 record, decode(record_digest, 'hex'), affected, informational, withdrawn, decode(content_digest, 'hex') \
-                 from jsonb_to_recordset($1) as r(id uuid, name text, vendor_refs text[], cves text[], summary text, \
-                 cvss_score double precision, cvss_vector text, epss double precision, kev boolean, ransomware boolean, \
-                 published_at timestamptz, url text, record text, record_digest text, affected jsonb, informational text, \
-                 withdrawn boolean, content_digest text) order by name \
-                 on conflict (id) do update set vendor_refs = excluded.vendor_refs, cves = excluded.cves, summary = excluded.summary, \
-                 cvss_score = excluded.cvss_score, cvss_vector = excluded.cvss_vector, epss = excluded.epss, kev = excluded.kev, \
-                 ransomware = excluded.ransomware, published_at = excluded.published_at, url = excluded.url, record = excluded.record, \
-                 record_digest = excluded.record_digest, affected = excluded.affected, informational = excluded.informational, \
-                 content_digest = excluded.content_digest, withdrawn = excluded.withdrawn \
-                 where advisories.content_digest <> excluded.content_digest or advisories.withdrawn <> excluded.withdrawn",
-                [serde_json::Value::Array(rows).into(), feed.into()],
-            )
-            .await?;
-    }
-    let ids: Vec<Uuid> = advisories
-        .iter()
-        .map(|advisory| advisory_id(feed, &advisory.name).0)
-        .collect();
-    changed += tx
-        .execute(
-            "update inventory.advisories a set withdrawn = true where a.feed = $2 and not a.withdrawn \
-             and not exists (select from unnest($1::uuid[]) kept(id) where kept.id = a.id)",
-            [ids.into(), feed.into()],
-        )
-        .await?;
-    Ok(changed)
-}
-
-fn row(advisory: &AdvisoryRecord) -> serde_json::Value {
-    let mut row = json!({
-        "id": advisory_id(&advisory.feed, &advisory.name),
-        "name": advisory.name,
-        "vendor_refs": advisory.vendor_refs,
-        "cves": advisory.cves,
-        "summary": advisory.summary,
-        "cvss_score": advisory.cvss_score,
-        "cvss_vector": advisory.cvss_vector,
-        "epss": advisory.epss,
-        "kev": advisory.kev,
-        "ransomware": advisory.ransomware,
-        "published_at": advisory.published_at,
-        "url": advisory.url,
-        "record": advisory.record,
-        "record_digest": advisory.record_digest,
-        "affected": advisory.affected,
-        "informational": advisory.informational,
-        "withdrawn": advisory.withdrawn,
-    });
-    let digest = Sha256::of(row.to_string().as_bytes());
-    row["content_digest"] = json!(digest);
-    row
-}
-
-#[derive(FromQueryResult)]
-struct CveRow {
-    cve: String,
-    facts: serde_json::Value,
-}
-
-/// What is known of the CVEs that advisories name.
-pub(crate) async fn cves<S>(tx: &Tx<S>) -> StorageResult<HashMap<String, CveFacts>> {
-    let rows: Vec<CveRow> = tx.all("select cve, facts from inventory.cves", []).await?;
-    rows.into_iter()
-        .map(|row| Ok((row.cve, decoded("what is known of a CVE", row.facts)?)))
-        .collect()
-}
-
-async fn write_cves(tx: &CatalogTx, wanted: &BTreeMap<String, CveFacts>) -> StorageResult<u64> {
-    let all: Vec<_> = wanted.iter().collect();
-    let mut changed = 0;
-    for portion in all.chunks(10_000) {
-        let rows: Vec<_> = portion
-            .iter()
-            .map(|(cve, facts)| json!({"cve": cve, "facts": facts}))
-            .collect();
-        changed += tx
-            .execute(
-                "insert into inventory.cves (cve, facts) select cve, facts \
-                 from jsonb_to_recordset($1) as r(cve text, facts jsonb) order by cve \
-                 on conflict (cve) do update set facts = excluded.facts where cves.facts <> excluded.facts",
-                [serde_json::Value::Array(rows).into()],
-            )
-            .await?;
-    }
-    let kept: Vec<String> = wanted.keys().cloned().collect();
-    changed += tx
-        .execute(
-            "delete from inventory.cves c where not exists (select from unnest($1::text[]) kept(cve) where kept.cve = c.cve)",
-            [kept.into()],
-        )
-        .await?;
-    Ok(changed)
-}
-
-#[derive(FromQueryResult)]
-struct AliasRow {
-    signed_source: String,
-    source: String,
-}
-
-/// Signed sources and the sources that advisories name.
-pub(crate) async fn aliases<S>(tx: &Tx<S>) -> StorageResult<Aliases> {
-    let rows: Vec<AliasRow> = tx
-        .all(
-            "select signed_source, source from inventory.source_aliases",
-            [],
-        )
-        .await?;
-    Ok(Aliases(
-        rows.into_iter()
-            .map(|row| (row.signed_source, row.source))
-            .collect::<HashMap<_, _>>(),
-    ))
-}
-
-async fn write_aliases(tx: &CatalogTx, wanted: &Aliases) -> StorageResult<u64> {
-    let (signed, sources): (Vec<String>, Vec<String>) = wanted
-        .0
-        .iter()
-        .map(|(signed, source)| (signed.clone(), source.clone()))
-        .unzip();
-    let gone = tx
-        .execute(
-            "delete from inventory.source_aliases where signed_source <> all($1)",
-            [signed.clone().into()],
-        )
-        .await?;
-    let came = tx
-        .execute(
-            "insert into inventory.source_aliases (signed_source, source) select * from unnest($1::text[], $2::text[]) \
-             on conflict (signed_source) do update set source = excluded.source where source_aliases.source <> excluded.source",
-            [signed.into(), sources.into()],
-        )
-        .await?;
-    Ok(gone + came)
+    reason: &str,
+    records: Option<u64>,
+    canary: Option<&CanaryReport>,
+    now: DateTime<Utc>,
+) -> StorageResult<()> {
+    known(tx, feed).await?;
+    let canary = canary
+        .map(|canary| encoded("a canary's report", canary))
+        .transpose()?;
+    let records = records.map(|records| i64::try_from(records).unwrap_or(i64::MAX));
+    tx.execute(
+        "update inventory.feeds set waiting_for = $2, waiting_since = coalesce(waiting_since, $3), waiting_records = $4, \
+         canary = coalesce($5, canary) where name = $1",
+        [
+            feed.into(),
+            reason.into(),
+            now.into(),
+            records.into(),
+            canary.into(),
+        ],
+    )
+    .await?;
+    Ok(())
 }

@@ -65,6 +65,24 @@ pub(crate) async fn set_evaluated(tx: &TenantTx, hash: Sha256, epoch: i64) -> St
     Ok(())
 }
 
+/// The component numbers of some manifests of any organization.
+pub(crate) async fn sample(tx: &WorkerTx, limit: i64) -> StorageResult<Vec<Vec<u32>>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        components: Vec<u8>,
+    }
+    let rows: Vec<Row> = tx
+        .all(
+            "select components from inventory.manifests order by hash limit $1",
+            [limit.into()],
+        )
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| decode(&row.components))
+        .collect())
+}
+
 #[derive(FromQueryResult)]
 struct StaleRow {
     tenant_id: Uuid,

@@ -43,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(Cves),
             Box::new(Assets),
             Box::new(Clocks),
+            Box::new(FeedFiles),
         ]
     }
 
@@ -144,6 +145,25 @@ impl MigrationTrait for Assets {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let mut sql = statements(include_str!("../../migrations/0004_assets.sql"));
         sql.extend(protect_tenant_table(SCHEMA, "assets"));
+        execute_all(manager.get_connection(), sql).await
+    }
+}
+
+struct FeedFiles;
+
+impl MigrationName for FeedFiles {
+    fn name(&self) -> &'static str {
+        "m0007_feed_files"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for FeedFiles {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let mut sql = statements(include_str!("../../migrations/0007_feed_files.sql"));
+        sql.extend(protect_catalog_table(SCHEMA, "feed_files"));
+        sql.extend(protect_tenant_table(SCHEMA, "feed_told"));
+        sql.extend(worker_may(SCHEMA, "feed_told", "select"));
         execute_all(manager.get_connection(), sql).await
     }
 }

@@ -10,7 +10,7 @@ use netpatch_inventory::pack::offline::Offline;
 use netpatch_types::ComponentKey;
 use netpatch_types::version::compare;
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// cve, binary, source, source version, fixed.
@@ -68,7 +68,8 @@ fn signed(advisories: &[AdvisoryRecord], components: &[ComponentKey]) -> BTreeSe
 
 #[test]
 fn findings_of_four_hosts_equal_the_reference() {
-    let pack = pack::read(Path::new(&pack_dir()), &HashMap::new()).expect("the bundled pack");
+    let files = pack::PackFiles::open(Path::new(&pack_dir())).expect("the bundled pack");
+    let pack = pack::read(&files, &pack::Rules::default()).expect("the bundled pack");
     let index = MatchIndex::build(pack.aliases.clone(), (0..).zip(&pack.advisories));
     let offline = Offline::open(Path::new(&pack_dir()), false).expect("the bundled pack");
     for (host, plain_count, signed_count) in HOSTS {

@@ -186,6 +186,12 @@ async fn a_feed_that_shrank_or_broke_is_refused_and_the_last_good_one_stays() {
         };
         write_pack(world.pack.path(), &cve_records()[..1]);
         refused("shrank from 5 to 3").await;
+        let waiting = status(&world, "debian-bookworm").await;
+        assert!(
+            waiting
+                .waiting_for
+                .is_some_and(|why| why.contains("shrank"))
+        );
         let feeds = world
             .api
             .feed_list(&world.ctx, FeedList {})
@@ -215,10 +221,38 @@ async fn a_feed_that_shrank_or_broke_is_refused_and_the_last_good_one_stays() {
         )
         .expect("file");
         refused("does not have the digest").await;
-        std::fs::remove_file(world.pack.path().join("SHA256SUMS")).expect("removed");
+        // What the sums name must be there; what nobody names may be absent: the feed that is held stays.
         std::fs::remove_file(world.pack.path().join("enrich/cvss.csv")).expect("removed");
+        std::fs::write(
+            world.pack.path().join("SHA256SUMS"),
+            format!("{}  ./enrich/cvss.csv\n", "0".repeat(64)),
+        )
+        .expect("file");
         refused("the pack has no enrich/cvss.csv").await;
+        std::fs::remove_file(world.pack.path().join("SHA256SUMS")).expect("removed");
+        world.import().await;
+        let scored = |finding: &Finding| finding.advisory.cvss_score.is_some();
+        assert!(
+            world
+                .findings(FindingFilter::default())
+                .await
+                .iter()
+                .any(scored)
+        );
+        // Of a feed of several files none may be absent.
+        std::fs::remove_file(world.pack.path().join("debian-bookworm/cves.osv.jsonl"))
+            .expect("removed");
+        refused("the pack has no debian-bookworm/cves.osv.jsonl").await;
     }
+}
+
+async fn status(world: &World, name: &str) -> FeedStatus {
+    let feeds = world.api.feed_list(&world.ctx, FeedList {}).await;
+    let feeds = feeds.expect("feeds");
+    feeds
+        .into_iter()
+        .find(|feed| feed.name == name)
+        .expect("the feed")
 }
 
 #[tokio::test]
@@ -320,5 +354,81 @@ async fn what_cisa_says_of_a_cve_is_kept_and_a_rejected_cve_closes_its_findings(
         .expect("file");
         world.import().await;
         assert_eq!(world.findings(FindingFilter::default()).await.len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn debians_own_lists_go_before_the_table_and_the_nvd_comes_last() {
+    let world = World::direct().await;
+    world.import().await;
+    let host = world.host(1, &[]).await;
+    let installed = vec![
+        component("curl", "7.88.1-10+deb12u1", "curl"),
+        component("zip", "3.0-13", "zip"),
+        component("less", "590-2", "less"),
+    ];
+    world.report(host, installed).await;
+    let write = |path: &str, text: String| {
+        let path = world.pack.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("folder");
+        std::fs::write(path, text).expect("file");
+    };
+    write(
+        "debian-tracker/CVE.list",
+        "CVE-2026-10002 (x)\n\t- curl 8.0-1\n\t[bookworm] - curl <no-dsa> (Minor issue)\n\
+         CVE-2026-10003 (x)\n\t- zip 3.0-15\n\t[bookworm] - zip <not-affected> (Vulnerable code not present)\n\
+         CVE-2026-10004 (x)\n\t- less <unfixed>\n\tNOTE: text\n"
+            .to_owned(),
+    );
+    let metrics = |vector: &str| serde_json::json!({"cvssMetricV31": [{"cvssData": {"vectorString": vector}}]});
+    let vector = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H";
+    let software = serde_json::json!([{"nodes": [{"operator": "OR", "negate": false, "cpeMatch": [
+        {"vulnerable": true, "criteria": "cpe:2.3:a:x:y:1:*:*:*:*:*:*:*"}]}]}]);
+    let of = |cve: &str| serde_json::json!({"cve": {"id": cve, "metrics": metrics(vector), "configurations": software}});
+    let all = ["CVE-2026-10002", "CVE-2026-10004"].map(of);
+    write(
+        "nvd/2026.json",
+        serde_json::json!({"vulnerabilities": all}).to_string(),
+    );
+    world.import().await;
+    let mut found: Vec<_> = world
+        .findings(FindingFilter::default())
+        .await
+        .into_iter()
+        .map(|one| {
+            let evidence = one.evidence;
+            (
+                one.advisory.name,
+                evidence.feed,
+                evidence.fixed_version,
+                one.advisory.cvss_score,
+            )
+        })
+        .collect();
+    found.sort_by(|left, right| left.0.cmp(&right.0));
+    let told = |cve: &str, feed: &str, fixed: &str, score| {
+        (cve.to_owned(), feed.to_owned(), fixed.to_owned(), score)
+    };
+    assert_eq!(
+        found,
+        [
+            told(
+                "CVE-2026-10001",
+                "debian-bookworm",
+                "7.88.1-10+deb12u2",
+                None
+            ),
+            // No fix will come, whatever the table made of it; the score is that of the feed of scores.
+            told("CVE-2026-10002", "debian-tracker", "", Some(7.5)),
+            // Only the tracker knows it, and only the last resort has a score.
+            told("CVE-2026-10004", "debian-tracker", "", Some(9.8)),
+        ]
+    );
+    for (feed, word) in [("nvd", "last resort"), ("debian-tracker", "Debian")] {
+        let status = status(&world, feed).await;
+        assert!(
+            format!("{} {}", status.licence, status.limits).contains(word),
+            "{feed}"
+        );
     }
 }

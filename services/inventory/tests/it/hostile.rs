@@ -207,3 +207,127 @@ proptest::proptest! {
         let _ = parse_lines(bytes.as_slice(), |line| { read(line); Ok(()) });
     }
 }
+
+/// A CSAF document of everything that a reader looks at.
+fn csaf() -> Value {
+    serde_json::from_slice(&bytes(&data("csaf/redhat-vex.json"))).expect("json")
+}
+
+fn document(text: &str) {
+    if let Ok(document) = netpatch_inventory::domain::csaf::read_document(text) {
+        let all = netpatch_inventory::domain::csaf::gather(
+            "test",
+            vec![document],
+            &Enrichment::default(),
+        );
+        let _ = MatchIndex::build(Aliases::default(), (0..).zip(&all));
+    }
+}
+
+/// Gives a text to every reader of whole documents.
+fn whole(text: &str) {
+    use netpatch_inventory::domain::{debian_tracker, enrich, msrc, nvd, ssvc};
+    document(text);
+    let _ = ssvc::read_record(text);
+    let _ = enrich::parse_kev(text);
+    let _ = enrich::parse_epss(text);
+    if let Ok(read) = msrc::read_document(text) {
+        let _ = msrc::gather("test", read.records.records, &Enrichment::default());
+    }
+    let _ = nvd::read(text);
+    let entries = debian_tracker::read_list(text).records;
+    let _ = debian_tracker::gather("test", entries.clone(), entries, &Enrichment::default());
+}
+
+#[test]
+fn broken_documents_are_refused_or_harmless() {
+    for path in corpus("documents") {
+        whole(&String::from_utf8_lossy(&bytes(&path)));
+    }
+}
+
+#[test]
+fn any_part_of_a_document_may_be_of_any_type() {
+    let kev = json!({"dateReleased": "2026-01-01T00:00:00Z", "vulnerabilities": [{"cveID": "CVE-2026-10000",
+        "vulnerabilityName": "n", "knownRansomwareCampaignUse": "Known", "dateAdded": "2026-01-01", "dueDate": "2026-01-22"}]});
+    let ssvc = json!({"cveMetadata": {"cveId": "CVE-2026-10000", "state": "PUBLISHED", "dateUpdated": "2026-01-01T00:00:00Z"},
+        "containers": {"adp": [{"providerMetadata": {"shortName": "CISA-ADP"}, "metrics": [{"other": {"type": "ssvc", "content":
+            {"timestamp": "2026-01-01T00:00:00Z", "options": [{"Exploitation": "none"}, {"Automatable": "no"}, {"Technical Impact": "partial"}]}}}]}]}});
+    let nvd = json!({"vulnerabilities": [{"cve": {"id": "CVE-2026-10000", "descriptions": [{"lang": "en", "value": "d"}],
+        "metrics": {"cvssMetricV31": [{"cvssData": {"vectorString": "v"}}]}, "configurations": [{"nodes": [{"operator": "OR", "negate": false,
+            "cpeMatch": [{"vulnerable": true, "criteria": "cpe:2.3:a:v:p:1:*:*:*:*:*:*:*", "versionEndExcluding": "2"}]}]}]}}]});
+    let others = [
+        Value::Null,
+        json!(true),
+        json!(-1),
+        json!(""),
+        json!("\u{0}é"),
+        json!([]),
+        json!({}),
+        json!([null, 1, "a", {}]),
+    ];
+    for record in [kev, ssvc, nvd, csaf()] {
+        let mut all = Vec::new();
+        pointers(&record, "", &mut all);
+        for pointer in all {
+            for other in &others {
+                let mut broken = record.clone();
+                *broken.pointer_mut(&pointer).expect("there") = other.clone();
+                whole(&broken.to_string());
+            }
+        }
+    }
+}
+
+#[test]
+fn cycles_and_great_trees_end() {
+    use netpatch_inventory::domain::csaf::read_document;
+    let with = |tree: Value| {
+        json!({"document": {"csaf_version": "2.0", "category": "csaf_vex", "tracking": {"id": "x"}}, "product_tree": tree,
+            "vulnerabilities": []})
+        .to_string()
+    };
+    let relation = |id: String, part: String, on: String| {
+        json!({"category": "installed_on", "full_product_name": {"product_id": id, "name": "n"},
+            "product_reference": part, "relates_to_product_reference": on})
+    };
+    let name = |n: usize| format!("p{n}");
+    // A ring, and a product that is a part of itself.
+    for size in [1, 2, 1_000] {
+        let ring: Vec<_> = (0..size)
+            .map(|n| relation(name(n), name((n + 1) % size), "os".to_owned()))
+            .collect();
+        let tree = json!({"full_product_names": [{"product_id": "os", "name": "os"}], "relationships": ring});
+        let refused = read_document(&with(tree)).expect_err("a ring");
+        assert!(
+            refused.contains("6.1.3") || refused.contains("deeper than"),
+            "{refused}"
+        );
+    }
+    // A ladder on which every rung stands twice on the next: two to the power of thirty ways.
+    let ladder: Vec<_> = (0..30)
+        .map(|n| relation(name(n), name(n + 1), name(n + 1)))
+        .collect();
+    let tree = json!({"full_product_names": [{"product_id": name(30), "name": "os"}], "relationships": ladder});
+    let text = with(tree).replace(
+        "\"vulnerabilities\":[]",
+        "\"vulnerabilities\":[{\"cve\":\"CVE-2026-10000\",\"product_status\":{\"fixed\":[\"p0\"]}}]",
+    );
+    assert!(read_document(&text).is_ok());
+    // A chain that is longer than any real one.
+    let chain: Vec<_> = (0..100_000)
+        .map(|n| relation(name(n), name(n + 1), "os".to_owned()))
+        .collect();
+    let tree = json!({"full_product_names": [{"product_id": "os", "name": "os"}, {"product_id": name(100_000), "name": "n"}],
+        "relationships": chain});
+    assert!(read_document(&with(tree)).is_err());
+    // More products than are read.
+    let many: Vec<_> = (0..250_001)
+        .map(|n| json!({"product_id": name(n), "name": "n"}))
+        .collect();
+    let refused = read_document(&with(json!({"full_product_names": many}))).expect_err("too many");
+    assert!(refused.contains("more than 250000 products"), "{refused}");
+    // Branches in branches, more than a reader of JSON takes.
+    let deep = format!("{}{}", "{\"branches\":[".repeat(5_000), "]}".repeat(5_000));
+    assert!(read_document(&format!("{{\"product_tree\":{deep}}}")).is_err());
+}

@@ -4,13 +4,17 @@
 
 mod accuracy;
 mod asset;
+mod csaf;
 mod deadline;
+mod epoch;
 mod feed;
+mod fetch;
 mod finding;
 mod host;
 mod hostile;
 mod manifest;
 mod matching;
+mod msrc;
 mod patch;
 mod plan;
 mod process;

@@ -203,6 +203,16 @@ async fn every_operation_needs_its_right() {
                 )
                 .await,
             ),
+            code(
+                api.feed_export(
+                    ctx,
+                    FeedExport {
+                        pack_dir: "/nonexistent".into(),
+                    },
+                )
+                .await,
+            ),
+            code(api.feed_accept(ctx, FeedAccept::default()).await),
             code(api.feed_list(ctx, FeedList {}).await),
             code(api.events(ctx, EventsAfter::default()).await),
             code(
@@ -216,7 +226,7 @@ async fn every_operation_needs_its_right() {
                 .await,
             ),
         ];
-        assert_eq!(codes, [ErrorCode::Forbidden; 34]);
+        assert_eq!(codes, [ErrorCode::Forbidden; 36]);
     }
 }
 

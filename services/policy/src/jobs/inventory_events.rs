@@ -50,6 +50,7 @@ impl PolicyService {
                 asked.push((work::EVALUATE, vec![work::ALL.to_owned()]));
             }
             InventoryEventV1::HostReported { .. }
+            | InventoryEventV1::AdvisoriesChanged { .. }
             | InventoryEventV1::CriticalFinding { .. }
             | InventoryEventV1::AssetChanged { .. }
             | InventoryEventV1::AssetsImported { .. }

@@ -201,6 +201,7 @@ async fn findings_become_a_csv_file_that_expires() {
             installed_version: "1".into(),
             fixed_version: "2".into(),
             comparator: "dpkg".into(),
+            cleared_by: None,
         },
         deadline: Some(Deadline {
             due_at: "2026-12-01T23:59:59Z".parse().ok(),

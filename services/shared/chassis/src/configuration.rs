@@ -45,6 +45,20 @@ pub struct Configuration {
     pub telemetry: Telemetry,
     /// Sizes and times that bound what one caller can use up.
     pub limits: Limits,
+    /// Where advisories come from.
+    pub feeds: Feeds,
+}
+
+/// Where advisories come from.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Feeds {
+    /// Organizations (public ids) whose administrators may accept a feed for the whole platform.
+    pub operators: Vec<String>,
+    /// Sources may be plain HTTP and inside the network.
+    pub allow_private: bool,
+    /// Where feeds are fetched from, as inventory reads it.
+    pub sources: Vec<toml::Table>,
 }
 
 /// The portal and the API.

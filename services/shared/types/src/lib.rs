@@ -3,6 +3,7 @@
 //! Invariants: no IO except [`SystemClock`], which is the one place that reads the wall clock. Nothing here
 //! knows a service, a database or a network.
 
+pub mod address;
 mod base32;
 pub mod clock;
 pub mod component;
@@ -34,5 +35,5 @@ pub use id::*;
 pub use label::{Labels, Selector};
 pub use page::{Page, PageRequest};
 pub use purl::Purl;
-pub use release::release_name;
+pub use release::{distribution_name, release_name};
 pub use severity::{Classification, Severity};

@@ -24,6 +24,18 @@ const UBUNTU: [(&str, &str); 7] = [
     ("26.04", "resolute"),
 ];
 
+/// One name per distribution, as advisories are kept under it: hosts say the `ID` of their `os-release`, and editions of one distribution
+/// have several.
+#[must_use]
+pub fn distribution_name(id: &str) -> &str {
+    match id {
+        "rhel" => "redhat",
+        "ol" => "oracle",
+        "sled" | "sles_sap" => "sles",
+        other => other,
+    }
+}
+
 /// The release's name for a number, a codename or what stands in a package URL's `distro` (`debian-12`, `almalinux-9.4`, `bookworm`).
 #[must_use]
 pub fn release_name(distribution: &str, release: &str) -> String {
@@ -57,6 +69,13 @@ pub fn release_name(distribution: &str, release: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_distribution_has_one_name() {
+        for (id, name) in [("rhel", "redhat"), ("sled", "sles"), ("debian", "debian")] {
+            assert_eq!(distribution_name(id), name);
+        }
+    }
 
     #[test]
     fn one_release_has_one_name() {

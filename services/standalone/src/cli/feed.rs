@@ -1,15 +1,17 @@
-//! `netpatch feed import DIR|status`: on the platform's own machine, whether `serve` is running or not.
+//! `netpatch feed import DIR|export DIR|accept NAME|status`: on the platform's own machine, whether `serve` is running or not.
 
 use crate::Place;
 use crate::cli::Output;
 use crate::platform::{Store, bus};
 use netpatch_inventory::Inventory;
-use netpatch_inventory_api::{FeedImport, FeedList, FeedStatus, InventoryApi as _};
-use netpatch_types::{OrganizationId, RequestContext, SystemClock};
+use netpatch_inventory_api::{
+    FeedAccept, FeedExport, FeedExported, FeedImport, FeedList, FeedStatus, InventoryApi as _,
+};
+use netpatch_types::{OrganizationId, RequestContext, ServiceResult, SystemClock};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Import advisory feeds, or say how fresh they are.
+/// Import advisory feeds, write them as a pack, or say how fresh they are.
 #[derive(clap::Subcommand)]
 pub(crate) enum Feed {
     /// Import an offline pack.
@@ -17,19 +19,43 @@ pub(crate) enum Feed {
         /// The pack's folder.
         dir: PathBuf,
         #[command(flatten)]
-        place: Place,
-        /// What to print.
-        #[arg(short, long, value_enum, default_value_t = Output::Table)]
-        output: Output,
+        common: Common,
+    },
+    /// Write the held feeds as an offline pack, which `import` takes again.
+    Export {
+        /// A folder that is empty or not there yet.
+        dir: PathBuf,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Take newer files of a feed that were refused or held back, as they are.
+    Accept {
+        /// Which feed; absent: every one that waits.
+        name: Option<String>,
+        #[command(flatten)]
+        common: Common,
     },
     /// Say how fresh every feed is, and what it does not say.
     Status {
         #[command(flatten)]
-        place: Place,
-        /// What to print.
-        #[arg(short, long, value_enum, default_value_t = Output::Table)]
-        output: Output,
+        common: Common,
     },
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Common {
+    #[command(flatten)]
+    place: Place,
+    /// What to print.
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// What was done.
+enum Answer {
+    /// How fresh the feeds are; whether the exit code tells of skipped records.
+    Feeds(Vec<FeedStatus>, bool),
+    Exported(FeedExported),
 }
 
 impl Feed {
@@ -40,47 +66,89 @@ impl Feed {
         runtime.block_on(self.work())
     }
 
+    fn common(&self) -> &Common {
+        match self {
+            Self::Import { common, .. }
+            | Self::Export { common, .. }
+            | Self::Accept { common, .. }
+            | Self::Status { common } => common,
+        }
+    }
+
     async fn work(self) -> anyhow::Result<ExitCode> {
-        let (place, output, dir) = match self {
-            Self::Import { dir, place, output } => (place, output, Some(std::path::absolute(dir)?)),
-            Self::Status { place, output } => (place, output, None),
-        };
-        let configuration = place.configuration(&[])?;
+        let configuration = self.common().place.configuration(&[])?;
         let store = Store::join(&configuration).await?;
         let clock = SystemClock::shared();
         let ctx = RequestContext::system(OrganizationId(uuid::Uuid::nil()), "feed", clock.now());
         let inventory = Inventory::new(store.database.clone(), bus(&configuration).await?, clock);
-        let asked = match &dir {
-            Some(dir) => {
-                eprintln!("importing {}", dir.display());
-                inventory
-                    .feed_import(
-                        &ctx,
-                        FeedImport {
-                            pack_dir: dir.to_string_lossy().into_owned(),
-                        },
-                    )
-                    .await
-            }
-            None => inventory.feed_list(&ctx, FeedList {}).await,
-        };
+        let asked = self.ask(&inventory, &ctx).await;
         drop(inventory);
-        let feeds = match asked {
-            Ok(feeds) => feeds,
-            Err(error) => {
-                store.close().await;
-                anyhow::bail!("{error}");
-            }
-        };
         store.close().await;
-        print(&feeds, output)?;
-        let skipped = dir.is_some() && feeds.iter().any(|feed| feed.skipped > 0);
-        Ok(if skipped {
-            ExitCode::from(3)
-        } else {
-            ExitCode::SUCCESS
+        match asked? {
+            Ok(Answer::Feeds(feeds, tells)) => {
+                print(&feeds, self.common().output)?;
+                let skipped = tells && feeds.iter().any(|feed| feed.skipped > 0);
+                Ok(if skipped {
+                    ExitCode::from(3)
+                } else {
+                    ExitCode::SUCCESS
+                })
+            }
+            Ok(Answer::Exported(exported)) => {
+                print_exported(&exported, self.common().output)?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Err(error) => anyhow::bail!("{error}"),
+        }
+    }
+
+    async fn ask(
+        &self,
+        inventory: &Inventory,
+        ctx: &RequestContext,
+    ) -> anyhow::Result<ServiceResult<Answer>> {
+        let folder = |dir: &PathBuf| -> anyhow::Result<String> {
+            Ok(std::path::absolute(dir)?.to_string_lossy().into_owned())
+        };
+        Ok(match self {
+            Self::Import { dir, .. } => {
+                let pack_dir = folder(dir)?;
+                eprintln!("importing {pack_dir}");
+                let done = inventory.feed_import(ctx, FeedImport { pack_dir }).await;
+                done.map(|feeds| Answer::Feeds(feeds, true))
+            }
+            Self::Export { dir, .. } => {
+                let pack_dir = folder(dir)?;
+                let done = inventory.feed_export(ctx, FeedExport { pack_dir }).await;
+                done.map(Answer::Exported)
+            }
+            Self::Accept { name, .. } => {
+                let name = name.clone();
+                let done = inventory.feed_accept(ctx, FeedAccept { name }).await;
+                done.map(|feeds| Answer::Feeds(feeds, true))
+            }
+            Self::Status { .. } => {
+                let done = inventory.feed_list(ctx, FeedList {}).await;
+                done.map(|feeds| Answer::Feeds(feeds, false))
+            }
         })
     }
+}
+
+fn print_exported(exported: &FeedExported, output: Output) -> anyhow::Result<()> {
+    if output == Output::Json {
+        let text = serde_json::json!({"version": 1, "exported": exported});
+        println!("{}", serde_json::to_string(&text)?);
+    } else {
+        println!(
+            "{} files of {} feeds, {} bytes: {}",
+            exported.files,
+            exported.feeds.len(),
+            exported.bytes,
+            exported.feeds.join(", ")
+        );
+    }
+    Ok(())
 }
 
 fn print(feeds: &[FeedStatus], output: Output) -> anyhow::Result<()> {
@@ -103,6 +171,8 @@ fn print(feeds: &[FeedStatus], output: Output) -> anyhow::Result<()> {
         "SKIPPED",
         "DATA AS OF",
         "IMPORTED",
+        "FETCHED",
+        "WAITS FOR A PERSON",
         "LIMITS",
     ]);
     for feed in feeds {
@@ -116,6 +186,9 @@ fn print(feeds: &[FeedStatus], output: Output) -> anyhow::Result<()> {
             skipped,
             date(feed.data_as_of),
             date(feed.imported_at),
+            feed.fetched_at
+                .map_or_else(String::new, |at| date(Some(at))),
+            feed.waiting_for.clone().unwrap_or_default(),
             feed.limits.clone(),
         ]);
     }

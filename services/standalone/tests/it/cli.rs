@@ -128,3 +128,36 @@ fn a_data_directory_has_one_platform_at_a_time() {
         "the password is printed once"
     );
 }
+
+#[test]
+fn feeds_are_imported_exported_and_imported_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let feed = |arguments: &[&str]| {
+        let mut command = netpatch(&["feed"]);
+        let output = command
+            .args(arguments)
+            .arg("--data-dir")
+            .arg(&data)
+            .output();
+        outcome(&output.unwrap())
+    };
+    let bundled = concat!(env!("CARGO_MANIFEST_DIR"), "/../inventory/data/pack");
+    let exported = |name: &str| folder.path().join(name).display().to_string();
+    let sums = |name: &str| std::fs::read(folder.path().join(name).join("SHA256SUMS")).unwrap();
+    let (code, out, err) = feed(&["import", bundled, "-o", "json"]);
+    assert_eq!(code, Some(0), "{err}");
+    let status: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(status["feeds"].as_array().map(Vec::len), Some(4));
+    let (code, out, err) = feed(&["export", &exported("first")]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("8 files of 4 feeds"), "{out}");
+    let (code, _, err) = feed(&["import", &exported("first")]);
+    assert_eq!(code, Some(0), "{err}");
+    let (code, _, err) = feed(&["export", &exported("second")]);
+    assert_eq!(code, Some(0), "{err}");
+    assert_eq!(sums("first"), sums("second"));
+    let (code, _, err) = feed(&["accept"]);
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("feed that waits"), "{err}");
+}

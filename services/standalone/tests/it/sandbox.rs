@@ -76,6 +76,7 @@ impl Sandbox {
             bus: bus::connect("memory:").await.unwrap(),
             clock: clock.clone(),
             keys: KeyFolder::open(folder.path().join("keys")).unwrap(),
+            feeds: netpatch_inventory::FeedSettings::default(),
             reporting: ReportingSettings::default(),
         };
         let between = Between {
@@ -118,6 +119,7 @@ impl Sandbox {
             bus: bus::connect("memory:").await.unwrap(),
             clock: clock.clone(),
             keys: KeyFolder::open(data_dir.join("keys")).unwrap(),
+            feeds: netpatch_inventory::FeedSettings::default(),
             reporting: ReportingSettings::default(),
         };
         let between = Between {

@@ -1,17 +1,15 @@
 //! The ecosystem names of OSV (schema 1.7, "Defined Ecosystems"), e.g. `Debian:12`, `AlmaLinux:9`, `PyPI`.
 
 use crate::domain::affected::Release;
+use crate::domain::csaf::{release_of_cpe, release_of_suse};
 use netpatch_types::{Ecosystem, release_name};
 
 /// Distributions: OSV's name, package world, the distribution's word.
-const DISTRIBUTIONS: [(&str, Ecosystem, &str); 11] = [
+const DISTRIBUTIONS: [(&str, Ecosystem, &str); 8] = [
     ("Debian", Ecosystem::Deb, "debian"),
     ("Ubuntu", Ecosystem::Deb, "ubuntu"),
     ("AlmaLinux", Ecosystem::Rpm, "almalinux"),
     ("Rocky Linux", Ecosystem::Rpm, "rocky"),
-    ("Red Hat", Ecosystem::Rpm, "redhat"),
-    ("SUSE", Ecosystem::Rpm, "suse"),
-    ("openSUSE", Ecosystem::Rpm, "opensuse"),
     ("Alpine", Ecosystem::Apk, "alpine"),
     ("Wolfi", Ecosystem::Apk, "wolfi"),
     ("Chainguard", Ecosystem::Apk, "chainguard"),
@@ -42,6 +40,15 @@ pub fn release_of(ecosystem: &str) -> Option<Release> {
     let (name, version) = (parts.next()?, parts.next());
     if let Some((_, ecosystem)) = REGISTRIES.iter().find(|(known, _)| *known == name) {
         return Some(Release::registry(*ecosystem));
+    }
+    // These three name products as in CSAF: `Red Hat:enterprise_linux:9::baseos`, `SUSE:Linux Enterprise Server 15 SP5`.
+    match name {
+        "Red Hat" => {
+            let (_, product) = ecosystem.split_once(':')?;
+            return release_of_cpe(&format!("cpe:/o:redhat:{product}"));
+        }
+        "SUSE" | "openSUSE" => return release_of_suse(&ecosystem.replacen(':', " ", 1)),
+        _ => {}
     }
     let (_, ecosystem, distribution) = DISTRIBUTIONS.iter().find(|(known, ..)| *known == name)?;
     // `Ubuntu:Pro:22.04:LTS` is another archive, `Wolfi` has no releases.
@@ -75,6 +82,14 @@ mod tests {
             release_of("Maven:https://repo.example/"),
             Some(Release::registry(Ecosystem::Maven))
         );
+        for (name, distribution, codename) in [
+            ("Red Hat:enterprise_linux:9::baseos", "redhat", "9"),
+            ("SUSE:Linux Enterprise Server 15 SP5", "sles", "15.5"),
+            ("openSUSE:Leap 15.6", "opensuse-leap", "15.6"),
+        ] {
+            let release = Release::os(Ecosystem::Rpm, distribution, codename);
+            assert_eq!(release_of(name), Some(release), "{name}");
+        }
         for name in ["Debian", "Ubuntu:Pro:22.04:LTS", "Unheard of:1", ""] {
             assert_eq!(release_of(name), None, "{name}");
         }

@@ -100,7 +100,7 @@ fn check(purl: &Purl) -> Result<(), InvalidPurl> {
         {
             return broken("needs a namespace");
         }
-        "otp" | "vcpkg" if purl.namespace.is_some() => return broken("has no namespace"),
+        "oci" | "otp" | "vcpkg" if purl.namespace.is_some() => return broken("has no namespace"),
         _ => {}
     }
     Ok(())

@@ -1,11 +1,12 @@
-//! Which addresses a webhook may reach: public ones only, so that nobody uses the platform to look into its network.
+//! Which addresses the platform may call of its own accord (webhooks, feeds): public ones only, so that nobody uses it to look into its
+//! network.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Whether an address is globally reachable unicast (IANA special-purpose registries, RFC 6890). Addresses that
 /// carry an IPv4 address inside are judged by it.
 #[must_use]
-pub(crate) fn is_public(address: IpAddr) -> bool {
+pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),
