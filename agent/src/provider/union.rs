@@ -4,7 +4,6 @@
 //! answers again, because the platform would read a missing component as a removal and close its findings.
 
 use super::providers::Answer;
-use netpatch_protocol::manifest::MAX_FIELD_BYTES;
 use netpatch_protocol::session::Component;
 use netpatch_types::ComponentKey;
 use prost::Message as _;
@@ -104,19 +103,7 @@ impl Known {
 
 /// One component that the platform refuses would cost the whole manifest.
 fn is_reportable(key: &ComponentKey) -> bool {
-    [
-        &key.distribution,
-        &key.release,
-        &key.name,
-        &key.version,
-        &key.arch,
-        &key.source,
-        &key.source_version,
-    ]
-    .into_iter()
-    .all(|text| {
-        !text.is_empty() && text.len() <= MAX_FIELD_BYTES && !text.chars().any(char::is_control)
-    })
+    key.check().is_ok()
 }
 
 /// With the key and length that a repeated field puts before it.

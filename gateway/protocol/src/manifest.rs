@@ -1,17 +1,15 @@
 //! Manifests: the set of a host's components, named by the hash of its content, and deltas between them.
 //!
 //! The hash joins fields with U+001F and ends lines with U+000A, so neither may stand in a field; a manifest that
-//! holds one, a duplicate, or another content than its hash says is refused.
+//! holds one, a duplicate, or another content than its hash says is refused. Which fields may be empty is the component's
+//! own rule ([`ComponentKey::check`]): a package of a registry has no distribution, release and architecture.
 
 use crate::session::{Component, Manifest, ManifestDelta};
-use netpatch_types::{ComponentKey, Ecosystem, Sha256};
+use netpatch_types::{ComponentKey, Ecosystem, InvalidComponent, Sha256};
 use sha2::Digest as _;
 use std::collections::BTreeSet;
 
 pub use netpatch_types::MAX_COMPONENTS;
-
-/// Longest field of a component, bytes.
-pub const MAX_FIELD_BYTES: usize = 512;
 
 /// Why a manifest is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,13 +22,13 @@ pub enum ManifestError {
         /// What the components give.
         actual: Sha256,
     },
-    /// A field is empty, too long, or holds a control character.
-    #[error(
-        "manifest's component {name:?} has a field that is empty, too long or holds a control character"
-    )]
+    /// A field is not as the component's ecosystem wants it.
+    #[error("manifest's component {name:?} is refused: {reason}")]
     Field {
         /// The component's name, cut at 80 characters.
         name: String,
+        /// Which field, and why.
+        reason: InvalidComponent,
     },
     /// A package world that this version does not know.
     #[error("manifest's component {name:?} is of an unknown ecosystem")]
@@ -206,15 +204,9 @@ fn key(fields: Fields<'_>) -> Result<ComponentKey, ManifestError> {
         source_version,
     ] = fields;
     let shown = || name.chars().take(80).collect::<String>();
-    let fine = |text: &&str| {
-        !text.is_empty() && text.len() <= MAX_FIELD_BYTES && !text.chars().any(char::is_control)
-    };
-    if !fields.iter().all(fine) {
-        return Err(ManifestError::Field { name: shown() });
-    }
     let ecosystem = Ecosystem::from_word(ecosystem)
         .ok_or_else(|| ManifestError::Ecosystem { name: shown() })?;
-    Ok(ComponentKey {
+    let key = ComponentKey {
         ecosystem,
         distribution: distribution.to_owned(),
         release: release.to_owned(),
@@ -223,7 +215,14 @@ fn key(fields: Fields<'_>) -> Result<ComponentKey, ManifestError> {
         arch: arch.to_owned(),
         source: source.to_owned(),
         source_version: source_version.to_owned(),
-    })
+    };
+    match key.check() {
+        Ok(()) => Ok(key),
+        Err(reason) => Err(ManifestError::Field {
+            name: shown(),
+            reason,
+        }),
+    }
 }
 
 fn shown(component: &Component) -> String {
@@ -322,6 +321,47 @@ mod tests {
             refused(vec![other]),
             ManifestError::Ecosystem { .. }
         ));
+    }
+
+    #[test]
+    fn a_package_of_a_registry_has_no_place_and_an_os_package_has_one() {
+        let of_registry = |ecosystem: &str| Component {
+            ecosystem: ecosystem.into(),
+            distribution: String::new(),
+            release: String::new(),
+            arch: String::new(),
+            ..component("requests", "2.31.0")
+        };
+        let text = "pypi\u{1f}\u{1f}\u{1f}requests\u{1f}2.31.0\u{1f}\u{1f}requests\u{1f}2.31.0\n";
+        let manifest = manifest_of(vec![of_registry("pypi")]);
+        assert_eq!(manifest.hash, Sha256::of(text.as_bytes()).0);
+        let (_, keys) = verify_manifest(&manifest).expect("fine");
+        assert_eq!(keys[0].purl(), "pkg:pypi/requests@2.31.0");
+        assert_eq!(Component::from(&keys[0]), of_registry("pypi"));
+        let with_names = |ecosystem: &Ecosystem| *ecosystem != Ecosystem::Windows;
+        for ecosystem in Ecosystem::ALL.into_iter().filter(with_names) {
+            let word = ecosystem.as_str();
+            let without = verify_manifest(&manifest_of(vec![of_registry(word)]));
+            let with = verify_manifest(&manifest_of(vec![Component {
+                ecosystem: word.into(),
+                ..component("requests", "2.31.0")
+            }]));
+            assert_eq!(without.is_ok(), !ecosystem.is_os(), "{ecosystem}");
+            assert_eq!(with.is_ok(), ecosystem.is_os(), "{ecosystem}");
+        }
+    }
+
+    #[test]
+    fn a_million_components_are_refused_before_they_are_looked_at() {
+        let many = vec![component("a", "1"); 1_000_000];
+        assert_eq!(keys_of(&many), Err(ManifestError::TooMany));
+        let manifest = Manifest {
+            hash: vec![0; 32],
+            components: many,
+        };
+        let refused = verify_manifest(&manifest).expect_err("refused");
+        assert_eq!(refused, ManifestError::TooMany);
+        assert!(refused.to_string().contains("more than 50000"), "{refused}");
     }
 
     #[test]

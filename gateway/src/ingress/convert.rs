@@ -21,8 +21,11 @@ pub(crate) fn digest(field: &str, bytes: &[u8]) -> ServiceResult<Sha256> {
     Sha256::from_slice(bytes).ok_or_else(|| ServiceError::invalid(field, "a digest has 32 bytes"))
 }
 
-pub(crate) fn facts(facts: wire::HostFacts) -> inventory::HostFacts {
-    inventory::HostFacts {
+pub(crate) fn facts(facts: wire::HostFacts) -> ServiceResult<inventory::HostFacts> {
+    let listening: ServiceResult<_> = facts.listening.into_iter().map(socket).collect();
+    let hardware = facts.hardware.unwrap_or_default();
+    let firewall = facts.firewall.unwrap_or_default();
+    Ok(inventory::HostFacts {
         hostname: facts.hostname,
         machine_id: facts.machine_id,
         os_id: facts.os_id,
@@ -38,10 +41,84 @@ pub(crate) fn facts(facts: wire::HostFacts) -> inventory::HostFacts {
         boot_id: facts.boot_id,
         reboot_pending: facts.reboot_pending,
         audit_only: facts.audit_only,
-        serial: String::new(),
-        vendor: String::new(),
-        model: String::new(),
+        serial: hardware.serial,
+        vendor: hardware.vendor,
+        model: hardware.model,
+        installed_kernel: facts.installed_kernel,
+        listening: listening?,
+        firewall: inventory::Firewall {
+            reader: firewall.reader,
+            problem: problem(&firewall.problem),
+        },
+        hardware: inventory::Hardware {
+            firmware: hardware.firmware,
+            processor: hardware.processor,
+            virtualization: hardware.virtualization,
+            disks: hardware.disks.into_iter().map(disk).collect(),
+            cards: hardware.cards.into_iter().map(card).collect(),
+        },
+        stale_services: facts
+            .stale_services
+            .into_iter()
+            .map(|stale| inventory::StaleService {
+                unit: stale.unit,
+                process: stale.process,
+                files: stale.files,
+            })
+            .collect(),
+        providers: facts
+            .providers
+            .into_iter()
+            .map(|provider| inventory::ProviderState {
+                problem: problem(&provider.problem),
+                name: provider.name,
+                components: provider.components,
+            })
+            .collect(),
+    })
+}
+
+fn socket(socket: wire::ListeningSocket) -> ServiceResult<inventory::ListeningSocket> {
+    let allowed_by_firewall = match socket.firewall() {
+        wire::FirewallVerdict::Allowed => Some(true),
+        wire::FirewallVerdict::Blocked => Some(false),
+        wire::FirewallVerdict::Unspecified => None,
+    };
+    let port = u16::try_from(socket.port)
+        .map_err(|_| ServiceError::invalid("listening", "a port is at most 65535"))?;
+    Ok(inventory::ListeningSocket {
+        protocol: socket.protocol,
+        address: socket.address,
+        port,
+        not_loopback: socket.not_loopback,
+        allowed_by_firewall,
+        process: socket.process,
+        unit: socket.unit,
+        package: socket.package,
+    })
+}
+
+fn disk(disk: wire::Disk) -> inventory::Disk {
+    inventory::Disk {
+        name: disk.name,
+        model: disk.model,
+        size_bytes: disk.size_bytes,
     }
+}
+
+fn card(card: wire::NetworkCard) -> inventory::NetworkCard {
+    inventory::NetworkCard {
+        name: card.name,
+        address: card.address,
+    }
+}
+
+/// What a program said, in one line that fits.
+fn problem(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(250)
+        .collect()
 }
 
 pub(crate) fn manifest(

@@ -29,16 +29,7 @@ impl Session<'_> {
                 "a part is not a whole message",
             )),
             agent_message::Body::Heartbeat(heartbeat) => return self.heartbeat(heartbeat).await,
-            agent_message::Body::Facts(facts) => {
-                let report = HostFactsReport {
-                    host: self.host(),
-                    facts: convert::facts(facts),
-                };
-                self.shared
-                    .services
-                    .facts(self.organization(), report)
-                    .await
-            }
+            agent_message::Body::Facts(facts) => self.facts(facts).await,
             agent_message::Body::Manifest(manifest) => self.whole_manifest(&manifest).await,
             agent_message::Body::ManifestDelta(delta) => match self.manifest_delta(&delta).await {
                 Ok(true) => Ok(()),
@@ -115,6 +106,17 @@ impl Session<'_> {
             return self.tell(edge_message::Body::ManifestWanted(wanted)).await;
         }
         Ok(())
+    }
+
+    async fn facts(&mut self, facts: netpatch_protocol::session::HostFacts) -> ServiceResult<()> {
+        let report = HostFactsReport {
+            host: self.host(),
+            facts: convert::facts(facts)?,
+        };
+        self.shared
+            .services
+            .facts(self.organization(), report)
+            .await
     }
 
     async fn whole_manifest(

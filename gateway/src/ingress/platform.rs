@@ -153,11 +153,12 @@ impl Services for PlatformServices {
     }
 
     async fn enrol_host(&self, request: HostEnrolment) -> ServiceResult<Enrolled> {
+        let facts = convert::facts(request.facts.unwrap_or_default())?;
         let grant = self.auth.token_consume(&request.secret, false).await?;
         let register = HostRegister {
             id: HostId::new(self.auth.clock().now()),
             site: grant.site,
-            facts: convert::facts(request.facts.unwrap_or_default()),
+            facts,
             labels: grant.labels.clone(),
         };
         let enrolling = async {

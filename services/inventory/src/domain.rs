@@ -18,6 +18,7 @@ pub mod dpkg;
 pub mod enrich;
 pub mod explain;
 pub mod exposure;
+pub mod facts;
 pub mod index;
 pub mod interval;
 pub mod lines;

@@ -67,9 +67,19 @@ impl Component {
         &self.key.version
     }
 
-    /// Architecture.
+    /// Package world: the type of its package URL, `windows` besides.
+    async fn ecosystem(&self) -> &str {
+        self.key.ecosystem.as_str()
+    }
+
+    /// Architecture; empty for a package of a registry.
     async fn arch(&self) -> &str {
-        &self.key.arch
+        self.key.plain_arch()
+    }
+
+    /// The container image on the host that it is inside of, `sha256:…`; null when it is installed on the host itself.
+    async fn image(&self) -> Option<&str> {
+        self.key.image()
     }
 
     /// Source package.

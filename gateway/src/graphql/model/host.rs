@@ -196,6 +196,41 @@ impl Host {
         self.0.quarantined
     }
 
+    /// Newest kernel on its disk; null without any. Where it is not the running one, a reboot brings it.
+    async fn installed_kernel(&self) -> Option<&str> {
+        Some(self.0.facts.installed_kernel.as_str()).filter(|kernel| !kernel.is_empty())
+    }
+
+    /// Changes with each boot.
+    async fn boot_id(&self) -> Option<&str> {
+        Some(self.0.facts.boot_id.as_str()).filter(|id| !id.is_empty())
+    }
+
+    /// The machine.
+    async fn hardware(&self) -> Hardware {
+        (&self.0.facts).into()
+    }
+
+    /// Sockets that wait for others, as the host itself sees them.
+    async fn listening(&self) -> Vec<ListeningSocket> {
+        self.0.facts.listening.iter().map(Into::into).collect()
+    }
+
+    /// Why it is not known what its firewall lets through; null when it is known.
+    async fn firewall_problem(&self) -> Option<&str> {
+        Some(self.0.facts.firewall.problem.as_str()).filter(|problem| !problem.is_empty())
+    }
+
+    /// Services that still run replaced files: a restart of them, or a reboot, finishes an update.
+    async fn stale_services(&self) -> Vec<StaleService> {
+        self.0.facts.stale_services.iter().map(Into::into).collect()
+    }
+
+    /// Who says what is installed, and why that is not all.
+    async fn providers(&self) -> Vec<HostProvider> {
+        self.0.facts.providers.iter().map(Into::into).collect()
+    }
+
     /// The relay that carried the last heartbeat.
     async fn relay(&self, ctx: &Context<'_>) -> Result<Option<Relay>> {
         match self.0.relay {

@@ -3,8 +3,8 @@ use netpatch_proof::Signer as _;
 use netpatch_protocol::document::{Freshness, RunResult, Time};
 use netpatch_protocol::manifest::manifest_of;
 use netpatch_protocol::session::{
-    Component, FreshnessRequest, Heartbeat, HostFacts, Manifest, ManifestDelta, RenewRequest,
-    RunEvent, RunEvents, agent_message, edge_message,
+    Component, FirewallVerdict, FreshnessRequest, Heartbeat, HostFacts, ListeningSocket, Manifest,
+    ManifestDelta, RenewRequest, RunEvent, RunEvents, agent_message, edge_message,
 };
 use netpatch_protocol::{open_envelope, seal};
 use netpatch_scheduler_api::RunStatus;
@@ -92,8 +92,21 @@ async fn facts_and_manifests_reach_inventory_and_presence_is_written() {
     let host = world.host();
     let mut session = world.agent(&host, 1, 1);
     up(&mut session).await;
+    let socket = |firewall: FirewallVerdict| ListeningSocket {
+        protocol: "tcp".into(),
+        address: "0.0.0.0".into(),
+        port: 22,
+        not_loopback: true,
+        firewall: firewall.into(),
+        ..ListeningSocket::default()
+    };
     let facts = HostFacts {
         hostname: "db-1".into(),
+        listening: vec![
+            socket(FirewallVerdict::Allowed),
+            socket(FirewallVerdict::Blocked),
+            socket(FirewallVerdict::Unspecified),
+        ],
         ..HostFacts::default()
     };
     session
@@ -118,6 +131,13 @@ async fn facts_and_manifests_reach_inventory_and_presence_is_written() {
         let script = world.played.script.lock().unwrap();
         assert_eq!(script.facts[0].facts.hostname, "db-1");
         assert_eq!(script.facts[0].host, host.host());
+        let exposed: Vec<_> = script.facts[0]
+            .facts
+            .listening
+            .iter()
+            .map(netpatch_inventory_api::ListeningSocket::is_exposed)
+            .collect();
+        assert_eq!(exposed, [Some(true), Some(false), None]);
         assert_eq!(script.manifests[0].hash.0.to_vec(), whole.hash);
     }
 

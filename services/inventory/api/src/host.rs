@@ -1,5 +1,6 @@
 //! Hosts: what they are, where they stand, when they were seen.
 
+use crate::{Firewall, Hardware, ListeningSocket, ProviderState, StaleService};
 use chrono::{DateTime, Utc};
 use netpatch_types::{
     ComponentId, ComponentKey, GroupId, HostId, Labels, PageRequest, RelayId, Severity, Sha256,
@@ -50,6 +51,24 @@ pub struct HostFacts {
     /// What the vendor calls it; empty when unknown.
     #[serde(default)]
     pub model: String,
+    /// Newest kernel on the disk; empty without any.
+    #[serde(default)]
+    pub installed_kernel: String,
+    /// Who waits for others; sorted.
+    #[serde(default)]
+    pub listening: Vec<ListeningSocket>,
+    /// How the packet filter was read.
+    #[serde(default)]
+    pub firewall: Firewall,
+    /// The machine.
+    #[serde(default)]
+    pub hardware: Hardware,
+    /// What still runs replaced files; sorted.
+    #[serde(default)]
+    pub stale_services: Vec<StaleService>,
+    /// Who said what is installed.
+    #[serde(default)]
+    pub providers: Vec<ProviderState>,
 }
 
 /// A host.

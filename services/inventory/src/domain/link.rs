@@ -26,9 +26,13 @@ impl<'a> Offers<'a> {
         Self { by_name }
     }
 
-    /// The update of a component, if one is offered. A package may change between an architecture and `all`.
+    /// The update of a component, if one is offered. A package may change between an architecture and `all`. The host's package
+    /// manager offers updates of its own packages only: not of a PyPI package that has the name of one, nor inside an image.
     #[must_use]
     pub fn for_component(&self, component: &ComponentKey) -> Option<&'a InstallableUpdate> {
+        if !component.is_of_host() {
+            return None;
+        }
         let offered = self.by_name.get(component.name.as_str())?;
         offered
             .iter()
@@ -73,7 +77,7 @@ pub fn pending(
     components: &[ComponentKey],
 ) -> Vec<InstallableUpdate> {
     let mut installed: HashMap<&str, Vec<&ComponentKey>> = HashMap::new();
-    for component in components {
+    for component in components.iter().filter(|component| component.is_of_host()) {
         installed
             .entry(&component.name)
             .or_default()
@@ -222,6 +226,23 @@ mod tests {
         assert_eq!(pending(vec![update("3")], &[component("1")]).len(), 1);
         assert!(pending(vec![update("3")], &[component("3")]).is_empty());
         assert!(pending(vec![update("3")], &[]).is_empty());
+    }
+
+    #[test]
+    fn updates_are_of_the_hosts_own_packages_only() {
+        let updates = [update("3")];
+        let offers = Offers::of(&updates);
+        let of_registry = ComponentKey::of_registry(Ecosystem::Pypi, "a", "1");
+        let inside = ComponentKey {
+            arch: format!("amd64@sha256:{}", "0".repeat(64)),
+            ..component("1")
+        };
+        for other in [of_registry, inside] {
+            assert!(offers.for_component(&other).is_none(), "{other:?}");
+            assert!(pending(vec![update("3")], std::slice::from_ref(&other)).is_empty());
+            // The host's own is new already; the other stays old and keeps nothing pending.
+            assert!(pending(vec![update("3")], &[other, component("3")]).is_empty());
+        }
     }
 
     #[test]

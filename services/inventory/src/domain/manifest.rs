@@ -2,16 +2,15 @@
 //!
 //! The rule of the name is the one of the agent protocol (`session.proto`): SHA-256 over the components sorted by
 //! (ecosystem, name, arch, version), each as its eight fields (ecosystem, distribution, release, name, version, arch,
-//! source, source version) joined with U+001F and ended with U+000A. So no field may hold a control character.
+//! source, source version) joined with U+001F and ended with U+000A. So no field may hold a control character. Which may be
+//! empty is the component's own rule ([`ComponentKey::check`]): a package of a registry has no distribution, release and
+//! architecture.
 
-use netpatch_types::{ComponentKey, Sha256};
+use netpatch_types::{ComponentKey, InvalidComponent, Sha256};
 use sha2::Digest as _;
 use std::collections::BTreeSet;
 
 pub use netpatch_types::MAX_COMPONENTS;
-
-/// Longest field of a component, bytes.
-pub const MAX_FIELD_BYTES: usize = 512;
 
 /// Why a manifest is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,11 +23,13 @@ pub enum ManifestRefused {
         /// What the components give.
         actual: Sha256,
     },
-    /// A field is empty, too long, or holds a control character.
-    #[error("component {name:?} has a field that is empty, too long or holds a control character")]
+    /// A field is not as the component's ecosystem wants it.
+    #[error("component {name:?} is refused: {reason}")]
     Field {
         /// The component's name, cut at 80 characters.
         name: String,
+        /// Which field, and why.
+        reason: InvalidComponent,
     },
     /// The same component twice, or a delta that adds what is there.
     #[error("component {name:?} is there twice")]
@@ -91,16 +92,12 @@ pub fn verify(named: Sha256, components: &[ComponentKey]) -> Result<(), Manifest
     if components.len() > MAX_COMPONENTS {
         return Err(ManifestRefused::TooMany);
     }
-    let fine = |text: &&str| {
-        !text.is_empty() && text.len() <= MAX_FIELD_BYTES && !text.chars().any(char::is_control)
-    };
     let mut seen = BTreeSet::new();
     for component in components {
-        if !fields(component).iter().all(fine) {
-            return Err(ManifestRefused::Field {
-                name: shown(component),
-            });
-        }
+        component.check().map_err(|reason| ManifestRefused::Field {
+            name: shown(component),
+            reason,
+        })?;
         if !seen.insert(order(component)) {
             return Err(ManifestRefused::Duplicate {
                 name: shown(component),
@@ -208,6 +205,28 @@ mod tests {
         ));
         for name in ["a\u{1f}b", ""] {
             let odd = [component(name, "1")];
+            assert!(matches!(
+                verify(manifest_hash(&odd), &odd),
+                Err(ManifestRefused::Field { .. })
+            ));
+        }
+    }
+
+    #[test]
+    fn a_package_of_a_registry_has_no_place() {
+        let requests = ComponentKey::of_registry(Ecosystem::Pypi, "requests", "2.31.0");
+        let text = "pypi\u{1f}\u{1f}\u{1f}requests\u{1f}2.31.0\u{1f}\u{1f}requests\u{1f}2.31.0\n";
+        let hash = Sha256::of(text.as_bytes());
+        assert_eq!(verify(hash, std::slice::from_ref(&requests)), Ok(()));
+        let placed = [ComponentKey {
+            release: "bookworm".into(),
+            ..requests
+        }];
+        let nowhere = [ComponentKey {
+            release: String::new(),
+            ..component("a", "1")
+        }];
+        for odd in [placed, nowhere] {
             assert!(matches!(
                 verify(manifest_hash(&odd), &odd),
                 Err(ManifestRefused::Field { .. })

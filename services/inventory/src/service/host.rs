@@ -1,6 +1,7 @@
 //! Hosts: enrolment, facts, presence, a person's changes.
 
 use crate::domain::compliance::known_since;
+use crate::domain::facts::check as check_facts;
 use crate::service::Inventory;
 use crate::store;
 use crate::store::host::{After, StoredHost};
@@ -34,43 +35,6 @@ pub(super) fn name_cursor(after: Option<&str>) -> ServiceResult<After> {
 /// The `after` that continues behind a row.
 pub(super) fn name_after(name: &str, id: Uuid) -> String {
     format!("{name}/{id}")
-}
-
-fn check_facts(facts: &HostFacts) -> ServiceResult<()> {
-    let texts = [
-        ("hostname", &facts.hostname),
-        ("osId", &facts.os_id),
-        ("osVersion", &facts.os_version),
-        ("osRelease", &facts.os_release),
-        ("osName", &facts.os_name),
-        ("arch", &facts.arch),
-        ("kernel", &facts.kernel),
-        ("timeZone", &facts.time_zone),
-        ("bootId", &facts.boot_id),
-        ("serial", &facts.serial),
-        ("vendor", &facts.vendor),
-        ("model", &facts.model),
-    ];
-    for (field, text) in texts {
-        if text.len() > 255 || text.chars().any(char::is_control) {
-            return Err(ServiceError::invalid(
-                field,
-                "at most 255 bytes, no control characters",
-            ));
-        }
-    }
-    if facts.hostname.is_empty() {
-        return Err(ServiceError::invalid("hostname", "a host has a name"));
-    }
-    if facts.machine_id.len() != 64
-        || !facts
-            .machine_id
-            .bytes()
-            .all(|byte| byte.is_ascii_hexdigit())
-    {
-        return Err(ServiceError::invalid("machineId", "64 hexadecimal digits"));
-    }
-    Ok(())
 }
 
 fn check_labels(labels: &Labels) -> ServiceResult<()> {

@@ -4,7 +4,7 @@ use crate::tenancy::{code, component_id};
 use crate::world::{World, component, update};
 use netpatch_inventory::domain::manifest::manifest_hash;
 use netpatch_inventory_api::*;
-use netpatch_types::{ErrorCode, MAX_COMPONENTS, PageRequest, Sha256};
+use netpatch_types::{ComponentKey, Ecosystem, ErrorCode, MAX_COMPONENTS, PageRequest, Sha256};
 
 #[tokio::test]
 async fn a_manifest_that_does_not_hash_is_refused_and_nothing_stored() {
@@ -294,5 +294,122 @@ async fn a_component_is_known_by_its_id_while_a_host_that_one_may_see_has_it() {
         let elsewhere = netpatch_testkit::test_context(world.ctx.deadline);
         let foreign = world.api.component_get(&elsewhere, get(&new)).await;
         assert_eq!(code(foreign), ErrorCode::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn a_package_of_a_registry_is_matched_with_its_registrys_records_and_no_update_of_the_os_is_its_own()
+ {
+    for world in World::both().await {
+        for (folder, file) in [
+            ("pypi", "pypa-2024-10-10.osv.jsonl.zst"),
+            ("npm", "nodejs-security-wg.jsonl.zst"),
+            ("crates", "rustsec.jsonl.zst"),
+        ] {
+            let place = world.pack.path().join(folder);
+            std::fs::create_dir_all(&place).expect("folder");
+            let from = crate::matching::data("pack").join(folder).join(file);
+            std::fs::copy(from, place.join(file)).expect("a feed");
+        }
+        world.import().await;
+        let host = world.host(1, &[]).await;
+        let registry = ComponentKey::of_registry;
+        let image = format!("amd64@sha256:{}", "7".repeat(64));
+        let mut components = vec![
+            component("curl", "7.88.1-10+deb12u1", "curl"),
+            // The same package inside an image is another component.
+            ComponentKey {
+                arch: image.clone(),
+                ..component("curl", "7.88.1-10+deb12u1", "curl")
+            },
+            registry(Ecosystem::Pypi, "requests", "2.4.2"),
+            registry(Ecosystem::Npm, "npm-git-publish", "0.0.1"),
+            registry(Ecosystem::Cargo, "bytes", "1.9.0"),
+            registry(Ecosystem::Golang, "example.org/m", "v1.0.0"),
+        ];
+        world.report(host, components.clone()).await;
+        let ids = |findings: Vec<Finding>, ecosystem: Ecosystem| -> Vec<String> {
+            let mut ids: Vec<_> = findings
+                .into_iter()
+                .filter(|finding| finding.component.ecosystem == ecosystem)
+                .map(|finding| finding.advisory.name)
+                .collect();
+            ids.sort();
+            ids
+        };
+        let all = world.findings(FindingFilter::default()).await;
+        let count = |ecosystem| ids(all.clone(), ecosystem).len();
+        assert_eq!(count(Ecosystem::Pypi), 3, "{all:#?}");
+        assert_eq!((count(Ecosystem::Npm), count(Ecosystem::Cargo)), (1, 1));
+        assert_eq!(count(Ecosystem::Deb), 4);
+        let requests = all
+            .iter()
+            .find(|finding| finding.component.ecosystem == Ecosystem::Pypi)
+            .expect("a finding");
+        assert_eq!(requests.component.purl(), "pkg:pypi/requests@2.4.2");
+        assert_eq!(requests.component.release, "");
+        // The OS offers packages of these names: they are other packages.
+        world
+            .offer(
+                host,
+                vec![
+                    update("requests", "requests", "99-1"),
+                    update("curl", "curl", "7.88.1-10+deb12u3"),
+                ],
+            )
+            .await;
+        let all = world.findings(FindingFilter::default()).await;
+        for finding in &all {
+            let key = &finding.component;
+            assert_eq!(finding.patch.is_some(), key.is_of_host(), "{finding:#?}");
+        }
+        // The upgrade closes what the host itself had, not what the image has.
+        components[0] = component("curl", "7.88.1-10+deb12u3", "curl");
+        world.report(host, components.clone()).await;
+        let left = world.findings(FindingFilter::default()).await;
+        let of_curl: Vec<_> = left
+            .iter()
+            .filter(|finding| finding.component.name == "curl" && finding.resolved_at.is_none())
+            .map(|finding| finding.component.arch.clone())
+            .collect();
+        assert_eq!(of_curl, [image.clone(), image.clone()]);
+        let list = ComponentList {
+            host,
+            name_contains: Some("requests".into()),
+            page: PageRequest::largest(),
+        };
+        let listed = world
+            .api
+            .component_list(&world.ctx, list)
+            .await
+            .expect("components")
+            .into_nodes();
+        assert_eq!(listed[0].key, components[2]);
+    }
+}
+
+#[tokio::test]
+async fn a_registrys_package_with_a_release_and_a_million_components_are_refused() {
+    for world in World::both().await {
+        let host = world.host(1, &[]).await;
+        let placed = ComponentKey {
+            release: "bookworm".into(),
+            ..ComponentKey::of_registry(Ecosystem::Pypi, "requests", "2.4.2")
+        };
+        let refused = |components: Vec<ComponentKey>| async {
+            let request = ManifestReport {
+                host,
+                hash: Sha256::default(),
+                components,
+            };
+            let refused = world.api.manifest_report(&world.ctx, request).await;
+            refused.expect_err("refused").message
+        };
+        let message = refused(vec![placed]).await;
+        assert!(message.contains("release should be empty"), "{message}");
+        let many = vec![component("a", "1", "a"); MAX_COMPONENTS + 1];
+        let message = refused(many).await;
+        assert!(message.contains("more than 50000"), "{message}");
+        assert_eq!(world.get(host).await.manifest, None);
     }
 }

@@ -117,6 +117,15 @@ impl Ecosystem {
             .find(|ecosystem| ecosystem.as_str() == word)
     }
 
+    /// Whether packages of the ecosystem belong to a release of a distribution, not to a registry.
+    #[must_use]
+    pub const fn is_os(self) -> bool {
+        matches!(
+            self,
+            Self::Deb | Self::Rpm | Self::Apk | Self::Alpm | Self::Windows
+        )
+    }
+
     /// Other names that people and feeds use, lower case.
     #[must_use]
     pub const fn aliases(self) -> &'static [&'static str] {

@@ -24,7 +24,7 @@ pub mod severity;
 pub mod version;
 
 pub use clock::{Clock, SharedClock, SystemClock};
-pub use component::{ComponentKey, MAX_COMPONENTS};
+pub use component::{ComponentKey, InvalidComponent, MAX_COMPONENTS, MAX_FIELD_BYTES};
 pub use context::{Actor, ActorKind, Permission, RequestContext};
 pub use criticality::Criticality;
 pub use ecosystem::Ecosystem;

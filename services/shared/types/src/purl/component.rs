@@ -16,17 +16,9 @@ pub enum NoComponent {
     Version,
 }
 
-/// Whether packages of the ecosystem belong to a release of a distribution, not to a registry.
-fn is_os(ecosystem: Ecosystem) -> bool {
-    matches!(
-        ecosystem,
-        Ecosystem::Deb | Ecosystem::Rpm | Ecosystem::Apk | Ecosystem::Alpm | Ecosystem::Windows
-    )
-}
-
 impl ComponentKey {
     /// The package URL (ECMA-427), e.g. `pkg:deb/debian/libc6@2.36-9?arch=amd64&distro=bookworm`, `pkg:npm/%40angular/core@1.0.0`.
-    /// Windows has no type of its own and is `generic`.
+    /// Windows has no type of its own and is `generic`. Where the package lies, an image for instance, is not in it.
     #[must_use]
     pub fn purl(&self) -> String {
         let mut qualifiers = BTreeMap::new();
@@ -35,9 +27,9 @@ impl ComponentKey {
                 qualifiers.insert(key.to_owned(), value.to_owned());
             }
         };
-        qualify("arch", &self.arch);
+        qualify("arch", self.plain_arch());
         let mut version = self.version.as_str();
-        let (namespace, name) = if is_os(self.ecosystem) {
+        let (namespace, name) = if self.ecosystem.is_os() {
             if self.ecosystem == Ecosystem::Rpm {
                 // rpm alone writes the epoch apart.
                 if let Some((epoch, rest)) = version.split_once(':') {
@@ -82,7 +74,7 @@ impl ComponentKey {
         let ecosystem = Ecosystem::from_word(&purl.kind)
             .ok_or_else(|| NoComponent::Ecosystem(purl.kind.clone()))?;
         let mut version = purl.version.clone().ok_or(NoComponent::Version)?;
-        if !is_os(ecosystem) {
+        if !ecosystem.is_os() {
             let separator = if ecosystem == Ecosystem::Maven {
                 ":"
             } else {
