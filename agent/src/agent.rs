@@ -20,10 +20,13 @@ use crate::payload::relay::Relay;
 use crate::provider::Providers;
 use crate::run::report::ResultSigner;
 use crate::run::{Engine, Runs};
+use crate::schedule::Schedule;
 use crate::state::StateFolder;
 use crate::state::documents::Documents;
 use crate::state::identity::{Enrolled, IdentityFault};
+use crate::watch::Watch;
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use drive::Driver;
 use inventory::Reported;
 use link::Link;
@@ -50,8 +53,8 @@ pub struct Options {
     pub runner: crate::command::Runner,
     /// Report only, whatever is ordered.
     pub audit_only: bool,
-    /// How often the host is scanned without being asked.
-    pub scan_every: Duration,
+    /// When the host is scanned without being asked; besides, it is when something was installed or removed.
+    pub schedule: Schedule,
     /// The wall clock.
     pub clock: SharedClock,
 }
@@ -78,7 +81,10 @@ pub struct Agent {
     state: StateFolder,
     runner: crate::command::Runner,
     audit_only: bool,
-    scan_every: Duration,
+    schedule: Schedule,
+    /// The host's own time; counts for the schedule.
+    zone: Tz,
+    watch: Watch,
     enrolled: Enrolled,
     documents: Arc<Mutex<Documents>>,
     clock: Arc<EdgeClock>,
@@ -96,6 +102,9 @@ pub struct Agent {
     status: Status,
     next_scan: Instant,
     scanning: bool,
+    /// The next scan fetches the package manager's indices anew.
+    refresh: bool,
+    refresh_due: Instant,
     renewal_asked: Option<Instant>,
     /// A run is over: look whether the agent's own files were replaced.
     replaced_check: bool,
@@ -118,7 +127,7 @@ impl Agent {
             state,
             runner,
             audit_only,
-            scan_every,
+            schedule,
             ..
         } = options;
         let enrolled = Enrolled::load(&state)?;
@@ -154,7 +163,7 @@ impl Agent {
             Arc::clone(&documents),
             Arc::clone(&clock),
             Arc::clone(&payloads),
-            zone,
+            zone.clone(),
         );
         let signer = ResultSigner {
             organization_id: enrolled.enrolment.organization.to_string(),
@@ -164,6 +173,7 @@ impl Agent {
         };
         let check_in = CheckIn::new(&state, &crate::facts::boot_id(), key()?)?;
         let status = Status::begin(&enrolled, clock.now());
+        let watch = Watch::new(runner.root());
         Ok(Self {
             reported: Arc::new(Mutex::new(Reported::load(&state))),
             driver: Arc::new(Driver::new(engine, runs.clone(), Arc::clone(&clock))),
@@ -172,12 +182,16 @@ impl Agent {
             asked_freshness: BTreeMap::new(),
             next_scan: Instant::now(),
             scanning: false,
+            refresh: true,
+            refresh_due: Instant::now(),
             renewal_asked: None,
             replaced_check: false,
             state,
             runner,
             audit_only,
-            scan_every,
+            schedule,
+            zone: zone.parse().unwrap_or(Tz::UTC),
+            watch,
             enrolled,
             documents,
             clock,
@@ -214,7 +228,7 @@ impl Agent {
                 Some(finished) = changes.recv() => {
                     self.report_runs(&link).await;
                     if finished {
-                        self.next_scan = Instant::now();
+                        self.scan_soon();
                         self.replaced_check = true;
                         self.runs.tidy();
                     }
@@ -224,6 +238,10 @@ impl Agent {
                     self.on_scan(&link, scan);
                 }
                 Some(answer) = renewals.recv() => self.on_renewed_after_end(answer, &renewed),
+                () = self.watch.changed() => {
+                    tracing::info!("the host's packages have changed");
+                    self.next_scan = Instant::now();
+                }
                 () = sleep_until(check_in_due) => self.heartbeat(&mut link),
                 () = renewed.notified() => link = Link::connect(self),
                 _ = tick.tick() => {
@@ -264,6 +282,12 @@ impl Agent {
                 }
             }
         }
+    }
+
+    /// A scan with all that belongs to it, at the next occasion.
+    fn scan_soon(&mut self) {
+        self.next_scan = Instant::now();
+        self.refresh = true;
     }
 
     fn now(&self) -> DateTime<Utc> {

@@ -1,7 +1,24 @@
-//! What the host is, read from its own files.
+//! What the host is, read from its own files; and what can be seen of it while it runs ([`observe`]).
 
+mod firewall;
+mod hardware;
+mod kernel;
+mod process;
+mod replaced;
+mod sockets;
+
+pub(crate) use kernel::is_newer_installed;
+
+use crate::command::Runner;
+use crate::provider::Providers;
+use firewall::Firewall;
+use netpatch_protocol::session;
+use netpatch_protocol::session::{FirewallVerdict, Hardware, ListeningSocket, StaleService};
 use netpatch_types::Sha256;
+use process::Process;
+use sockets::Listener;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -119,10 +136,7 @@ pub fn read(root: &Path) -> Facts {
         ),
         os_name: field("PRETTY_NAME"),
         family,
-        kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
-            .unwrap_or_default()
-            .trim()
-            .to_owned(),
+        kernel: running_kernel(),
         time_zone: time_zone(root),
         cpu_count: std::thread::available_parallelism()
             .ok()
@@ -134,10 +148,122 @@ pub fn read(root: &Path) -> Facts {
     }
 }
 
+/// The distribution and the release's word of an os-release(5), as components name them.
+#[must_use]
+pub fn distribution(text: &str) -> (String, String) {
+    let os = os_release(text);
+    let field = |name: &str| os.get(name).cloned().unwrap_or_default();
+    let (id, version) = (field("ID"), field("VERSION_ID"));
+    let family = Family::of(&id, &field("ID_LIKE"));
+    let release = release_word(family, &id, &version, &field("VERSION_CODENAME"));
+    (id, release)
+}
+
+/// Most sockets of a host.
+const MAX_SOCKETS: usize = 512;
+
+/// What can be seen of the running host.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Observed {
+    /// Sockets that wait for others; sorted.
+    pub listening: Vec<ListeningSocket>,
+    /// How the packet filter was read.
+    pub firewall: session::Firewall,
+    /// The machine.
+    pub hardware: Hardware,
+    /// Newest kernel on the disk; empty without any.
+    pub installed_kernel: String,
+    /// What still runs replaced files; sorted.
+    pub stale_services: Vec<StaleService>,
+}
+
+/// Looks at the running host. What only root may see is empty for others.
+pub async fn observe(runner: &Runner, providers: &Providers) -> Observed {
+    let proc = Path::new("/proc");
+    let listeners = sockets::listeners(proc);
+    let wanted = listeners.iter().map(|listener| listener.inode).collect();
+    let processes = process::processes(proc, runner.root(), &wanted);
+    let firewall = Firewall::read(runner).await;
+    let programs: BTreeSet<String> = processes
+        .iter()
+        .filter(|process| !process.sockets.is_empty() && !process.program.is_empty())
+        .map(|process| process.program.clone())
+        .collect();
+    let packages = providers.owners(&programs).await;
+    Observed {
+        listening: listening(&listeners, &processes, &firewall, &packages),
+        firewall: session::Firewall {
+            reader: firewall.reader.to_owned(),
+            problem: firewall.problem,
+        },
+        hardware: hardware::hardware(proc, Path::new("/sys")),
+        installed_kernel: kernel::newest(runner.root()),
+        stale_services: replaced::stale_services(&processes),
+    }
+}
+
+/// Sorted, each once; what others can reach comes first when there are too many.
+fn listening(
+    listeners: &[Listener],
+    processes: &[Process],
+    firewall: &Firewall,
+    packages: &BTreeMap<String, String>,
+) -> Vec<ListeningSocket> {
+    let mut all: Vec<ListeningSocket> = listeners
+        .iter()
+        .map(|listener| {
+            // Children inherit a socket: the first process that holds it is its oldest owner.
+            let owner = processes
+                .iter()
+                .filter(|process| process.sockets.contains(&listener.inode))
+                .min_by_key(|process| process.id);
+            let verdict = match firewall.allows(listener) {
+                Some(true) => FirewallVerdict::Allowed,
+                Some(false) => FirewallVerdict::Blocked,
+                None => FirewallVerdict::Unspecified,
+            };
+            ListeningSocket {
+                protocol: listener.transport.as_str().to_owned(),
+                address: listener.address.to_string(),
+                port: listener.port.into(),
+                not_loopback: listener.is_reachable(),
+                firewall: verdict.into(),
+                process: owner.map(|owner| owner.name.clone()).unwrap_or_default(),
+                unit: owner.map(|owner| owner.unit.clone()).unwrap_or_default(),
+                package: owner
+                    .and_then(|owner| packages.get(&owner.program).cloned())
+                    .unwrap_or_default(),
+            }
+        })
+        .collect();
+    let order = |socket: &ListeningSocket| {
+        (
+            !socket.not_loopback,
+            socket.protocol.clone(),
+            socket.port,
+            socket.address.clone(),
+            socket.process.clone(),
+        )
+    };
+    all.sort_by_key(order);
+    all.dedup();
+    all.truncate(MAX_SOCKETS);
+    all
+}
+
 /// This boot of the kernel.
 #[must_use]
 pub fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
+}
+
+/// The running kernel's release.
+#[must_use]
+pub fn running_kernel() -> String {
+    fs::read_to_string("/proc/sys/kernel/osrelease")
         .unwrap_or_default()
         .trim()
         .to_owned()

@@ -9,6 +9,7 @@ use netpatch_agent::agent::{self, read_status};
 use netpatch_agent::command::Runner;
 use netpatch_agent::doctor;
 use netpatch_agent::enrol::{self, EnrolFault};
+use netpatch_agent::schedule::Schedule;
 use netpatch_agent::state::StateFolder;
 use netpatch_protocol::EnrolmentToken;
 use netpatch_types::{Clock as _, SystemClock};
@@ -68,6 +69,12 @@ struct Run {
     /// Seconds between two scans that nobody asked for.
     #[arg(long, env = "NETPATCH_SCAN_SECONDS", default_value_t = 4 * 3600, value_parser = clap::value_parser!(u64).range(60..))]
     scan_seconds: u64,
+    /// When to scan instead, as a cron expression in the host's time: MINUTE HOUR DAY MONTH WEEKDAY.
+    #[arg(long, env = "NETPATCH_SCAN_CRON")]
+    scan_cron: Option<String>,
+    /// Seconds over which the hosts of a site spread each of these times.
+    #[arg(long, env = "NETPATCH_SCAN_JITTER_SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(..=86400))]
+    scan_jitter_seconds: u64,
 }
 
 #[derive(Args)]
@@ -185,6 +192,16 @@ async fn enroll(state: &StateFolder, options: &Enroll) -> ExitCode {
 }
 
 async fn run(state: StateFolder, options: &Run) -> ExitCode {
+    let schedule = match &options.scan_cron {
+        None => Schedule::every(Duration::from_secs(options.scan_seconds)),
+        Some(expression) => {
+            let jitter = Duration::from_secs(options.scan_jitter_seconds);
+            match Schedule::cron(expression, jitter) {
+                Ok(schedule) => schedule,
+                Err(error) => return failed(2, error.to_string()),
+            }
+        }
+    };
     let stop = CancellationToken::new();
     let asked = stop.clone();
     let signals = async move {
@@ -204,7 +221,7 @@ async fn run(state: StateFolder, options: &Run) -> ExitCode {
         state,
         runner: Runner::default(),
         audit_only: options.audit_only,
-        scan_every: Duration::from_secs(options.scan_seconds),
+        schedule,
         clock: SystemClock::shared(),
     };
     match agent::run(options, stop).await {

@@ -6,12 +6,20 @@
 //! of the host are never written. A host has any number of providers and one installer.
 
 pub mod apt;
+mod binary;
+mod cargo;
 pub mod dnf;
 pub mod fake;
 pub(crate) mod files;
+mod flatpak;
+mod image;
+mod npm;
+mod pip;
 pub mod providers;
 pub(crate) mod rpm;
 pub(crate) mod services;
+mod survey;
+mod tree;
 pub mod union;
 
 pub use providers::Providers;
@@ -21,9 +29,10 @@ use async_trait::async_trait;
 use netpatch_agent_core::decide::Transaction;
 use netpatch_agent_core::journal::ProcessRecord;
 use netpatch_agent_core::plan::{ContentItem, Plan, PlanItem, Wanted};
-use netpatch_agent_core::{Failure, Refused};
+use netpatch_agent_core::{Failure, FailureCause, Refused};
 use netpatch_types::{ComponentKey, Ecosystem, Sha256};
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 /// What is installed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -161,6 +170,50 @@ pub trait Provider: Send + Sync {
     fn databases(&self) -> &'static [&'static str] {
         &[]
     }
+
+    /// The same, where they are known only when the host has been looked at.
+    fn watched(&self) -> Vec<String> {
+        self.databases()
+            .iter()
+            .map(|path| (*path).to_owned())
+            .collect()
+    }
+
+    /// The packages that these files of the host belong to, by file; a file that nobody installed is left out.
+    async fn owners(&self, _files: &BTreeSet<String>) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+}
+
+/// Looks at the disk on a thread of its own, so that the session goes on meanwhile.
+async fn apart<T: Send + 'static>(look: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(look).await.map_err(|error| {
+        Failure::new(
+            FailureCause::Unknown(None),
+            [format!("cannot look at the disk: {error}")],
+        )
+    })
+}
+
+/// A package of a registry, if the platform takes it.
+fn one_version(ecosystem: Ecosystem, name: &str, version: &str) -> Option<ComponentKey> {
+    let key = ComponentKey::of_registry(ecosystem, name, version);
+    key.check().is_ok().then_some(key)
+}
+
+/// Places of a survey as the host sees them.
+fn watched<'a>(places: impl Iterator<Item = &'a PathBuf>) -> Vec<String> {
+    places.map(|path| format!("/{}", path.display())).collect()
+}
+
+/// Why there is more, in one text that is not longer than a line; `None` without any reason.
+fn problems(reasons: &[String]) -> Option<String> {
+    let (first, others) = reasons.split_first()?;
+    let first: String = first.chars().take(150).collect();
+    Some(match others.len() {
+        0 => first,
+        more => format!("{first}, and {more} more"),
+    })
 }
 
 /// A package manager that carries out runs.

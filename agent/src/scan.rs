@@ -1,5 +1,6 @@
 //! A scan: what is installed, and what could be, as the edge wants it.
 
+use crate::command::Runner;
 use crate::payload::{PayloadOrigin, PayloadSource};
 use crate::provider::union::{Known, Part};
 use crate::provider::{Installable, Installer, Providers, UpdateState};
@@ -27,14 +28,15 @@ pub struct Scan {
     pub applicability: Applicability,
 }
 
-/// Scans the host: asks every provider what is installed, refreshes the installer's indices and asks it what could be.
+/// Scans the host: asks every provider what is installed, refreshes the installer's indices if wanted and asks it what could be.
 /// `known` is what an earlier scan found. Fails only when nothing is known at all.
 pub async fn scan(
     providers: &Providers,
     known: &Known,
     payloads: Arc<dyn PayloadSource>,
-    root: &Path,
+    runner: &Runner,
     audit_only: bool,
+    refresh: bool,
 ) -> Result<Scan, Failure> {
     let answers = providers.ask().await;
     let failure = answers
@@ -46,7 +48,11 @@ pub async fn scan(
     }
     let manifest = manifest_of(components(&known.components()));
     let installer = providers.installer().as_ref();
-    let refreshed = refresh(installer, payloads).await;
+    let refreshed = if refresh {
+        refresh_indices(installer, payloads).await
+    } else {
+        Ok(())
+    };
     let (updates, problem) = match installer.installable().await {
         Ok(updates) => (
             updates,
@@ -63,8 +69,16 @@ pub async fn scan(
         problem,
     };
     let arch = installer.arch().await.unwrap_or_default();
-    let mut facts = facts(root, &arch, audit_only);
-    facts.providers = parts.iter().map(provider_state).collect();
+    let observed = crate::facts::observe(runner, providers).await;
+    let facts = HostFacts {
+        providers: parts.iter().map(provider_state).collect(),
+        listening: observed.listening,
+        firewall: Some(observed.firewall),
+        hardware: Some(observed.hardware),
+        installed_kernel: observed.installed_kernel,
+        stale_services: observed.stale_services,
+        ..facts(runner.root(), &arch, audit_only)
+    };
     Ok(Scan {
         facts,
         manifest,
@@ -73,7 +87,7 @@ pub async fn scan(
     })
 }
 
-async fn refresh(
+async fn refresh_indices(
     installer: &dyn Installer,
     payloads: Arc<dyn PayloadSource>,
 ) -> Result<(), Failure> {
@@ -103,7 +117,7 @@ fn provider_state(part: &Part) -> ProviderState {
     }
 }
 
-/// The host's facts in the protocol's words.
+/// The host's facts in the protocol's words, as far as they stand in files.
 #[must_use]
 pub fn facts(root: &Path, arch: &str, audit_only: bool) -> HostFacts {
     let facts = crate::facts::read(root);
@@ -124,14 +138,15 @@ pub fn facts(root: &Path, arch: &str, audit_only: bool) -> HostFacts {
         boot_id: facts.boot_id,
         reboot_pending: is_reboot_pending(root),
         audit_only,
-        providers: Vec::new(),
+        ..HostFacts::default()
     }
 }
 
-/// Whether the host asks for a restart.
+/// Whether the host asks for a restart, or has a newer kernel than the one that runs.
 #[must_use]
 pub fn is_reboot_pending(root: &Path) -> bool {
     root.join("run/reboot-required").exists()
+        || crate::facts::is_newer_installed(root, &crate::facts::running_kernel())
 }
 
 fn update(update: &Installable) -> InstallableUpdate {

@@ -40,7 +40,7 @@ impl Agent {
             }
             edge_message::Body::ScanNow(wish) => {
                 tracing::info!(reason = %wish.reason, "the edge wants a scan");
-                self.next_scan = Instant::now();
+                self.scan_soon();
                 lock(&self.reported).forget_applicability();
             }
             edge_message::Body::ManifestWanted(wanted) => {

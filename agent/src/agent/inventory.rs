@@ -76,15 +76,23 @@ impl Agent {
             return;
         }
         self.scanning = true;
-        self.next_scan = Instant::now() + self.scan_every;
+        let host = self.enrolled.enrolment.host.to_string();
+        let wait = self.schedule.wait(self.now(), self.zone, &host);
+        let due = Instant::now() + wait;
+        // What was changed on the host is seen without asking its sources anew: they are asked by schedule and by wish.
+        let refresh = std::mem::take(&mut self.refresh) || Instant::now() >= self.refresh_due;
+        if refresh {
+            self.refresh_due = due;
+        }
+        self.next_scan = due;
         let audit_only = self.is_audit_only();
         let (driver, providers) = (Arc::clone(&self.driver), self.providers.clone());
         let known = lock(&self.reported).known.clone();
         let (payloads, done) = (Arc::clone(&self.payloads), done.clone());
-        let root = self.runner.root().to_owned();
+        let runner = self.runner.clone();
         tokio::spawn(async move {
             let _gate = driver.gate.lock().await;
-            let scan = scan::scan(&providers, &known, payloads, &root, audit_only).await;
+            let scan = scan::scan(&providers, &known, payloads, &runner, audit_only, refresh).await;
             let _ = done.send(scan).await;
         });
     }
@@ -105,10 +113,12 @@ impl Agent {
                 tracing::warn!(%failure, "the scan failed");
                 self.status.scan_problem = Some(failure.to_string());
                 self.next_scan = self.next_scan.min(Instant::now() + AGAIN);
+                self.refresh = true;
                 return;
             }
         };
         self.status.scanned(&scan, self.now());
+        self.watch.set(&self.providers.watched());
         let mut reported = lock(&self.reported);
         if reported.facts.as_ref() != Some(&scan.facts)
             && link.send(agent_message::Body::Facts(scan.facts.clone()))
@@ -184,7 +194,7 @@ impl Agent {
             reported.facts = None;
             reported.applicability = None;
             drop(reported);
-            self.next_scan = Instant::now();
+            self.scan_soon();
         }
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod control;
 mod diagnose;
 mod installable;
 pub(crate) mod lock;
+mod owner;
 mod plan;
 mod policy;
 mod repack;
@@ -29,6 +30,7 @@ use netpatch_agent_core::journal::ProcessRecord;
 use netpatch_agent_core::plan::{ContentItem, Plan, Wanted};
 use netpatch_types::{Ecosystem, Sha256};
 use status::Status;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -150,6 +152,10 @@ impl Provider for Apt {
 
     fn databases(&self) -> &'static [&'static str] {
         &[status::STATUS]
+    }
+
+    async fn owners(&self, files: &BTreeSet<String>) -> BTreeMap<String, String> {
+        owner::owners(self.runner.root(), files)
     }
 }
 

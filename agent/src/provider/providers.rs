@@ -4,11 +4,19 @@
 //! Each is asked at every scan whether the host has it, so a package manager that was added later is heard too.
 
 use super::apt::Apt;
+use super::binary::Binaries;
+use super::cargo::Cargo;
 use super::dnf::Dnf;
+use super::flatpak::Flatpak;
+use super::image::Images;
+use super::npm::Npm;
+use super::pip::Pip;
+use super::survey::Survey;
 use super::{Installer, Inventory, Provider};
 use crate::command::Runner;
 use crate::facts::Family;
 use netpatch_agent_core::Failure;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -45,12 +53,19 @@ impl Providers {
             vec![(Family::Debian, apt), (Family::RedHat, dnf)];
         let family = crate::facts::read(runner.root()).family;
         let installer = chosen(&systems, family).await;
+        let survey = Survey::new(runner.root());
         let mut others: Vec<Arc<dyn Provider>> = Vec::new();
         for (_, system) in &systems {
             if system.name() != installer.name() {
                 others.push(Arc::clone(system) as Arc<dyn Provider>);
             }
         }
+        others.push(Arc::new(Pip::new(survey.clone())));
+        others.push(Arc::new(Npm::new(survey.clone())));
+        others.push(Arc::new(Cargo::new(survey.clone())));
+        others.push(Arc::new(Flatpak::new(runner.root())));
+        others.push(Arc::new(Binaries::new(survey, Arc::clone(&installer))));
+        others.push(Arc::new(Images::new(runner.root())));
         Self { installer, others }
     }
 
@@ -77,14 +92,22 @@ impl Providers {
         answers
     }
 
+    /// The packages that these files belong to, by file; the installer knows best.
+    pub async fn owners(&self, files: &BTreeSet<String>) -> BTreeMap<String, String> {
+        let mut owners = self.installer.owners(files).await;
+        for other in &self.others {
+            for (file, package) in other.owners(files).await {
+                owners.entry(file).or_insert(package);
+            }
+        }
+        owners
+    }
+
     /// Files and folders, as the host sees them, whose change means that something was installed or removed.
     #[must_use]
-    pub fn databases(&self) -> Vec<&'static str> {
-        let mut all = self.installer.databases().to_vec();
-        for other in &self.others {
-            all.extend(other.databases());
-        }
-        all
+    pub fn watched(&self) -> BTreeSet<String> {
+        let others = self.others.iter().flat_map(|other| other.watched());
+        self.installer.watched().into_iter().chain(others).collect()
     }
 }
 

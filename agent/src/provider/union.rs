@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most components of a host; the platform takes no more.
-pub const MAX_COMPONENTS: usize = 20_000;
-/// Most bytes of all components on the wire: a message has 1 MiB.
-pub const MAX_BYTES: usize = 960 << 10;
+pub use netpatch_types::MAX_COMPONENTS;
+/// Most bytes of all components on the wire: half of what the platform takes in parts.
+pub const MAX_BYTES: usize = 8 << 20;
 
 /// What each provider said last, by its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -197,7 +197,7 @@ mod tests {
         ]);
         assert_eq!(names(&known), ["a", "p"]);
         assert!(parts[1].problem.contains("do not fit"), "{parts:?}");
-        let long: Vec<String> = (0..2500).map(|n| format!("{n:0>400}")).collect();
+        let long: Vec<String> = (0..15_000).map(|n| format!("{n:0>400}")).collect();
         let long: Vec<&str> = long.iter().map(String::as_str).collect();
         let (known, _) = Known::default().after(vec![says("npm", &long)]);
         assert!(known.is_empty());

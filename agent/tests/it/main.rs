@@ -1,6 +1,7 @@
 //! The agent against real package managers in root folders of their own, and its engine against crashes.
 //!
-//! Needs root, mmdebstrap, dpkg-dev, apt-utils, gnupg, rpm, createrepo-c and systemd-container; fails with one sentence without them.
+//! Needs root, mmdebstrap, dpkg-dev, apt-utils, gnupg, rpm, createrepo-c, nftables, iptables, flatpak, ostree, npm and
+//! systemd-container; fails with one sentence without them.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may fail")]
 
@@ -17,8 +18,11 @@ mod dnf_report;
 mod dnf_transaction;
 mod edge;
 mod host;
+mod image;
 mod killed;
+mod observed;
 mod order;
+mod registries;
 mod relay;
 mod repository;
 mod root;

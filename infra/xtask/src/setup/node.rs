@@ -83,17 +83,23 @@ fn programs(venv: &Path) -> Option<PathBuf> {
 
 /// `npm` in the portal's folder, with a good Node first on the path.
 pub(crate) fn npm() -> Result<Command> {
-    let mut command = shell::command("npm");
+    let mut command = match ensure()? {
+        Some(folder) => shell::command(folder.join("npm")),
+        None => shell::command("npm"),
+    };
     command.current_dir(workspace::root().join("web"));
+    put_on_path(&mut command)?;
+    Ok(command)
+}
+
+/// Puts a good Node first on a program's path.
+pub(crate) fn put_on_path(command: &mut Command) -> Result<()> {
     if let Some(folder) = ensure()? {
         let old = std::env::var_os("PATH").unwrap_or_default();
-        let paths = std::iter::once(folder.clone()).chain(std::env::split_paths(&old));
-        command = shell::command(folder.join("npm"));
-        command
-            .current_dir(workspace::root().join("web"))
-            .env("PATH", std::env::join_paths(paths)?);
+        let paths = std::iter::once(folder).chain(std::env::split_paths(&old));
+        command.env("PATH", std::env::join_paths(paths)?);
     }
-    Ok(command)
+    Ok(())
 }
 
 /// `npm ci`, unless the lock file is the one that was installed last.

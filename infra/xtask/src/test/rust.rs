@@ -1,6 +1,7 @@
 //! The Rust tests: one `cargo test` over the workspace, crate edges first.
 
 use super::{UNPRIVILEGED, cargo};
+use crate::setup::node;
 use crate::shell;
 use crate::steps::Steps;
 use crate::workspace::{self, Target};
@@ -20,6 +21,8 @@ pub(super) fn run(steps: &mut Steps, target: &Target, unprivileged: bool) -> Res
         steps.run("cargo test", REPEAT, || {
             let mut cargo = cargo(target);
             cargo.args(["test", "--workspace", "--locked", "--no-fail-fast"]);
+            // The agent's tests install packages with npm.
+            node::put_on_path(&mut cargo)?;
             if unprivileged {
                 cargo.env(UNPRIVILEGED, "1");
             }

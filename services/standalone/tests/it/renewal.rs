@@ -164,7 +164,7 @@ impl World {
             state: self.state(),
             runner: Runner::in_root(self.root.path().to_owned(), vec!["false".into()]),
             audit_only: false,
-            scan_every: Duration::from_secs(3600),
+            schedule: netpatch_agent::schedule::Schedule::every(Duration::from_secs(3600)),
             clock: self.clock(),
         };
         let task = tokio::spawn(agent::run(options, stop.clone()));
