@@ -7,6 +7,7 @@
 
 mod docker;
 mod packages;
+mod rpmdb;
 mod storage;
 
 use super::tree::Tree;

@@ -206,6 +206,91 @@ async fn podmans_stores_are_read_and_what_a_layer_removes_is_gone() {
     );
 }
 
+/// A database of the real rpm with some packages of a test, as it leaves it in a root.
+fn rpm_database(folder: &Path, packages: usize) -> Vec<u8> {
+    let (top, root) = (folder.join("top"), folder.join("rpm-root"));
+    fs::create_dir_all(&root).expect("folders");
+    let mut files = Vec::new();
+    let place = format!("_topdir {}", top.display());
+    for number in 0..packages {
+        // A long description does not fit into a page of the database.
+        let text = format!("text {number} ").repeat(if number == 0 { 3000 } else { 10 });
+        let epoch = if number == 0 { "Epoch: 1\n" } else { "" };
+        let name = format!("np-{number}");
+        let spec = folder.join(format!("{name}.spec"));
+        write(
+            &spec,
+            format!(
+                "Name: {name}\nVersion: 1.2\nRelease: 3.el9\n{epoch}Summary: t\nLicense: MIT\nBuildArch: noarch\n%description\n{text}\n%package -n {name}-libs\nSummary: l\n%description -n {name}-libs\nl\n%files\n%files -n {name}-libs\n"
+            ),
+        );
+        run(Command::new("rpmbuild")
+            .args(["--quiet", "-bb", "--define", &place])
+            .arg(&spec));
+        for part in ["", "-libs"] {
+            files.push(top.join(format!("RPMS/noarch/{name}{part}-1.2-3.el9.noarch.rpm")));
+        }
+    }
+    let rpm = |words: &[&str], files: &[PathBuf]| {
+        run(Command::new("rpm")
+            .arg("--root")
+            .arg(&root)
+            .args(["--dbpath", "/var/lib/rpm"])
+            .args(words)
+            .args(files));
+    };
+    rpm(&["--initdb"], &[]);
+    rpm(&["--justdb", "--nodeps", "--ignorearch", "-i"], &files);
+    fs::read(root.join("var/lib/rpm/rpmdb.sqlite")).expect("a database")
+}
+
+#[tokio::test]
+async fn a_real_database_of_rpm_is_read_and_a_damaged_one_is_named() {
+    let folder = tempfile::tempdir().expect("folder");
+    let database = rpm_database(folder.path(), 6);
+    let os = "ID=almalinux\nID_LIKE=\"rhel centos fedora\"\nVERSION_ID=\"9.4\"\n";
+    let root = folder.path().join("root");
+    let id = docker(
+        &root,
+        &[&[("usr/lib/os-release", os), ("var/lib/rpm/rpmdb.sqlite", "")]],
+    );
+    let overlay = root.join("var/lib/docker/overlay2");
+    let layer = fs::read_dir(overlay)
+        .expect("layers")
+        .flatten()
+        .next()
+        .expect("one")
+        .path();
+    let place = layer.join("diff/var/lib/rpm/rpmdb.sqlite");
+    fs::write(&place, &database).expect("a database");
+    let inventory = answer(&root, "image").await.expect("images");
+    assert_eq!(inventory.cut_short, None);
+    let all = inventory.components;
+    assert_eq!(all.len(), 12, "{all:#?}");
+    let libs = named(&all, "np-0-libs");
+    assert_eq!(
+        (libs.version.as_str(), libs.source.as_str()),
+        ("1:1.2-3.el9", "np-0")
+    );
+    assert_eq!((libs.release.as_str(), libs.plain_arch()), ("9", "noarch"));
+    assert_eq!(libs.image(), Some(id.as_str()));
+    assert_eq!(named(&all, "np-5").version, "1.2-3.el9");
+
+    for end in [0, 50, 99, 100, 4096, 9000, database.len() / 2] {
+        fs::write(&place, &database[..end]).expect("a database");
+        let inventory = answer(&root, "image").await.expect("images");
+        assert!(inventory.cut_short.is_some(), "cut at {end}");
+    }
+    // Every byte of the first pages wrong once in a while: read or refused.
+    for at in (0..database.len().min(40_000)).step_by(211) {
+        let mut changed = database.clone();
+        changed[at] ^= 0xff;
+        fs::write(&place, &changed).expect("a database");
+        let inventory = answer(&root, "image").await.expect("images");
+        assert!(inventory.components.len() <= 12, "at {at}");
+    }
+}
+
 #[tokio::test]
 async fn hostile_stores_break_nothing_and_lead_nowhere() {
     let root = tempfile::tempdir().expect("folder");

@@ -1,7 +1,7 @@
-//! The packages of an image: dpkg's status, or its parts in images without dpkg (`status.d`), and apk's list of what is installed. rpm's
-//! database is SQLite's and is not read.
+//! The packages of an image: dpkg's status, or its parts in images without dpkg (`status.d`), apk's list of what is installed, and
+//! rpm's database where it is SQLite's.
 
-use super::{Image, MAX_DATABASE_BYTES};
+use super::{Image, MAX_DATABASE_BYTES, rpmdb};
 use crate::provider::apt::control::{self, Stanza};
 use crate::provider::tree::Tree;
 use netpatch_types::{ComponentKey, Ecosystem};
@@ -49,6 +49,23 @@ pub(super) fn packages(tree: &Tree, image: &Image) -> Result<Vec<ComponentKey>, 
     for path in ["lib/apk/db/installed", "usr/lib/apk/db/installed"] {
         if let Some(installed) = read(path, MAX_DATABASE_BYTES)? {
             all.extend(place.apk(&String::from_utf8_lossy(&installed)));
+        }
+    }
+    for path in [
+        "var/lib/rpm/rpmdb.sqlite",
+        "usr/lib/sysimage/rpm/rpmdb.sqlite",
+    ] {
+        if let Some(database) = read(path, MAX_DATABASE_BYTES)? {
+            let packages = rpmdb::read(&database).map_err(|error| format!("{path}: {error}"))?;
+            all.extend(packages.into_iter().map(|package| ComponentKey {
+                source: package.source,
+                ..place.key(
+                    Ecosystem::Rpm,
+                    &package.arch,
+                    &package.name,
+                    &package.version,
+                )
+            }));
         }
     }
     all.retain(|key| key.check().is_ok());
