@@ -13,6 +13,7 @@ pub mod fake;
 pub(crate) mod files;
 mod flatpak;
 mod image;
+mod macos;
 mod npm;
 mod pip;
 pub mod providers;
@@ -21,6 +22,7 @@ pub(crate) mod services;
 mod survey;
 mod tree;
 pub mod union;
+mod windows;
 
 pub use providers::Providers;
 

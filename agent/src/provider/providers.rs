@@ -9,9 +9,11 @@ use super::cargo::Cargo;
 use super::dnf::Dnf;
 use super::flatpak::Flatpak;
 use super::image::Images;
+use super::macos::MacOs;
 use super::npm::Npm;
 use super::pip::Pip;
 use super::survey::Survey;
+use super::windows::Windows;
 use super::{Installer, Inventory, Provider};
 use crate::command::Runner;
 use crate::facts::Family;
@@ -66,6 +68,8 @@ impl Providers {
         others.push(Arc::new(Flatpak::new(runner.root())));
         others.push(Arc::new(Binaries::new(survey, Arc::clone(&installer))));
         others.push(Arc::new(Images::new(runner.root())));
+        others.push(Arc::new(Windows::new(runner.clone())));
+        others.push(Arc::new(MacOs::new(runner.clone())));
         Self { installer, others }
     }
 
@@ -88,6 +92,28 @@ impl Providers {
                     inventory: other.inventory().await,
                 });
             }
+        }
+        answers
+    }
+
+    /// The same, but only of the provider of this name, if one is given.
+    pub async fn ask_some(&self, name: Option<&str>) -> Vec<Answer> {
+        let Some(name) = name else {
+            return self.ask().await;
+        };
+        if self.installer.name() == name {
+            let inventory = self.installer.inventory().await;
+            return vec![Answer {
+                name: self.installer.name(),
+                inventory,
+            }];
+        }
+        let mut answers = Vec::new();
+        for other in self.others.iter().filter(|other| other.name() == name) {
+            answers.push(Answer {
+                name: other.name(),
+                inventory: other.inventory().await,
+            });
         }
         answers
     }
