@@ -53,3 +53,48 @@ fn a_token_file_is_read_before_anybody_is_asked() {
         "usage"
     );
 }
+
+#[test]
+fn an_inventory_needs_no_identity_and_is_printed_for_people_and_scripts() {
+    let root = tempfile::tempdir().expect("folder");
+    let write = |path: &str, text: &str| {
+        let path = root.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
+        std::fs::write(path, text).expect("a file");
+    };
+    write("etc/os-release", "ID=debian\nVERSION_CODENAME=bookworm\n");
+    write(
+        "var/lib/dpkg/status",
+        "Package: curl\nStatus: install ok installed\nArchitecture: amd64\nVersion: 7.88.1-10\n",
+    );
+    write(
+        "opt/env/lib/python3.11/site-packages/idna-3.4.dist-info/METADATA",
+        "Name: idna\nVersion: 3.4\n",
+    );
+    let root = root.path().to_string_lossy().into_owned();
+    let nowhere = Path::new("/nonexistent/state");
+    let all = agent(nowhere, &["inventory", "--root", &root]);
+    assert_eq!(code(&all), 0, "{}", String::from_utf8_lossy(&all.stderr));
+    assert_eq!(
+        String::from_utf8_lossy(&all.stdout),
+        "pkg:deb/debian/curl@7.88.1-10?arch=amd64&distro=bookworm\npkg:pypi/idna@3.4\n"
+    );
+    let pip = agent(
+        nowhere,
+        &[
+            "inventory",
+            "--root",
+            &root,
+            "--provider",
+            "pip",
+            "-o",
+            "json",
+            "--measure",
+        ],
+    );
+    let json: serde_json::Value = serde_json::from_slice(&pip.stdout).expect("JSON");
+    assert_eq!(json[0]["provider"], "pip");
+    assert_eq!(json[0]["components"][0]["name"], "idna");
+    assert!(String::from_utf8_lossy(&pip.stderr).contains("cpu_ms="));
+    assert!(!nowhere.exists());
+}

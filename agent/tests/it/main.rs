@@ -18,6 +18,7 @@ mod dnf_report;
 mod dnf_transaction;
 mod edge;
 mod host;
+mod hostile;
 mod image;
 mod killed;
 mod observed;

@@ -341,3 +341,81 @@ async fn an_agent_that_dies_while_apt_works_goes_on_where_it_was() {
     stop.cancel();
     second.await.expect("no panic").expect("ends in good order");
 }
+
+#[tokio::test]
+async fn a_change_on_the_host_is_told_unasked_and_a_scan_without_one_uploads_nothing() {
+    let host = Host::with(&["np-good"]).await;
+    let (url, _web) = web_server().await;
+    use_sources(&host.root(), &url);
+    let edge = Edge::start();
+    let root = host.root();
+    let environment = root.join("opt/env/lib/python3.11/site-packages");
+    std::fs::create_dir_all(&environment).expect("folders");
+    let state = StateFolder::open(&root.join("var/lib/netpatch-agent")).expect("state");
+    let server = edge.address.to_string();
+    enrol_with(&state, &server, None, &host, &edge.token(SECRET))
+        .await
+        .expect("enrols");
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(agent::run(options(&state, &host), stop.clone()));
+    let scanned = || {
+        read_status(&state)
+            .expect("readable")
+            .and_then(|status| status.last_scan_at)
+    };
+    let first = until(|| async { scanned() }).await;
+    let facts = until(|| async {
+        edge.heard(|body| match body {
+            agent_message::Body::Facts(facts) => Some(facts.clone()),
+            _ => None,
+        })
+    })
+    .await;
+    let providers: Vec<_> = facts
+        .providers
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    assert_eq!(providers[..2], ["apt", "pip"]);
+    assert!(facts.hardware.is_some() && facts.firewall.is_some());
+
+    // Written anew with the same content, as dpkg does: a scan, but nothing to tell.
+    let uploads = || {
+        let count = std::cell::Cell::new(0);
+        edge.heard(|body| -> Option<()> {
+            use agent_message::Body::{Applicability, Manifest, ManifestDelta};
+            if matches!(body, Manifest(_) | ManifestDelta(_) | Applicability(_)) {
+                count.set(count.get() + 1);
+            }
+            None
+        });
+        count.get()
+    };
+    let told = until(|| async { Some(uploads()).filter(|count| *count >= 2) }).await;
+    let dpkg = root.join("var/lib/dpkg");
+    std::fs::copy(dpkg.join("status"), dpkg.join("status-new")).expect("a copy");
+    std::fs::rename(dpkg.join("status-new"), dpkg.join("status")).expect("renamed");
+    let second = until(|| async { scanned().filter(|at| *at > first) }).await;
+    assert_eq!(uploads(), told);
+
+    // A package more: the change alone is told, without any wish of the edge.
+    let package = environment.join("np-1.0.dist-info");
+    std::fs::create_dir(&package).expect("a folder");
+    std::fs::write(package.join("METADATA"), "Name: np\nVersion: 1.0\n").expect("a file");
+    let delta = until(|| async {
+        edge.heard(|body| match body {
+            agent_message::Body::ManifestDelta(delta) => Some(delta.clone()),
+            _ => None,
+        })
+    })
+    .await;
+    assert!(scanned().is_some_and(|at| at > second));
+    let added: Vec<_> = delta
+        .added
+        .iter()
+        .map(|one| (one.name.as_str(), one.arch.as_str()))
+        .collect();
+    assert_eq!((added, delta.removed.len()), (vec![("np", "")], 0));
+    stop.cancel();
+    running.await.expect("joins").expect("ends well");
+}
