@@ -1,5 +1,6 @@
 import { GraphQLError } from 'graphql';
 import { connection, type PageArgs } from './connection.ts';
+import { feeds } from './feeds.ts';
 import { patches } from './fixtures.ts';
 import { people } from './stored.ts';
 import { setupRoot } from './setup-resolvers.ts';
@@ -100,7 +101,7 @@ export function root(world: World) {
     },
     policies: (args: Args) => connection([...(args.organizationId === 'org_acme' ? [world.policy()] : []), ...world.made(args.organizationId).policies], args),
     windows: (args: Args) => connection([...(args.organizationId === 'org_acme' ? [world.window()] : []), ...world.made(args.organizationId).windows], args),
-    feeds: [],
+    feeds: () => feeds(world.now),
     ...setupRoot(world, refuse),
 
     approvalRequest: ({ input }: { input: Input }, context: MockContext) =>

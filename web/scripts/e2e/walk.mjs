@@ -25,6 +25,7 @@ export const pages = [
   { name: 'windows', path: `${org}/windows`, ready: 'section.np-panel table' },
   { name: 'sites', path: `${org}/sites`, ready: 'tbody tr' },
   { name: 'ledger', path: `${org}/ledger`, ready: 'tbody tr' },
+  { name: 'feeds', path: `${org}/feeds`, ready: 'text=netpatch feed accept csaf-redhat' },
   { name: 'reports', path: `${org}/reports`, ready: 'text=No report yet' },
   { name: 'policy-new', path: `${org}/policies/new`, ready: 'section[aria-labelledby=then]' },
   { name: 'window-new', path: `${org}/windows/new`, ready: 'section[aria-labelledby=preview] tbody tr:nth-child(5)' },

@@ -7,6 +7,7 @@ export const embeddedTypes = [
   'ApprovalDecision',
   'AssetLineError',
   'BlockEntry',
+  'Canary',
   'Checkpoint',
   'ComplianceCell',
   'ConsistencyProof',

@@ -1,4 +1,4 @@
-import { Activity, BadgeCheck, Calendar, FileText, Gauge, KeyRound, ListOrdered, MapPin, PlugZap, Rocket, ScrollText, Server, ShieldAlert, Webhook, type LucideIcon } from 'lucide-react';
+import { Activity, BadgeCheck, Calendar, FileText, Gauge, KeyRound, ListOrdered, MapPin, PlugZap, Rocket, Rss, ScrollText, Server, ShieldAlert, Webhook, type LucideIcon } from 'lucide-react';
 import type { MessageId } from '../i18n/text.ts';
 
 /** Where a person can go inside of an organization, and the key that leads there after `g`. */
@@ -15,6 +15,7 @@ export const pages = [
   { to: '/o/$org/enrolment', label: 'enrolment.title', icon: PlugZap, key: 'e' },
   { to: '/o/$org/ledger', label: 'nav.ledger', icon: ScrollText, key: 'l' },
   { to: '/o/$org/reports', label: 'nav.reports', icon: FileText, key: 'r' },
+  { to: '/o/$org/feeds', label: 'feeds.title', icon: Rss, key: 'v' },
   { to: '/o/$org/webhooks', label: 'webhooks.title', icon: Webhook, key: 'n' },
   { to: '/o/$org/access', label: 'access.title', icon: KeyRound, key: 'c' },
 ] as const satisfies readonly { to: string; label: MessageId; icon: LucideIcon; key: string }[];

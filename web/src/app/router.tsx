@@ -96,6 +96,11 @@ const ledger = createRoute({
   validateSearch: search.ledgerSearch,
   component: lazyRouteComponent(() => import('../pages/ledger/LedgerPage.tsx'), 'LedgerPage'),
 });
+const feeds = createRoute({
+  getParentRoute: () => organization,
+  path: '/feeds',
+  component: lazyRouteComponent(() => import('../pages/feeds/FeedsPage.tsx'), 'FeedsPage'),
+});
 const reports = createRoute({
   getParentRoute: () => organization,
   path: '/reports',
@@ -137,7 +142,7 @@ const access = createRoute({
   component: lazyRouteComponent(() => import('../pages/access/AccessPage.tsx'), 'AccessPage'),
 });
 
-const pages = [posture, queue, findings, advisory, hosts, host, approvals, deployments, deployment, policies, windows, sites, ledger, reports, newPolicy, newWindow, claim, enrolment, webhooks, access] as const;
+const pages = [posture, queue, findings, advisory, hosts, host, approvals, deployments, deployment, policies, windows, sites, ledger, feeds, reports, newPolicy, newWindow, claim, enrolment, webhooks, access] as const;
 
 const tree = root.addChildren([signIn, signedIn.addChildren([home, organization.addChildren([...pages])])]);
 

@@ -1,5 +1,6 @@
 import { accessTexts } from './en/access.ts';
 import { deploymentTexts } from './en/deployments.ts';
+import { feedTexts } from './en/feeds.ts';
 import { hostTexts } from './en/hosts.ts';
 import { ledgerTexts } from './en/ledger.ts';
 import { policyTexts } from './en/policies.ts';
@@ -14,6 +15,7 @@ export const messages = {
   ...shell,
   ...words,
   ...queueTexts,
+  ...feedTexts,
   ...hostTexts,
   ...deploymentTexts,
   ...policyTexts,

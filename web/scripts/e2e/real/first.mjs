@@ -52,7 +52,7 @@ async function look(page, address, ready, shots, failures) {
 
 /** From nothing to the first policy. */
 export async function first({ page, base, facts, shots, failures }) {
-  const empty = { posture: '#first-run', queue: 'section.np-panel', findings: 'section.np-panel', hosts: 'section.np-panel', approvals: 'section.np-panel', deployments: 'section.np-panel', policies: 'section.np-panel', windows: 'section.np-panel', sites: 'section.np-panel', enrolment: 'section.np-panel', ledger: 'tbody tr, section.np-panel', reports: 'section.np-panel', webhooks: 'section.np-panel', access: 'section[aria-labelledby=new-person]' };
+  const empty = { posture: '#first-run', queue: 'section.np-panel', findings: 'section.np-panel', hosts: 'section.np-panel', approvals: 'section.np-panel', deployments: 'section.np-panel', policies: 'section.np-panel', windows: 'section.np-panel', sites: 'section.np-panel', enrolment: 'section.np-panel', ledger: 'tbody tr, section.np-panel', reports: 'section.np-panel', feeds: 'section.np-panel', webhooks: 'section.np-panel', access: 'section[aria-labelledby=new-person]' };
   for (const [path, ready] of Object.entries(empty)) await look(page, `${base}/${path}`, ready, shots, failures);
 
   await page.goto(`${base}/posture`);

@@ -33,6 +33,7 @@ export function pages({ hosts, failing, deployment, run, advisory }) {
     { name: 'claim', path: 'relays/claim', ready: 'section[aria-labelledby=code] details' },
     { name: 'enrolment', path: 'enrolment', ready: 'section[aria-labelledby=tokens] tbody tr' },
     { name: 'ledger', path: 'ledger', ready: 'tbody tr' },
+    { name: 'feeds', path: 'feeds', ready: 'tbody tr' },
     { name: 'reports', path: 'reports', ready: 'tbody tr, section.np-panel' },
     { name: 'webhooks', path: 'webhooks', ready: 'tbody tr, section.np-panel' },
     { name: 'access', path: 'access', ready: 'section.np-panel, tbody tr' },

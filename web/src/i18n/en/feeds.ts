@@ -1,0 +1,21 @@
+/** Where advisories come from. */
+export const feedTexts = {
+  'feeds.title': 'Feeds',
+  'feeds.question': 'Where do the advisories come from, how old are they, and what do they not say?',
+  'feeds.name': 'Feed',
+  'feeds.records': 'Records',
+  'feeds.records.skipped': '{count, plural, one {# skipped} other {# skipped}}',
+  'feeds.asof': 'Data as of',
+  'feeds.imported': 'Taken in',
+  'feeds.fetched': 'Source last asked',
+  'feeds.pack': 'came in a pack',
+  'feeds.state': 'State',
+  'feeds.state.current': 'current',
+  'feeds.state.waiting': 'newer files wait for a person',
+  'feeds.state.problem': 'not all could be read',
+  'feeds.canary': '{affected, plural, one {# component} other {# components}} newly affected and {cleared} cleared, of {components} in a sample of {manifests} hosts',
+  'feeds.limits': 'What it does not say',
+  'feeds.accept': 'Newer files are taken in with: netpatch feed accept {name}',
+  'feeds.empty.title': 'No feed was taken in yet',
+  'feeds.empty.body': 'Without advisories there are no findings. On the platform’s machine: netpatch feed import DIR takes in an offline pack.',
+};
