@@ -6,7 +6,8 @@ mod list;
 use std::process::ExitCode;
 
 /// What a finding is asked for: enough to show it and to decide it again offline.
-const FINDING: &str = "id hostname applicability firstSeenAt resolvedAt remediationDeadline
+const FINDING: &str = "id hostname applicability firstSeenAt resolvedAt remediationDeadline isOverdue
+    deadline { dueAt reason baselineName standard requiresForensicTriage isOverdue }
     host { id site { name } organization { id name } }
     component { purl name version arch source sourceVersion }
     advisory { name cves vendorRefs severity summary cvssScore cvssVector epss isKnownExploited isRansomware publishedAt url }

@@ -215,9 +215,30 @@ fn show(finding: &Value, steps: &[Step], from_pack: bool) -> anyhow::Result<()> 
         )?;
     }
     risk(&mut out, &finding["risk"])?;
-    let deadline = day(finding, "/remediationDeadline");
-    if deadline != "-" {
-        writeln!(out, "deadline {deadline}")?;
+    deadline(&mut out, &finding["deadline"])
+}
+
+fn deadline(out: &mut impl std::io::Write, deadline: &Value) -> anyhow::Result<()> {
+    if !deadline.is_object() {
+        return Ok(());
+    }
+    let due = match day(deadline, "/dueAt") {
+        "-" => "with the next upgrade",
+        day => day,
+    };
+    let overdue = if deadline["isOverdue"] == json!(true) {
+        ", overdue"
+    } else {
+        ""
+    };
+    writeln!(
+        out,
+        "deadline {due}{overdue}, says {}: {}",
+        text(deadline, "/baselineName"),
+        text(deadline, "/reason"),
+    )?;
+    if deadline["requiresForensicTriage"] == json!(true) {
+        writeln!(out, "  it also demands to look for signs of a break-in")?;
     }
     Ok(())
 }

@@ -36,9 +36,18 @@ pub(crate) struct List {
     /// Only what is known to be exploited.
     #[arg(long)]
     kev: bool,
+    /// Only those whose remediation deadline was missed.
+    #[arg(long)]
+    overdue: bool,
+    /// Only those that are due within so many days, or overdue.
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(0..=3650))]
+    due_within: Option<u16>,
     /// Also those that are gone.
     #[arg(long)]
     resolved: bool,
+    /// Which ones come first.
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = Order::Risk, conflicts_with = "by")]
+    order: Order,
     /// Count them together instead of listing them.
     #[arg(long, value_enum, value_name = "WHAT")]
     by: Option<By>,
@@ -63,6 +72,23 @@ impl By {
             Self::Advisory => "ADVISORY",
             Self::Patch => "PATCH",
             Self::Host => "HOST",
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Order {
+    /// The highest risk.
+    Risk,
+    /// The earliest deadline.
+    Deadline,
+}
+
+impl Order {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Risk => "RISK",
+            Self::Deadline => "DEADLINE",
         }
     }
 }
@@ -93,9 +119,11 @@ impl List {
         Ok(match self.by {
             None => {
                 let document = format!(
-                    "query($first: Int!, $after: String, $filter: FindingFilter) {{ findings({arguments}) {{ nodes {{ {FINDING} }} {rest} }} }}"
+                    "query($first: Int!, $after: String, $filter: FindingFilter, $order: FindingOrder) {{ \
+                     findings({arguments}, orderBy: $order) {{ nodes {{ {FINDING} }} {rest} }} }}"
                 );
-                let variables = json!({"filter": filter});
+                let order = json!({"field": self.order.word()});
+                let variables = json!({"filter": filter, "order": order});
                 let listed = api.list(&document, "findings", variables, limit).await?;
                 (listed, "findings")
             }
@@ -143,6 +171,12 @@ impl List {
         }
         if !self.state.is_empty() {
             filter["applicability"] = words(&self.state).into();
+        }
+        if self.overdue {
+            filter["isOverdue"] = true.into();
+        }
+        if let Some(days) = self.due_within {
+            filter["dueWithinDays"] = days.into();
         }
         if self.kev {
             filter["isKnownExploited"] = true.into();
@@ -196,6 +230,18 @@ fn score(value: &Value, pointer: &str) -> String {
         .map_or_else(|| "-".to_owned(), |score| format!("{score:.1}"))
 }
 
+/// The deadline's day, and whether it was missed.
+fn due(node: &Value) -> String {
+    let day = day(node, "/remediationDeadline");
+    if node["isOverdue"] == json!(true) {
+        format!("{day} (overdue)")
+    } else if day == "-" && node["deadline"].is_object() {
+        "next upgrade".to_owned()
+    } else {
+        day.to_owned()
+    }
+}
+
 fn findings(table: &mut comfy_table::Table, nodes: &[Value]) {
     table.set_header([
         "RISK",
@@ -221,7 +267,7 @@ fn findings(table: &mut comfy_table::Table, nodes: &[Value]) {
             text(node, "/evidence/fixedVersion").to_owned(),
             word(node, "/applicability"),
             day(node, "/firstSeenAt").to_owned(),
-            day(node, "/remediationDeadline").to_owned(),
+            due(node),
             text(node, "/id").to_owned(),
         ]);
     }
