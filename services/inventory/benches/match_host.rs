@@ -6,6 +6,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use netpatch_inventory::domain::index::MatchIndex;
 use netpatch_inventory::pack;
 use netpatch_types::{ComponentKey, Ecosystem};
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::path::Path;
 

@@ -234,6 +234,10 @@ pub struct FindingGroupList {
 /// What a group of findings has in common.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a page has at most a hundred of them"
+)]
 pub enum FindingGroupKey {
     /// The advisory.
     Advisory(Advisory),

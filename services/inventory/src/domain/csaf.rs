@@ -22,6 +22,7 @@ use crate::domain::ssvc::time;
 use chrono::{DateTime, Utc};
 use netpatch_types::Sha256;
 use serde_json::Value;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use tree::{Tree, list, text};
 
@@ -168,7 +169,7 @@ pub fn gather(
     }
     let one = |(name, mut told): (String, Vec<Told>)| {
         // VEX first, the newest first.
-        told.sort_by(|left, right| (right.0, right.1).cmp(&(left.0, left.1)));
+        told.sort_by_key(|(is_vex, updated_at, _)| Reverse((*is_vex, *updated_at)));
         let has_vex = told.first().is_some_and(|(is_vex, ..)| *is_vex);
         let mut told = told.into_iter();
         let (.., mut record) = told.next()?;
