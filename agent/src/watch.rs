@@ -82,6 +82,17 @@ fn ready(inotify: Inotify) -> io::Result<AsyncFd<Kernel>> {
     AsyncFd::new(Kernel(inotify))
 }
 
+/// Asked for again at the next occasion when there is none: other programs may hold all that the kernel gives.
+fn begin() -> Option<AsyncFd<Kernel>> {
+    let kernel = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)
+        .map_err(io::Error::from)
+        .and_then(ready);
+    if let Err(error) = &kernel {
+        tracing::warn!(%error, "changes of the host are not noticed before the next scan");
+    }
+    kernel.ok()
+}
+
 impl Watch {
     /// Nothing is watched yet.
     #[must_use]
@@ -92,15 +103,9 @@ impl Watch {
     /// With other pauses.
     #[must_use]
     pub fn patient(root: &Path, quiet: Duration, longest: Duration) -> Self {
-        let kernel = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)
-            .map_err(io::Error::from)
-            .and_then(ready);
-        if let Err(error) = &kernel {
-            tracing::warn!(%error, "changes of the host are not noticed before the next scan");
-        }
         Self {
             root: root.to_owned(),
-            kernel: kernel.ok(),
+            kernel: None,
             folders: BTreeMap::new(),
             descriptors: BTreeMap::new(),
             change: Change::new(quiet, longest),
@@ -125,6 +130,9 @@ impl Watch {
             if wanted.len() < MAX_FOLDERS || wanted.contains_key(&folder) {
                 wanted.entry(folder).or_default().extend(name);
             }
+        }
+        if self.kernel.is_none() {
+            self.kernel = begin();
         }
         let Some(kernel) = &self.kernel else { return };
         let inotify = &kernel.get_ref().0;
