@@ -11,7 +11,7 @@ use netpatch_protocol::session::{
     Applicability, Component, HostFacts, InstallableUpdate, Manifest, PlannedChange, ProviderState,
     installable_update,
 };
-use netpatch_types::ComponentKey;
+use netpatch_types::{ComponentKey, Ecosystem};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -65,7 +65,10 @@ pub async fn scan(
     };
     let applicability = Applicability {
         manifest_hash: manifest.hash.clone(),
-        updates: updates.iter().map(update).collect(),
+        updates: updates
+            .iter()
+            .map(|one| update(one, installer.ecosystem()))
+            .collect(),
         problem,
     };
     let arch = installer.arch().await.unwrap_or_default();
@@ -149,7 +152,7 @@ pub fn is_reboot_pending(root: &Path) -> bool {
         || crate::facts::is_newer_installed(root, &crate::facts::running_kernel())
 }
 
-fn update(update: &Installable) -> InstallableUpdate {
+fn update(update: &Installable, ecosystem: Ecosystem) -> InstallableUpdate {
     let state = match update.state {
         UpdateState::Installable => installable_update::State::Installable,
         UpdateState::Held => installable_update::State::Held,
@@ -171,6 +174,9 @@ fn update(update: &Installable) -> InstallableUpdate {
         state: state.into(),
         phased_percent: update.phased_percent,
         section: update.section.clone(),
+        ecosystem: ecosystem.as_str().to_owned(),
+        errata: update.errata.clone(),
+        security: update.security,
         requires: update
             .requires
             .iter()

@@ -5,7 +5,7 @@ use netpatch_inventory_api as inventory;
 use netpatch_protocol::manifest::{keys_of, verify_manifest};
 use netpatch_protocol::session as wire;
 use netpatch_scheduler_api::{RunEvent, RunStatus};
-use netpatch_types::{ErrorCode, HostId, ServiceError, ServiceResult, Sha256};
+use netpatch_types::{Ecosystem, ErrorCode, HostId, ServiceError, ServiceResult, Sha256};
 
 /// Lines of evidence of one step, and bytes of a line.
 const EVIDENCE: (usize, usize) = (50, 500);
@@ -188,6 +188,15 @@ fn update(update: wire::InstallableUpdate) -> ServiceResult<inventory::Installab
             remove: change.remove,
         })
     };
+    let ecosystem = match update.ecosystem.as_str() {
+        "" => Ecosystem::Deb,
+        word => Ecosystem::from_word(word).ok_or_else(|| {
+            ServiceError::invalid(
+                "ecosystem",
+                "an update has an ecosystem that is not known here",
+            )
+        })?,
+    };
     let requires: ServiceResult<Vec<_>> = update.requires.into_iter().map(change).collect();
     Ok(inventory::InstallableUpdate {
         sha256: digest("sha256", &update.sha256)?,
@@ -205,6 +214,9 @@ fn update(update: wire::InstallableUpdate) -> ServiceResult<inventory::Installab
         phased_percent: update.phased_percent,
         section: update.section,
         requires: requires?,
+        ecosystem,
+        errata: update.errata,
+        security: update.security,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::HostFacts;
 use chrono::{DateTime, Utc};
-use netpatch_types::{ComponentKey, HostId, RelayId, Sha256};
+use netpatch_types::{ComponentKey, Ecosystem, HostId, RelayId, Sha256};
 use serde::{Deserialize, Serialize};
 
 /// New facts.
@@ -119,7 +119,7 @@ pub struct InstallableUpdate {
     pub source: String,
     /// Source version of the candidate.
     pub source_version: String,
-    /// Of the .deb.
+    /// Of the package's file.
     pub sha256: Sha256,
     /// Bytes of the .deb.
     pub size_bytes: u64,
@@ -137,6 +137,12 @@ pub struct InstallableUpdate {
     pub section: String,
     /// What it brings along.
     pub requires: Vec<PlannedChange>,
+    /// The package world: decides the version order.
+    pub ecosystem: Ecosystem,
+    /// What the vendor calls what it fixes, e.g. `ALSA-2024:1129`.
+    pub errata: Vec<String>,
+    /// Whether one of these is a security fix.
+    pub security: bool,
 }
 
 /// What the host's package manager could install now.

@@ -14,13 +14,15 @@ pub struct Origin<'a> {
     pub suite: &'a str,
     /// Section of its binaries.
     pub section: &'a str,
+    /// Whether the vendor's own errata say that it is a security fix.
+    pub security: bool,
 }
 
 impl Origin<'_> {
-    /// Whether the origin only carries security updates.
+    /// Whether the vendor says that it is a security update.
     #[must_use]
     pub fn is_security(&self) -> bool {
-        SECURITY_LABELS.contains(&self.label)
+        self.security || SECURITY_LABELS.contains(&self.label)
     }
 }
 
@@ -72,6 +74,11 @@ mod tests {
         assert_eq!(classify(&[Severity::Low], &main), Classification::Security);
         assert_eq!(classify(&[], &security), Classification::Security);
         assert_eq!(classify(&[], &main), Classification::Update);
+        let erratum = Origin {
+            security: true,
+            ..main
+        };
+        assert_eq!(classify(&[], &erratum), Classification::Security);
         assert_eq!(
             classify(
                 &[],

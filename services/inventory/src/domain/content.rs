@@ -122,6 +122,9 @@ mod tests {
                     size_bytes: 5,
                     remove: false,
                 }],
+                ecosystem: netpatch_types::Ecosystem::Deb,
+                errata: Vec::new(),
+                security: false,
             },
         }
     }

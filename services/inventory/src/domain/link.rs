@@ -85,17 +85,23 @@ pub fn pending(
     }
     let is_pending = |update: &InstallableUpdate| {
         installed.get(update.name.as_str()).is_some_and(|all| {
-            let exact = all
-                .iter()
-                .find(|component| component.arch == update.arch)
-                .or_else(|| all.first());
-            exact.is_some_and(|component| {
+            let is_lower = |component: &&ComponentKey| {
                 compare(
                     component.ecosystem,
                     &component.version,
                     &update.candidate_version,
                 ) == Ok(Ordering::Less)
-            })
+            };
+            let mut exact = all
+                .iter()
+                .filter(|component| component.arch == update.arch)
+                .peekable();
+            // Kernels of rpm stand side by side: one that is new enough is enough.
+            if exact.peek().is_some() {
+                exact.all(is_lower)
+            } else {
+                all.first().is_some_and(is_lower)
+            }
         })
     };
     updates.into_iter().filter(is_pending).collect()
@@ -190,6 +196,9 @@ mod tests {
             phased_percent: 0,
             section: String::new(),
             requires: Vec::new(),
+            ecosystem: netpatch_types::Ecosystem::Deb,
+            errata: Vec::new(),
+            security: false,
         }
     }
 

@@ -8,13 +8,14 @@ use netpatch_inventory_api::{
     ApplicabilityReport, Done, HostFacts, InstallableUpdate, InventoryEventV1,
 };
 use netpatch_types::{
-    ComponentKey, Ecosystem, PatchId, RequestContext, ServiceError, ServiceResult, Sha256,
-    version::Version,
+    ComponentKey, PatchId, RequestContext, ServiceError, ServiceResult, Sha256, version::Version,
 };
 use std::collections::BTreeSet;
 
 /// Most updates of one report.
 const MAX_UPDATES: usize = 20_000;
+/// Most errata of one update.
+const MAX_ERRATA: usize = 500;
 /// Longest field of an update, bytes.
 const MAX_FIELD_BYTES: usize = 512;
 
@@ -24,7 +25,7 @@ pub(super) fn patch_of(component: &ComponentKey, update: &InstallableUpdate) -> 
 }
 
 fn patch(distribution: &str, release: &str, update: &InstallableUpdate) -> CatalogPatch {
-    let ecosystem = Ecosystem::Deb.as_str();
+    let ecosystem = update.ecosystem.as_str();
     let key = format!(
         "{distribution}/{release}/{}/{}",
         update.source, update.source_version
@@ -80,13 +81,23 @@ fn check(updates: &[InstallableUpdate]) -> ServiceResult<()> {
         let fits =
             |text: &String| text.len() <= MAX_FIELD_BYTES && !text.chars().any(char::is_control);
         if needed.iter().any(|text| text.is_empty())
-            || !needed.into_iter().chain(other).chain(changes).all(fits)
+            || !needed
+                .into_iter()
+                .chain(other)
+                .chain(changes)
+                .chain(&update.errata)
+                .all(fits)
         {
             return invalid(format!(
                 "the update of {shown:?} has a field that is empty, too long or holds a control character"
             ));
         }
-        if Version::parse(Ecosystem::Deb, &update.candidate_version).is_err() {
+        if update.errata.len() > MAX_ERRATA {
+            return invalid(format!(
+                "the update of {shown:?} names more than {MAX_ERRATA} errata"
+            ));
+        }
+        if Version::parse(update.ecosystem, &update.candidate_version).is_err() {
             return invalid(format!(
                 "the update of {shown:?} has a version that cannot be compared"
             ));
@@ -184,6 +195,8 @@ impl Inventory {
                 label: update.label.clone(),
                 suite: update.suite.clone(),
                 section: update.section.clone(),
+                errata: update.errata.iter().cloned().collect(),
+                security: update.security,
             })
             .collect();
         store::patch::offer(&tx, &offers, now).await?;

@@ -35,6 +35,7 @@ pub(super) fn patch(catalog: &Catalog, offered: &OfferedPatch, current: &[Curren
         label: &offered.label,
         suite: &offered.suite,
         section: &offered.section,
+        security: offered.security,
     };
     let highest = |read: fn(&CatalogAdvisory) -> Option<f64>| {
         fixed
@@ -50,11 +51,7 @@ pub(super) fn patch(catalog: &Catalog, offered: &OfferedPatch, current: &[Curren
         fixed_version: offered.fixed_version.clone(),
         classification: classify(&severities, &origin),
         severity: worst(&severities),
-        advisories: fixed
-            .iter()
-            .take(MAX_ADVISORIES)
-            .map(|known| known.advisory.name.clone())
-            .collect(),
+        advisories: names(&fixed, offered),
         cvss_score: highest(|known| known.advisory.cvss_score),
         epss: highest(|known| known.advisory.epss),
         kev: fixed.iter().any(|known| known.advisory.kev),
@@ -65,15 +62,41 @@ pub(super) fn patch(catalog: &Catalog, offered: &OfferedPatch, current: &[Curren
     }
 }
 
+/// Names of the known advisories, the worst first, then of the vendor's errata that no feed told of.
+fn names(fixed: &[&CatalogAdvisory], offered: &OfferedPatch) -> Vec<String> {
+    let mut names: Vec<String> = fixed
+        .iter()
+        .map(|known| known.advisory.name.clone())
+        .collect();
+    let errata = offered.errata.as_array().into_iter().flatten();
+    for name in errata.filter_map(|name| name.as_str()) {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names.truncate(MAX_ADVISORIES);
+    names
+}
+
 /// The newest patch of the same source that hosts are offered, if it is newer than this one.
 fn newest(offered: &OfferedPatch, current: &[CurrentPatch]) -> Option<PatchId> {
+    let ecosystem = Ecosystem::from_word(&offered.ecosystem)?;
     let newer =
-        |left: &str, right: &str| compare(Ecosystem::Deb, left, right).unwrap_or(Ordering::Equal);
+        |left: &str, right: &str| compare(ecosystem, left, right).unwrap_or(Ordering::Equal);
     current
         .iter()
         .filter(|other| {
-            (&other.name, &other.release, &other.distribution)
-                == (&offered.name, &offered.release, &offered.distribution)
+            (
+                &other.name,
+                &other.release,
+                &other.distribution,
+                &other.ecosystem,
+            ) == (
+                &offered.name,
+                &offered.release,
+                &offered.distribution,
+                &offered.ecosystem,
+            )
         })
         .max_by(|left, right| newer(&left.fixed_version, &right.fixed_version))
         .filter(|best| newer(&best.fixed_version, &offered.fixed_version) == Ordering::Greater)

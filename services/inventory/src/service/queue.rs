@@ -45,6 +45,7 @@ fn risk(
         label: &offered.label,
         suite: &offered.suite,
         section: &offered.section,
+        security: offered.security,
     };
     let (threat, place) = match findings {
         Some(findings) => (

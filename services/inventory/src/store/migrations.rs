@@ -44,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(Assets),
             Box::new(Clocks),
             Box::new(FeedFiles),
+            Box::new(Ecosystems),
         ]
     }
 
@@ -128,6 +129,22 @@ impl MigrationTrait for Cves {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let mut sql = statements(include_str!("../../migrations/0003_cves.sql"));
         sql.extend(protect_catalog_table(SCHEMA, "cves"));
+        execute_all(manager.get_connection(), sql).await
+    }
+}
+
+struct Ecosystems;
+
+impl MigrationName for Ecosystems {
+    fn name(&self) -> &'static str {
+        "m0008_ecosystem"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Ecosystems {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let sql = statements(include_str!("../../migrations/0008_ecosystem.sql"));
         execute_all(manager.get_connection(), sql).await
     }
 }

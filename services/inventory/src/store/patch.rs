@@ -2,7 +2,7 @@
 
 use crate::domain::content::Offer;
 use crate::store::update::{COLUMNS as UPDATE, UpdateRow};
-use crate::store::{decoded, number, sql::Query};
+use crate::store::{decoded, encoded, number, sql::Query};
 use chrono::{DateTime, Utc};
 use netpatch_inventory_api::{Deadline, HostFacts, Target};
 use netpatch_storage::{Database, StorageResult, TenantTx};
@@ -10,6 +10,7 @@ use netpatch_types::{
     HostId, Labels, PatchId, RequestContext, Selector, Severity, SiteId, TenantId,
 };
 use sea_orm::FromQueryResult;
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// What the catalog says of a patch.
@@ -77,6 +78,10 @@ pub(crate) struct NewOffer {
     pub(crate) suite: String,
     /// Section.
     pub(crate) section: String,
+    /// What the vendor calls what it fixes.
+    pub(crate) errata: BTreeSet<String>,
+    /// Whether one of these is a security fix.
+    pub(crate) security: bool,
 }
 
 /// Remembers offers; the first sight stays, another origin replaces the old one.
@@ -87,16 +92,30 @@ pub(crate) async fn offer(
 ) -> StorageResult<()> {
     let mut offers = offers.to_vec();
     offers.sort_by_key(|offer| offer.patch);
-    offers.dedup_by_key(|offer| offer.patch);
+    offers.dedup_by(|later, first| {
+        let same = later.patch == first.patch;
+        if same {
+            first.errata.append(&mut later.errata);
+            first.security |= later.security;
+        }
+        same
+    });
+    let errata: StorageResult<Vec<String>> = offers
+        .iter()
+        .map(|offer| Ok(encoded("a patch's errata", &offer.errata)?.to_string()))
+        .collect();
     let text = |read: fn(&NewOffer) -> &str| -> Vec<String> {
         offers.iter().map(|offer| read(offer).to_owned()).collect()
     };
     tx.execute(
-        "insert into inventory.patch_offers (tenant_id, patch_id, label, suite, section, first_seen_at) \
-         select $1, patch, label, suite, section, $6 from unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) \
-         as r(patch, label, suite, section) \
-         on conflict (tenant_id, patch_id) do update set label = excluded.label, suite = excluded.suite, section = excluded.section \
-         where (patch_offers.label, patch_offers.suite, patch_offers.section) <> (excluded.label, excluded.suite, excluded.section)",
+        "insert into inventory.patch_offers (tenant_id, patch_id, label, suite, section, first_seen_at, errata, security) \
+         select $1, patch, label, suite, section, $6, errata::jsonb, security \
+         from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $7::text[], $8::boolean[]) \
+         as r(patch, label, suite, section, errata, security) \
+         on conflict (tenant_id, patch_id) do update set label = excluded.label, suite = excluded.suite, section = excluded.section, \
+         errata = excluded.errata, security = excluded.security \
+         where (patch_offers.label, patch_offers.suite, patch_offers.section, patch_offers.errata, patch_offers.security) \
+         <> (excluded.label, excluded.suite, excluded.section, excluded.errata, excluded.security)",
         [
             tx.tenant()?.0.into(),
             offers.iter().map(|offer| offer.patch.0).collect::<Vec<_>>().into(),
@@ -104,6 +123,8 @@ pub(crate) async fn offer(
             text(|offer| &offer.suite).into(),
             text(|offer| &offer.section).into(),
             now.into(),
+            errata?.into(),
+            offers.iter().map(|offer| offer.security).collect::<Vec<_>>().into(),
         ],
     )
     .await?;
@@ -131,6 +152,12 @@ pub(crate) struct OfferedPatch {
     pub(crate) suite: String,
     /// Section.
     pub(crate) section: String,
+    /// `deb`.
+    pub(crate) ecosystem: String,
+    /// What the vendor calls what it fixes, a list of texts.
+    pub(crate) errata: serde_json::Value,
+    /// Whether one of these is a security fix.
+    pub(crate) security: bool,
     /// When a host first offered it.
     pub(crate) first_seen_at: DateTime<Utc>,
     /// Hosts that could install it now.
@@ -180,8 +207,8 @@ pub(crate) async fn offered(
     narrow(&mut query, "e");
     on_hosts(&mut query);
     query.push(
-        " group by e.tenant_id, e.patch_id) select o.tenant_id, o.patch_id, p.distribution, p.release, p.name, p.fixed_version, o.label, \
-         o.suite, o.section, o.first_seen_at, coalesce(u.installable, 0) as installable, coalesce(u.needing, 0) as needing, \
+        " group by e.tenant_id, e.patch_id) select o.tenant_id, o.patch_id, p.ecosystem, p.distribution, p.release, p.name, p.fixed_version, \
+         o.label, o.suite, o.section, o.errata, o.security, o.first_seen_at, coalesce(u.installable, 0) as installable, coalesce(u.needing, 0) as needing, \
          coalesce(f.advisories, '{}') as advisories from inventory.patch_offers o join inventory.patches p on p.id = o.patch_id \
          left join updates u on u.tenant_id = o.tenant_id and u.patch_id = o.patch_id \
          left join fixes f on f.tenant_id = o.tenant_id and f.patch_id = o.patch_id where true",
@@ -200,6 +227,8 @@ pub(crate) async fn offered(
 pub(crate) struct CurrentPatch {
     /// Which.
     pub(crate) id: Uuid,
+    /// `deb`.
+    pub(crate) ecosystem: String,
     /// `debian`.
     pub(crate) distribution: String,
     /// `bookworm`.
@@ -217,7 +246,7 @@ pub(crate) async fn current(
     names: Vec<String>,
 ) -> StorageResult<Vec<CurrentPatch>> {
     let mut query = Query::new(
-        "select distinct p.id, p.distribution, p.release, p.name, p.fixed_version from inventory.host_updates u \
+        "select distinct p.id, p.ecosystem, p.distribution, p.release, p.name, p.fixed_version from inventory.host_updates u \
          join inventory.hosts h on h.tenant_id = u.tenant_id and h.id = u.host_id join inventory.patches p on p.id = u.patch_id where true",
     );
     query.and("p.name = any(", names, ")").in_scope(ctx, "h");

@@ -4,7 +4,7 @@ use crate::domain::link::{state_of, state_word};
 use crate::store::{decoded, encoded};
 use netpatch_inventory_api::InstallableUpdate;
 use netpatch_storage::{StorageResult, TenantTx};
-use netpatch_types::{HostId, PatchId, Sha256};
+use netpatch_types::{Ecosystem, HostId, PatchId, Sha256};
 use sea_orm::FromQueryResult;
 use serde_json::json;
 
@@ -25,10 +25,13 @@ pub(crate) struct UpdateRow {
     phased_percent: i32,
     section: String,
     requires: serde_json::Value,
+    ecosystem: String,
+    errata: serde_json::Value,
+    security: bool,
 }
 
 pub(crate) const COLUMNS: &str = "u.name, u.arch, u.installed_version, u.candidate_version, u.source, u.source_version, u.sha256, \
-    u.size_bytes, u.origin, u.suite, u.label, u.state, u.phased_percent, u.section, u.requires";
+    u.size_bytes, u.origin, u.suite, u.label, u.state, u.phased_percent, u.section, u.requires, u.ecosystem, u.errata, u.security";
 
 impl UpdateRow {
     pub(crate) fn into_update(self) -> StorageResult<InstallableUpdate> {
@@ -48,6 +51,9 @@ impl UpdateRow {
             phased_percent: u32::try_from(self.phased_percent).unwrap_or_default(),
             section: self.section,
             requires: decoded("an update's requirements", self.requires)?,
+            ecosystem: Ecosystem::from_word(&self.ecosystem).unwrap_or(Ecosystem::Generic),
+            errata: decoded("an update's errata", self.errata)?,
+            security: self.security,
         })
     }
 }
@@ -95,16 +101,19 @@ pub(crate) async fn replace(
             "phased_percent": update.phased_percent.min(100),
             "section": update.section,
             "requires": encoded("an update's requirements", &update.requires)?,
+            "ecosystem": update.ecosystem.as_str(),
+            "errata": update.errata,
+            "security": update.security,
         }));
     }
     tx.execute(
         "insert into inventory.host_updates (tenant_id, host_id, name, arch, patch_id, installed_version, candidate_version, source, \
-         source_version, sha256, size_bytes, origin, suite, label, state, phased_percent, section, requires) \
+         source_version, sha256, size_bytes, origin, suite, label, state, phased_percent, section, requires, ecosystem, errata, security) \
          select $1, $2, name, arch, patch_id, installed_version, candidate_version, source, source_version, decode(sha256, 'hex'), \
-         size_bytes, origin, suite, label, state, phased_percent, section, requires \
+         size_bytes, origin, suite, label, state, phased_percent, section, requires, ecosystem, errata, security \
          from jsonb_to_recordset($3) as r(name text, arch text, patch_id uuid, installed_version text, candidate_version text, \
          source text, source_version text, sha256 text, size_bytes bigint, origin text, suite text, label text, state text, \
-         phased_percent integer, section text, requires jsonb)",
+         phased_percent integer, section text, requires jsonb, ecosystem text, errata jsonb, security boolean)",
         [tenant.into(), host.0.into(), serde_json::Value::Array(rows).into()],
     )
     .await?;

@@ -19,6 +19,7 @@ mod patch;
 mod plan;
 mod process;
 mod rights;
+mod rpm;
 mod status;
 mod tenancy;
 mod world;

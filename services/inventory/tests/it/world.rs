@@ -118,6 +118,9 @@ pub(crate) fn update(name: &str, source: &str, candidate: &str) -> InstallableUp
         phased_percent: 0,
         section: "net".into(),
         requires: Vec::new(),
+        ecosystem: netpatch_types::Ecosystem::Deb,
+        errata: Vec::new(),
+        security: false,
     }
 }
 

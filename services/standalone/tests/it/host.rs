@@ -124,6 +124,9 @@ impl FakeHost {
             phased_percent: 0,
             section: "utils".into(),
             requires: Vec::new(),
+            ecosystem: Ecosystem::Deb,
+            errata: Vec::new(),
+            security: false,
         };
         let updates = if version == FIXED {
             Vec::new()
