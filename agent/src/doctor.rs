@@ -2,8 +2,8 @@
 
 use crate::agent::{Status, read_status};
 use crate::command::Runner;
-use crate::provider::Provider as _;
 use crate::provider::apt::Apt;
+use crate::provider::{Provider as _, Providers};
 use crate::state::StateFolder;
 use crate::state::identity::Enrolled;
 use chrono::{DateTime, Utc};
@@ -204,15 +204,30 @@ fn clock(status: &Status) -> Check {
 }
 
 async fn package_manager(state: &StateFolder, runner: &Runner) -> Vec<Check> {
-    let apt = Apt::new(runner.clone(), state.file("apt"));
-    if !apt.detect().await {
+    let providers = Providers::of_host(runner, &state.file("")).await;
+    let installer = providers.installer();
+    if !installer.detect().await {
         return vec![Check::fail(
             "package-manager",
-            "no apt on this host",
-            "this version knows apt only",
+            "none that this version knows",
+            "install apt, dnf, pacman, zypper or apk",
         )];
     }
-    let mut checks = Vec::new();
+    let mut checks = vec![match installer.inventory().await {
+        Ok(found) => Check::ok(
+            "package-manager",
+            format!("{}, {} packages", installer.name(), found.components.len()),
+        ),
+        Err(failure) => Check::fail(
+            "package-manager",
+            failure.to_string(),
+            "repair the package manager's database",
+        ),
+    }];
+    let apt = Apt::new(runner.clone(), state.file("apt"));
+    if installer.name() != apt.name() {
+        return checks;
+    }
     checks.push(match apt.lock_holder() {
         None => Check::ok("package-lock", "free"),
         Some(pid) => Check::warn(

@@ -5,6 +5,7 @@
 //! in the run's folder, so a later agent process can go on where an earlier one ended. Sources, keys and settings
 //! of the host are never written. A host has any number of providers and one installer.
 
+pub mod apk;
 pub mod apt;
 mod binary;
 mod cargo;
@@ -15,14 +16,17 @@ mod flatpak;
 mod image;
 mod macos;
 mod npm;
+pub mod pacman;
 mod pip;
 pub mod providers;
+pub(crate) mod reading;
 pub(crate) mod rpm;
 pub(crate) mod services;
 mod survey;
 mod tree;
 pub mod union;
 mod windows;
+pub mod zypper;
 
 pub use providers::Providers;
 

@@ -3,6 +3,7 @@
 //!
 //! Each is asked at every scan whether the host has it, so a package manager that was added later is heard too.
 
+use super::apk::Apk;
 use super::apt::Apt;
 use super::binary::Binaries;
 use super::cargo::Cargo;
@@ -11,13 +12,17 @@ use super::flatpak::Flatpak;
 use super::image::Images;
 use super::macos::MacOs;
 use super::npm::Npm;
+use super::pacman::Pacman;
 use super::pip::Pip;
+use super::reading::Reading;
 use super::survey::Survey;
 use super::windows::Windows;
+use super::zypper::Zypper;
 use super::{Installer, Inventory, Provider};
 use crate::command::Runner;
 use crate::facts::Family;
 use netpatch_agent_core::Failure;
+use netpatch_types::Ecosystem;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -51,8 +56,16 @@ impl Providers {
     pub async fn of_host(runner: &Runner, work: &Path) -> Self {
         let apt = Arc::new(Apt::new(runner.clone(), work.join("apt")));
         let dnf = Arc::new(Dnf::new(runner.clone(), work.join("dnf")));
-        let systems: Vec<(Family, Arc<dyn Installer>)> =
-            vec![(Family::Debian, apt), (Family::RedHat, dnf)];
+        let zypper = Reading::new(Arc::new(Zypper::new(runner.clone())), Ecosystem::Rpm);
+        let pacman = Arc::new(Pacman::new(runner.clone(), work.join("pacman")));
+        let apk = Reading::new(Arc::new(Apk::new(runner.clone())), Ecosystem::Apk);
+        let systems: Vec<(Family, Arc<dyn Installer>)> = vec![
+            (Family::Debian, apt),
+            (Family::RedHat, dnf),
+            (Family::Suse, Arc::new(zypper)),
+            (Family::Arch, pacman),
+            (Family::Alpine, Arc::new(apk)),
+        ];
         let family = crate::facts::read(runner.root()).family;
         let installer = chosen(&systems, family).await;
         let survey = Survey::new(runner.root());

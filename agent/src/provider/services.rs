@@ -56,32 +56,40 @@ pub(crate) async fn failed(runner: &Runner, stopped: &[String]) -> Vec<String> {
 /// process is left out: it starts itself anew.
 pub(crate) fn files_in_use(root: &Path) -> BTreeSet<String> {
     let mut lines = BTreeSet::new();
+    for (pid, name) in processes(root) {
+        let Ok(maps) = fs::read_to_string(format!("/proc/{pid}/maps")) else {
+            continue;
+        };
+        for path in replaced_files(&maps) {
+            lines.insert(format!("{name}[{pid}] {path}"));
+        }
+    }
+    lines
+}
+
+/// Processes under a root with their names, but for the agent's own.
+pub(crate) fn processes(root: &Path) -> Vec<(i32, String)> {
+    let mut found = Vec::new();
     let Ok(root) = fs::metadata(root) else {
-        return lines;
+        return found;
     };
     let own = std::process::id();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry
+        let pid = entry
             .file_name()
             .to_str()
-            .and_then(|name| name.parse::<u32>().ok())
-        else {
+            .and_then(|name| name.parse::<i32>().ok());
+        let Some(pid) = pid.filter(|pid| u32::try_from(*pid) != Ok(own)) else {
             continue;
         };
         let same_root = fs::metadata(entry.path().join("root"))
             .is_ok_and(|other| (other.dev(), other.ino()) == (root.dev(), root.ino()));
-        if pid == own || !same_root {
-            continue;
-        }
-        let Ok(maps) = fs::read_to_string(entry.path().join("maps")) else {
-            continue;
-        };
-        let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
-        for path in replaced_files(&maps) {
-            lines.insert(format!("{}[{pid}] {path}", name.trim()));
+        if same_root {
+            let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+            found.push((pid, name.trim().to_owned()));
         }
     }
-    lines
+    found
 }
 
 /// Deleted program files and libraries of a proc(5) maps file.

@@ -5,12 +5,15 @@ use super::state::Before;
 use super::{READ_LIMIT, Rpm, diagnose};
 use crate::command::CommandLine;
 use crate::provider::{Step, Verification, services};
+use netpatch_agent_core::decide::Transaction;
 use netpatch_agent_core::plan::{Change, ContentItem, Plan, PlanItem, fixed_version};
 use netpatch_agent_core::{Failure, FailureCause};
 use std::cmp::Ordering;
 use std::fs;
 use std::path::Path;
 
+/// What dnf's program says at last when all went well.
+const ENDED: &str = r#"{"code": 0}"#;
 /// Most replaced files that are named.
 const MAX_IN_USE: usize = 50;
 
@@ -58,6 +61,10 @@ impl Rpm {
         let unmet = self.unmet(plan).await?;
         wrong.extend(unmet.iter().cloned());
         let log = fs::read(Step::Install.supervised(folder).log()).unwrap_or_default();
+        let is_lost = self.transaction(folder, Step::Install)? == Transaction::Lost;
+        if is_lost && !String::from_utf8_lossy(&log).contains(ENDED) {
+            wrong.push("rpm was cut off: a script may not have run to its end".to_owned());
+        }
         let logged = diagnose::failed_scripts(&String::from_utf8_lossy(&log));
         let stopped: Vec<String> = before
             .services
