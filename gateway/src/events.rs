@@ -258,7 +258,9 @@ fn inventory_event(envelope: &EventEnvelope) -> Option<ThinEvent> {
             envelope.tenant.public(envelope.tenant),
             None,
         ),
-        InventoryEventV1::PatchesAvailable { .. } => None,
+        InventoryEventV1::PatchesAvailable { .. } | InventoryEventV1::RiskWeightsChanged { .. } => {
+            None
+        }
     }
 }
 

@@ -11,7 +11,7 @@ export interface MockContext {
   email: string | null;
 }
 
-type Args = Record<string, never> & PageArgs & { id: string; ids: string[]; filter?: Record<string, unknown>; by: { id?: string }; organizationId: string; deploymentId: string };
+type Args = Record<string, never> & PageArgs & { id: string; ids: string[]; filter?: Record<string, unknown>; by: { id?: string }; organizationId: string; deploymentId: string; orderBy?: { field: string } };
 interface Input {
   id: string;
   idempotencyKey: string;
@@ -87,9 +87,9 @@ export function root(world: World) {
     organizations: (args: Args) => connection([world.partner(), world.acme(), world.newcomer()], args),
     organization: ({ id }: Args, context: MockContext) => person(context) && (id === 'org_acme' ? world.acme() : id === 'org_msp' ? world.partner() : id === 'org_new' ? world.newcomer() : null),
     hosts: (args: Args) => connection(world.filtered(args.filter).map(world.host), args),
-    findings: (args: Args) => connection(world.findings(args.filter), args),
+    findings: (args: Args) => connection(world.findings(args.filter, args.orderBy), args),
     findingGroups: (args: Args & { by: unknown }) => connection(world.groups(String(args.by), args.filter), args),
-    queue: (args: Args) => connection(world.queue(args.filter), args),
+    queue: (args: Args) => connection(world.queue(args.filter, args.orderBy), args),
     advisory: ({ by }: Args) => patches.filter((one) => `advisory_${one.advisory}` === by.id).map(world.advisory)[0] ?? null,
     approvals: (args: Args) => {
       const wanted = statuses(args.filter);

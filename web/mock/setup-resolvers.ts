@@ -1,6 +1,9 @@
+import { connection, type PageArgs } from './connection.ts';
+import { standards, type Baselines } from './deadlines.ts';
 import { occurrences, waiting, waitingCode } from './setup.ts';
 import type { World } from './world.ts';
 
+type Said = Parameters<Baselines['create']>[0];
 type Refuse = (typename: string, code: string, message: string) => object;
 type Input = Parameters<ReturnType<World['made']>['site']>[0] & { organizationId: string; idempotencyKey: string; siteId: string; claimCode: string; id: string };
 
@@ -11,10 +14,20 @@ export function setupRoot(world: World, refuse: Refuse) {
   const siteOf = (input: Input) => world.sitesOf(input.organizationId).find((site) => site.id === input.siteId) ?? null;
   type Of<Name extends 'token' | 'window' | 'policy' | 'webhook' | 'member' | 'relay'> = Input & Parameters<ReturnType<World['made']>[Name]>[0];
 
+  const holder = (id: string) => [...world.baselines.values()].find((one) => one.all.some((baseline) => baseline.id === id)) ?? world.baselinesOf('org_acme');
+
   return {
     platform: { edgePort: 8443, rootFingerprint: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08' },
     relayPreview: ({ claimCode }: { claimCode: string }) => (claimCode === waitingCode ? waiting : null),
     windowPreview: ({ input }: { input: Parameters<typeof occurrences>[0] & { count: number } }) => occurrences(input, input.count),
+    standards,
+    baselines: (args: PageArgs & { organizationId: string }) => connection(world.baselinesOf(args.organizationId).all.filter((one) => !one.archivedAt), args),
+    riskWeights: ({ organizationId }: { organizationId: string }) => world.baselinesOf(organizationId).held(),
+    baselineCreate: ({ input }: { input: Said & { organizationId: string } }) => world.once(input.idempotencyKey, () => world.baselinesOf(input.organizationId).create(input)),
+    baselineUpdate: ({ input }: { input: Said }) => world.once(input.idempotencyKey, () => holder(input.id).update(input)),
+    baselineArchive: ({ input }: { input: Said }) => world.once(input.idempotencyKey, () => holder(input.id).archive(input)),
+    riskWeightsSet: ({ input }: { input: Said & { organizationId: string; weights: { kind: string; points: number }[] } }) =>
+      world.once(input.idempotencyKey, () => world.baselinesOf(input.organizationId).weigh(input.weights)),
     siteCreate: once((input, made) => made.site(input)),
     relayClaim: once((input: Of<'relay'>, made) =>
       input.claimCode === waitingCode ? made.relay(input) : { relay: null, userErrors: [refuse('InputError', 'BAD_USER_INPUT', 'no relay waits with this code')] }),

@@ -57,6 +57,7 @@ export interface StoredDeployment {
 export interface Filter {
   cve?: string;
   applicability?: string[];
+  isOverdue?: boolean | null;
   severity?: { eq?: string; in?: string[] };
   site?: { eq?: string };
   hostname?: { contains?: string };

@@ -1,4 +1,5 @@
 import { connection, type PageArgs } from './connection.ts';
+import { Baselines, byDeadline, deadline, type DueArgs } from './deadlines.ts';
 import { makeHosts, patches, sites, type MockHost, type MockPatch } from './fixtures.ts';
 import { MockLedger } from './ledger.ts';
 import { deliveries, Setup } from './setup.ts';
@@ -16,6 +17,7 @@ export class World {
   readonly deployments: StoredDeployment[] = [];
   /** What people made since the start, by organization; the third one begins empty. */
   readonly setups = new Map(['org_acme', 'org_msp', 'org_new'].map((id) => [id, new Setup((prefix) => this.fresh(prefix))] as const));
+  readonly baselines = new Map(['org_acme', 'org_msp', 'org_new'].map((id) => [id, new Baselines((prefix) => this.fresh(prefix))] as const));
   readonly reports: { id: string; kind: string; createdAt: string }[] = [];
   private readonly answers = new Map<string, unknown>();
   private counter = 0;
@@ -40,6 +42,7 @@ export class World {
     this.deployments.push(this.makeDeployment('sudo to all sites', [sudo], 'RUNNING', 2));
     this.deployments.push(this.makeDeployment('libxml2 on canaries', [libxml2], 'HALTED', 1));
     this.deployments.push(this.makeDeployment('git, October', [git], 'COMPLETED', 3));
+    this.baselinesOf('org_acme').create({ id: '', idempotencyKey: '', name: 'Federal', standard: 'CISA_BOD_2604' });
     const said = ['organization.created', 'site.created', 'host.enrolled', 'policy.created', 'approval.requested', 'approval.decided', 'order.signed', 'run.ended', 'run.ended', 'halt.signed', 'run.ended'];
     for (const [at, action] of said.entries()) {
       this.ledger.append({ at: this.ago((said.length - at) * 3_600_000), action, actor: at % 3 ? tess : { kind: 'SYSTEM', name: 'netpatch' }, subject: `deployment:${at}`, details: { reason: 'mock' } });
@@ -165,13 +168,15 @@ export class World {
       feed: 'debian-security-tracker', record: patch.cve, recordDigest: 'ab'.repeat(32), rule: 'source package, dpkg order', installedVersion: patch.installed,
       fixedVersion: patch.version, comparator: '<',
     },
-    firstSeenAt: this.ago(3 * day),
+    firstSeenAt: this.seenAt(patch),
     resolvedAt: null,
-    remediationDeadline: null,
+    remediationDeadline: deadline(patch, this.seenAt(patch), this.now).dueAt,
+    deadline: deadline(patch, this.seenAt(patch), this.now),
+    isOverdue: deadline(patch, this.seenAt(patch), this.now).isOverdue,
   });
 
-  findings(filter: Filter = {}) {
-    return this.filtered({ ...filter, severity: undefined })
+  findings(filter: Filter = {}, orderBy: DueArgs['orderBy'] = null) {
+    const rows = this.filtered({ ...filter, severity: undefined })
       .filter((host) => !filter.hostId || host.id === filter.hostId)
       .flatMap((host) => host.missing.map((patch) => ({ host, patch })))
       .filter(({ patch }) => !filter.severity?.eq || patch.severity === filter.severity.eq)
@@ -182,6 +187,12 @@ export class World {
       .filter(({ patch }) => filter.isKnownExploited === undefined || filter.isKnownExploited === null || patch.kev === filter.isKnownExploited)
       .sort((a, b) => this.risk(b.patch).score - this.risk(a.patch).score)
       .map(({ host, patch }) => this.finding(host, patch));
+    return byDeadline(rows, { filter, orderBy });
+  }
+
+  /** When a patch's findings were seen first. */
+  seenAt(patch: MockPatch) {
+    return this.ago((patches.indexOf(patch) + 1) * 2 * day);
   }
 
   /** Findings counted together, the group with the highest risk first. */
@@ -408,20 +419,28 @@ export class World {
     organization: () => this.acme(),
   });
 
-  queue(filter?: Filter) {
+  queue(filter?: Filter, orderBy: DueArgs['orderBy'] = null) {
     if (filter?.organizationId && filter.organizationId !== 'org_acme') return [];
-    return patches
+    const rows = patches
       .filter((patch) => !filter?.severity?.eq || patch.severity === filter.severity.eq)
       .map((patch) => {
         const affected = this.filtered({ ...filter, severity: undefined }).filter((host) => host.missing.includes(patch));
         const approval = this.approvals.find((one) => one.patch === patch);
         return {
           patch: this.patch(patch), organization: () => this.acme(), hostCount: affected.length, findingCount: affected.length, risk: this.risk(patch),
-          firstSeenAt: this.ago((patches.indexOf(patch) + 1) * 2 * day), approval: approval ? () => this.approval(approval) : null,
+          firstSeenAt: this.seenAt(patch), deadline: deadline(patch, this.seenAt(patch), this.now), approval: approval ? () => this.approval(approval) : null,
         };
       })
       .filter((item) => item.hostCount > 0)
       .sort((a, b) => b.risk.score - a.risk.score);
+    return byDeadline(rows, { filter, orderBy });
+  }
+
+  /** What an organization follows and how it counts. */
+  baselinesOf(organization: string): Baselines {
+    const found = this.baselines.get(organization);
+    if (!found) throw new Error(`there is no organization ${organization}`);
+    return found;
   }
 
   window = () => ({

@@ -5,6 +5,7 @@
 
 pub mod approval;
 pub mod asset;
+pub mod baseline;
 pub mod client;
 pub mod compliance;
 pub mod delegation;
@@ -19,6 +20,7 @@ mod payload;
 pub mod policy;
 pub mod relay;
 pub mod report;
+pub mod risk;
 pub mod site;
 pub mod user;
 pub mod webhook;
@@ -45,9 +47,11 @@ pub struct Mutation(
     group::GroupMutation,
     window::WindowMutation,
     policy::PolicyMutation,
+    baseline::BaselineMutation,
     approval::ApprovalMutation,
     deployment::DeploymentMutation,
     compliance::ComplianceMutation,
     report::ReportMutation,
+    risk::RiskMutation,
     webhook::WebhookMutation,
 );

@@ -3,6 +3,7 @@
 pub mod advisory;
 pub mod approval;
 pub mod asset;
+pub mod baseline;
 pub mod deployment;
 pub mod finding;
 pub mod host;
@@ -12,6 +13,7 @@ pub mod patch;
 pub mod platform;
 pub mod policy;
 pub mod relay;
+pub mod risk;
 pub mod window;
 
 use async_graphql::MergedObject;
@@ -29,7 +31,9 @@ pub struct Query(
     approval::ApprovalQuery,
     deployment::DeploymentQuery,
     policy::PolicyQuery,
+    baseline::BaselineQuery,
     window::WindowQuery,
     relay::RelayQuery,
+    risk::RiskQuery,
     platform::PlatformQuery,
 );

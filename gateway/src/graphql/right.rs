@@ -5,7 +5,7 @@ use netpatch_types::Permission::{self, *};
 use netpatch_types::{RequestContext, ServiceError};
 
 /// Every mutation.
-const RIGHTS: [(&str, Permission); 36] = [
+const RIGHTS: [(&str, Permission); 40] = [
     ("organizationCreate", Admin),
     ("siteCreate", Admin),
     ("delegationCreate", Admin),
@@ -30,6 +30,10 @@ const RIGHTS: [(&str, Permission); 36] = [
     ("policyUpdate", PolicyWrite),
     ("policyEvaluate", PolicyWrite),
     ("blockListSet", PolicyWrite),
+    ("baselineCreate", PolicyWrite),
+    ("baselineUpdate", PolicyWrite),
+    ("baselineArchive", PolicyWrite),
+    ("riskWeightsSet", PolicyWrite),
     ("approvalRequest", Deploy),
     ("approvalDecide", Approve),
     ("deploymentCreate", Deploy),

@@ -153,6 +153,10 @@ fn usual(
             json!({"patch": patch(id(body), now), "tenant": tenant, "hosts": 3, "findings": 4,
             "risk": risk(), "first_seen_at": now}),
         ),
+        "risk_weights_get" | "risk_weights_set" => {
+            json!({"tenant": tenant, "version": 1, "weights": netpatch_inventory_api::RiskWeights::default(),
+                "changed_at": now, "changed_by": actor(tenant)})
+        }
         "patch_get" => patch(id(body), now),
         "patch_list" => page(patch(id(body), now)),
         "advisory_get" => advisory(now),
@@ -166,6 +170,10 @@ fn usual(
         "policy_explain" => {
             json!({"sentence": "A person must approve.", "policy": null, "rule": null, "decision": {"decision": "approve"}})
         }
+        "baseline_get" | "baseline_create" | "baseline_update" | "baseline_archive" => {
+            baseline(tenant, id(body))
+        }
+        "baseline_list" => page(baseline(tenant, id(body))),
         "window_get" | "window_create" | "window_update" => window(tenant, id(body)),
         "window_list" => page(window(tenant, id(body))),
         "window_preview" => json!([{"start": now, "end": now + chrono::Duration::hours(2)}]),
@@ -262,6 +270,11 @@ fn policy(tenant: OrganizationId, id: Value) -> Value {
 fn window(tenant: OrganizationId, id: Value) -> Value {
     json!({"id": id, "tenant": tenant, "etag": "1", "spec": {"name": "nightly", "blackout": false,
         "rule": {"rrule": "FREQ=DAILY", "starts_at": "2026-01-01T02:00:00", "duration_s": 7200, "offset_days": 0, "time_zone": null}}})
+}
+
+fn baseline(tenant: OrganizationId, id: Value) -> Value {
+    json!({"id": id, "tenant": tenant, "etag": "1", "archived_at": null, "spec": {"name": "ours", "standard": "own", "group": null,
+        "rules": [{"name": "all", "within_days": 14}], "followed": true}})
 }
 
 fn actor(tenant: OrganizationId) -> Value {

@@ -80,7 +80,7 @@ impl Ids {
         }
         for prefix in [
             "host", "asset", "relay", "deploy", "window", "policy", "approval", "webhook",
-            "delivery",
+            "delivery", "baseline",
         ] {
             text = text.replace(
                 &format!("${prefix}"),

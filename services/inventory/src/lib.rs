@@ -5,8 +5,9 @@
 //! - An unchanged report writes nothing; a new feed is matched per manifest, and only what changed is written.
 //! - A finding opens and closes in the transaction that changes its cause, together with its event.
 //! - A feed that broke or shrank is refused; the last good one stays.
+//! - A finding's deadline is computed where its risk is, by the baselines that policy hands over.
 //!
-//! Deliberately absent: policy (which patch is approved), deadlines, and anything that talks to a host.
+//! Deliberately absent: policy (which patch is approved, which baselines are followed), and anything that talks to a host.
 
 pub mod domain;
 mod fetch;

@@ -14,6 +14,7 @@ mod host;
 mod manifest;
 mod patch;
 mod queue;
+mod weights;
 
 pub(crate) use catalog::{Catalog, CatalogAdvisory};
 pub use feed::FeedSettings;
@@ -335,6 +336,24 @@ impl InventoryApi for Inventory {
     ) -> ServiceResult<Done> {
         guard::platform(ctx)?;
         self.set_baselines(ctx, request).await
+    }
+
+    async fn risk_weights_get(
+        &self,
+        ctx: &RequestContext,
+        request: RiskWeightsGet,
+    ) -> ServiceResult<RiskWeightsHeld> {
+        ctx.require(Permission::Read)?;
+        self.weights(ctx, request).await
+    }
+
+    async fn risk_weights_set(
+        &self,
+        ctx: &RequestContext,
+        request: RiskWeightsSet,
+    ) -> ServiceResult<RiskWeightsHeld> {
+        ctx.require(Permission::PolicyWrite)?;
+        self.set_weights(ctx, request).await
     }
 
     async fn compliance_now(

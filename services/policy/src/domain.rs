@@ -1,6 +1,7 @@
 //! Pure rules of policy: no IO, no async, time is an argument.
 
 pub(crate) mod approval;
+pub(crate) mod baseline;
 pub(crate) mod content;
 pub(crate) mod decide;
 #[cfg(test)]

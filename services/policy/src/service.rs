@@ -1,6 +1,7 @@
 //! Use cases of policy, a file per noun; the implementation of the api trait.
 
 mod approval;
+mod baseline;
 mod block;
 mod evaluation;
 mod lifecycle;
@@ -287,6 +288,46 @@ impl PolicyApi for PolicyService {
         request: BlockSet,
     ) -> ServiceResult<Vec<BlockEntry>> {
         self.set_block(ctx, request).await
+    }
+
+    async fn baseline_create(
+        &self,
+        ctx: &RequestContext,
+        request: BaselineCreate,
+    ) -> ServiceResult<Baseline> {
+        self.create_baseline(ctx, request).await
+    }
+
+    async fn baseline_update(
+        &self,
+        ctx: &RequestContext,
+        request: BaselineUpdate,
+    ) -> ServiceResult<Baseline> {
+        self.update_baseline(ctx, request).await
+    }
+
+    async fn baseline_archive(
+        &self,
+        ctx: &RequestContext,
+        request: BaselineArchive,
+    ) -> ServiceResult<Baseline> {
+        self.archive_baseline(ctx, request).await
+    }
+
+    async fn baseline_get(
+        &self,
+        ctx: &RequestContext,
+        request: BaselineGet,
+    ) -> ServiceResult<Baseline> {
+        self.get_baseline(ctx, request).await
+    }
+
+    async fn baseline_list(
+        &self,
+        ctx: &RequestContext,
+        request: BaselineList,
+    ) -> ServiceResult<Page<Baseline>> {
+        self.list_baselines(ctx, request).await
     }
 
     async fn membership_get(

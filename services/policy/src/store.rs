@@ -1,6 +1,7 @@
 //! The only SQL of policy: a file per noun. Every query names the organization besides row-level security.
 
 pub(crate) mod approval;
+pub(crate) mod baseline;
 pub(crate) mod block;
 pub(crate) mod membership;
 pub(crate) mod migration;

@@ -224,6 +224,34 @@ async function secrets({ page, url }) {
   await page.waitForSelector('tbody >> text=Bea Baker');
 }
 
+/** Dates say why; a baseline and the weights are changed, and what does not add up cannot be sent. */
+async function deadlines({ page, url }) {
+  await page.goto(`${url}/o/acme/queue?order=deadline`);
+  const due = page.locator('tbody details', { hasText: 'CISA BOD 26-04' }).first();
+  await due.locator('summary').click();
+  expect(await due.getByText('when it was seen first here').isVisible(), 'the date says from when it counts');
+  await page.getByLabel('Only overdue').check();
+  await until(async () => page.url().includes('overdue=true'), 'the filter stands in the address');
+  await until(async () => (await page.locator('tbody tr').count()) === (await page.locator('tbody tr:has-text("overdue")').count()), 'every row is overdue');
+  await page.goto(`${url}/o/new/baselines?make=true`);
+  const dialog = page.locator('[role=dialog]');
+  await dialog.getByLabel('Name').fill('Ours');
+  expect((await dialog.textContent())?.includes('CISA BOD 22-01 was revoked on 2026-06-10'), 'a revoked directive is named, not offered');
+  await dialog.getByLabel('Critical: due within days').fill('5');
+  await dialog.getByRole('button', { name: 'Follow this baseline' }).click();
+  await page.waitForSelector('h2:has-text("Ours")');
+  await page.waitForSelector('tbody >> text=5 days after it is seen first');
+  await page.getByRole('button', { name: 'Follow no more' }).click();
+  await page.waitForSelector('text=not followed');
+  const weights = page.locator('section[aria-labelledby=weights]');
+  const save = weights.getByRole('button', { name: 'Rank by these' });
+  await weights.getByLabel('Who reaches the host').fill('9');
+  expect(await save.isDisabled(), 'weights that do not add up cannot be sent');
+  await weights.getByLabel('How much depends on the host').fill('1');
+  await save.click();
+  await page.waitForSelector('text=Version 1.');
+}
+
 export const scenarios = [
   { name: 'keyboard only: sign in, approve', run: keyboard, fresh: true },
   { name: 'self-approval is refused and explained', run: selfApproval, fresh: true },
@@ -235,5 +263,6 @@ export const scenarios = [
   { name: 'palette and keys', run: palette },
   { name: 'first run of a new organization', run: firstRun, fresh: true },
   { name: 'window and policy', run: rules },
+  { name: 'deadlines, baselines and weights', run: deadlines },
   { name: 'secrets are shown once', run: secrets },
 ];

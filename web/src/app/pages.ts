@@ -1,4 +1,4 @@
-import { Activity, BadgeCheck, Calendar, FileText, Gauge, KeyRound, ListOrdered, MapPin, PlugZap, Rocket, Rss, ScrollText, Server, ShieldAlert, Webhook, type LucideIcon } from 'lucide-react';
+import { Activity, AlarmClock, BadgeCheck, Calendar, FileText, Gauge, KeyRound, ListOrdered, MapPin, PlugZap, Rocket, Rss, ScrollText, Server, ShieldAlert, Webhook, type LucideIcon } from 'lucide-react';
 import type { MessageId } from '../i18n/text.ts';
 
 /** Where a person can go inside of an organization, and the key that leads there after `g`. */
@@ -10,6 +10,7 @@ export const pages = [
   { to: '/o/$org/approvals', label: 'nav.approvals', icon: BadgeCheck, key: 'a' },
   { to: '/o/$org/deployments', label: 'nav.deployments', icon: Rocket, key: 'd' },
   { to: '/o/$org/policies', label: 'nav.policies', icon: Activity, key: 'o' },
+  { to: '/o/$org/baselines', label: 'baselines.title', icon: AlarmClock, key: 'b' },
   { to: '/o/$org/windows', label: 'nav.windows', icon: Calendar, key: 'w' },
   { to: '/o/$org/sites', label: 'nav.sites', icon: MapPin, key: 's' },
   { to: '/o/$org/enrolment', label: 'enrolment.title', icon: PlugZap, key: 'e' },

@@ -78,6 +78,12 @@ const policies = createRoute({
   validateSearch: search.pageSearch,
   component: lazyRouteComponent(() => import('../pages/policies/PoliciesPage.tsx'), 'PoliciesPage'),
 });
+const baselines = createRoute({
+  getParentRoute: () => organization,
+  path: '/baselines',
+  validateSearch: search.baselinesSearch,
+  component: lazyRouteComponent(() => import('../pages/baselines/BaselinesPage.tsx'), 'BaselinesPage'),
+});
 const windows = createRoute({
   getParentRoute: () => organization,
   path: '/windows',
@@ -142,7 +148,7 @@ const access = createRoute({
   component: lazyRouteComponent(() => import('../pages/access/AccessPage.tsx'), 'AccessPage'),
 });
 
-const pages = [posture, queue, findings, advisory, hosts, host, approvals, deployments, deployment, policies, windows, sites, ledger, feeds, reports, newPolicy, newWindow, claim, enrolment, webhooks, access] as const;
+const pages = [posture, queue, findings, advisory, hosts, host, approvals, deployments, deployment, policies, baselines, windows, sites, ledger, feeds, reports, newPolicy, newWindow, claim, enrolment, webhooks, access] as const;
 
 const tree = root.addChildren([signIn, signedIn.addChildren([home, organization.addChildren([...pages])])]);
 

@@ -17,12 +17,15 @@ export const deploymentStatuses = ['DRAFT', 'AWAITING_APPROVAL', 'SCHEDULED', 'R
 
 export const signInSearch = v.object({ next: word, expired: flag });
 export const postureSearch = v.object({ trend: oneOf(['table', 'chart']) });
-export const queueSearch = v.object({ ...page, severity, site: word });
+/** What a list of findings can be asked for about its deadlines. */
+const due = { overdue: flag, order: oneOf(['deadline']) };
+
+export const queueSearch = v.object({ ...page, ...due, severity, site: word });
 /** What can be done about a finding. */
 export const applicabilities = ['INSTALLABLE', 'HELD', 'PHASED', 'APPLICABLE', 'NO_FIX_YET', 'PENDING_REBOOT', 'SUPERSEDED'] as const;
 
 export const findingsSearch = v.object({
-  ...page, severity, site: word, host: word, patch: word, exploited: flag, cve: word, state: oneOf(applicabilities), by: oneOf(['ADVISORY', 'PATCH', 'HOST']),
+  ...page, ...due, severity, site: word, host: word, patch: word, exploited: flag, cve: word, state: oneOf(applicabilities), by: oneOf(['ADVISORY', 'PATCH', 'HOST']),
 });
 export const hostsSearch = v.object({ ...page, severity, site: word, name: word, group: word, reboot: flag, unknown: flag, never: flag });
 export const hostSearch = v.object({ ...page, tab: oneOf(['findings', 'components', 'runs']), name: word, severity });
@@ -35,4 +38,5 @@ export const claimSearch = v.object({ code: word });
 export const webhooksSearch = v.object({ ...page, webhook: word, make: flag });
 export const accessSearch = v.object({ tab: oneOf(['people', 'partners', 'programs']) });
 export const pageSearch = v.object(page);
+export const baselinesSearch = v.object({ ...page, make: flag });
 export const ledgerSearch = v.object({ ...page, action: word, subject: word, entry: word });

@@ -1,4 +1,5 @@
 import { accessTexts } from './en/access.ts';
+import { deadlineTexts } from './en/deadlines.ts';
 import { deploymentTexts } from './en/deployments.ts';
 import { feedTexts } from './en/feeds.ts';
 import { hostTexts } from './en/hosts.ts';
@@ -18,6 +19,7 @@ export const messages = {
   ...feedTexts,
   ...hostTexts,
   ...deploymentTexts,
+  ...deadlineTexts,
   ...policyTexts,
   ...ledgerTexts,
   ...setupTexts,

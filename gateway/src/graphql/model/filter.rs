@@ -145,6 +145,16 @@ pub struct QueueFilter {
     pub due_within_days: Option<i32>,
 }
 
+/// Which baselines.
+#[derive(Clone, Default, InputObject)]
+pub struct BaselineFilter {
+    /// Only those that date findings now, or only the others.
+    pub is_followed: Option<bool>,
+    /// Also those that ended.
+    #[graphql(default_with = "Some(false)")]
+    pub include_archived: Option<bool>,
+}
+
 /// Which patches.
 #[derive(Clone, Default, InputObject)]
 pub struct PatchFilter {

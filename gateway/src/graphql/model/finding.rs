@@ -9,43 +9,6 @@ use netpatch_inventory_api as inventory;
 use netpatch_types::{AdvisoryId, FindingId, HostId, OrganizationId, PatchId, ServiceError};
 use uuid::Uuid;
 
-/// Our number for what to do first, with its arithmetic.
-#[derive(Clone, SimpleObject)]
-pub struct Risk {
-    /// 0–100: the sum of the terms' points.
-    pub score: f64,
-    /// How it came about.
-    pub terms: Vec<RiskTerm>,
-    /// Inputs that nobody has given.
-    pub missing: Vec<String>,
-}
-
-/// One line of the arithmetic.
-#[derive(Clone, SimpleObject)]
-pub struct RiskTerm {
-    /// What counts.
-    pub name: String,
-    /// The input, as a person reads it.
-    pub input: String,
-    /// Points it adds.
-    pub points: f64,
-}
-
-impl From<inventory::Risk> for Risk {
-    fn from(risk: inventory::Risk) -> Self {
-        let term = |term: inventory::RiskTerm| RiskTerm {
-            name: term.name,
-            input: term.input,
-            points: term.points,
-        };
-        Self {
-            score: risk.score,
-            terms: risk.terms.into_iter().map(term).collect(),
-            missing: risk.missing,
-        }
-    }
-}
-
 /// Why a finding is one: enough to decide it again without us.
 #[derive(Clone, SimpleObject)]
 pub struct Evidence {

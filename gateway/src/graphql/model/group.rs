@@ -112,6 +112,23 @@ pub(crate) fn read_selector(terms: Vec<SelectorTermInput>) -> Result<Selector, S
     Ok(selector)
 }
 
+/// A selector's terms, those that exclude last.
+pub(crate) fn terms(selector: &Selector) -> Vec<SelectorTerm> {
+    let term = |is_excluded: bool| {
+        move |(key, values): (&String, &std::collections::BTreeSet<String>)| SelectorTerm {
+            key: key.clone(),
+            values: values.iter().cloned().collect(),
+            is_excluded,
+        }
+    };
+    selector
+        .any_of
+        .iter()
+        .map(term(false))
+        .chain(selector.none_of.iter().map(term(true)))
+        .collect()
+}
+
 /// A named set of hosts.
 #[derive(Clone)]
 pub struct Group(pub netpatch_inventory_api::Group);
@@ -131,19 +148,6 @@ impl Group {
 
     /// Which hosts: every term must hold. Empty: all hosts.
     async fn selector(&self) -> Vec<SelectorTerm> {
-        let term = |is_excluded: bool| {
-            move |(key, values): (&String, &std::collections::BTreeSet<String>)| SelectorTerm {
-                key: key.clone(),
-                values: values.iter().cloned().collect(),
-                is_excluded,
-            }
-        };
-        let selector = &self.0.selector;
-        selector
-            .any_of
-            .iter()
-            .map(term(false))
-            .chain(selector.none_of.iter().map(term(true)))
-            .collect()
+        terms(&self.0.selector)
     }
 }

@@ -32,6 +32,7 @@ pub enum Node {
     Patch(super::Patch),
     Policy(super::Policy),
     MaintenanceWindow(super::MaintenanceWindow),
+    Baseline(super::Baseline),
     Approval(super::Approval),
     Deployment(super::Deployment),
     Wave(super::Wave),
@@ -117,6 +118,9 @@ async fn tenant(
             .await?
             .map(Node::from),
         PolicyId::PREFIX => super::policy::find(session, of, object.into())
+            .await?
+            .map(Node::from),
+        BaselineId::PREFIX => super::baseline::find(session, of, object.into())
             .await?
             .map(Node::from),
         WindowId::PREFIX => super::window::find(session, of, object.into())

@@ -361,3 +361,33 @@ pub enum FindingOrderField {
     /// Earliest deadline first; what has none comes last.
     Deadline,
 }
+
+/// What counts in the risk.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "netpatch_inventory_api::RiskInput")]
+pub enum RiskInput {
+    /// Known exploited, says CISA.
+    Kev,
+    /// Used by ransomware, says CISA.
+    Ransomware,
+    /// Probability of exploitation (FIRST EPSS).
+    Epss,
+    /// The worst case (CVSS base score).
+    Cvss,
+    /// How easily and how badly (CISA SSVC).
+    Ssvc,
+    /// Who reaches the host.
+    Exposure,
+    /// How much depends on the host.
+    Criticality,
+}
+
+/// When the clock of a rule of the organization starts.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "netpatch_policy_api::ClockStart")]
+pub enum ClockStart {
+    /// When the finding was seen first on the host.
+    FirstSeen,
+    /// When the vendor published it; first seen where no date is given.
+    Published,
+}

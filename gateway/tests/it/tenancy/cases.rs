@@ -4,7 +4,7 @@
 pub(crate) type Case = (&'static str, &'static str, &'static str);
 
 /// Root fields that take an id: with a foreign one they are null.
-pub(crate) const QUERIES: [Case; 16] = [
+pub(crate) const QUERIES: [Case; 18] = [
     ("node", "id: $host", "{ id }"),
     ("nodes", "ids: [$host, $deploy]", "{ id }"),
     ("organization", "id: $org", "{ name }"),
@@ -59,6 +59,12 @@ pub(crate) const QUERIES: [Case; 16] = [
         "{ nodes { name } }",
     ),
     (
+        "baselines",
+        "organizationId: $org, first: 1",
+        "{ nodes { name } }",
+    ),
+    ("riskWeights", "organizationId: $org", "{ version }"),
+    (
         "policyExplain",
         "hostId: $host, patchId: $patch",
         "{ sentence }",
@@ -72,7 +78,7 @@ pub(crate) const QUERIES: [Case; 16] = [
 ];
 
 /// Root fields without an id of a tenant: they only may not ask for more than the caller's organizations.
-pub(crate) const SHARED: [Case; 6] = [
+pub(crate) const SHARED: [Case; 7] = [
     ("rateLimit", "", "{ maximum }"),
     (
         "advisory",
@@ -85,6 +91,7 @@ pub(crate) const SHARED: [Case; 6] = [
         "{ start }",
     ),
     ("feeds", "", "{ name }"),
+    ("standards", "", "{ name }"),
     ("platform", "", "{ rootFingerprint }"),
     (
         "relayPreview",
@@ -96,7 +103,7 @@ pub(crate) const SHARED: [Case; 6] = [
 pub(crate) const ROLLOUT: &str = "rollout: {waves: [{hosts: 1}]}, rules: [], windowIds: []";
 
 /// Mutations and their input without the key.
-pub(crate) const MUTATIONS: [(&str, &str); 36] = [
+pub(crate) const MUTATIONS: [(&str, &str); 40] = [
     (
         "organizationCreate",
         "name: \"New\", kind: CUSTOMER, partnerId: $org",
@@ -165,6 +172,20 @@ pub(crate) const MUTATIONS: [(&str, &str); 36] = [
     (
         "blockListSet",
         "organizationId: $org, package: \"linux-*\", reason: \"frozen\", isBlocked: true",
+    ),
+    (
+        "baselineCreate",
+        "organizationId: $org, name: \"b\", standard: OWN, rules: [{name: \"all\", withinDays: 14}]",
+    ),
+    (
+        "baselineUpdate",
+        "id: $baseline, name: \"b\", standard: CISA_BOD_2604",
+    ),
+    ("baselineArchive", "id: $baseline"),
+    (
+        "riskWeightsSet",
+        "organizationId: $org, weights: [{kind: KEV, points: 40}, {kind: RANSOMWARE, points: 10}, {kind: EPSS, points: 20}, \
+         {kind: CVSS, points: 10}, {kind: SSVC, points: 10}, {kind: EXPOSURE, points: 5}, {kind: CRITICALITY, points: 5}]",
     ),
     ("approvalRequest", "organizationId: $org, patchId: $patch"),
     (

@@ -1,6 +1,6 @@
 //! Events of inventory, versioned; payloads of the outbox.
 
-use crate::{AssetLinkRule, AssetOrigin};
+use crate::{AssetLinkRule, AssetOrigin, RiskWeights};
 use netpatch_types::{Actor, AssetId, FindingId, HostId, PatchId, Sha256, SiteId};
 use serde::{Deserialize, Serialize};
 
@@ -109,6 +109,17 @@ pub enum InventoryEventV1 {
         /// The host that it was linked to.
         host: Option<HostId>,
         /// Who.
+        by: Actor,
+    },
+    /// The organization counts risk by other weights. Goes to the ledger.
+    RiskWeightsChanged {
+        /// Their version.
+        version: u64,
+        /// The weights.
+        weights: RiskWeights,
+        /// SHA-256 of their JSON.
+        digest: Sha256,
+        /// By whom.
         by: Actor,
     },
 }

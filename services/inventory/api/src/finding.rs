@@ -1,34 +1,12 @@
 //! Findings: an advisory that applies to a component on a host, with its evidence and risk.
 
-use crate::{Advisory, Deadline, Patch, UpdateState};
+use crate::{Advisory, Deadline, Patch, Risk, UpdateState};
 use chrono::{DateTime, Utc};
 use netpatch_types::{
     AdvisoryId, ComponentKey, FindingId, HostId, PageRequest, PatchId, Severity, Sha256, SiteId,
     TenantId,
 };
 use serde::{Deserialize, Serialize};
-
-/// A number with its arithmetic: `score` is the sum of the terms' points, within 0–100.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Risk {
-    /// 0–100.
-    pub score: f64,
-    /// How it came about.
-    pub terms: Vec<RiskTerm>,
-    /// Inputs that nobody has given: `cvss`, `epss`.
-    pub missing: Vec<String>,
-}
-
-/// One line of the arithmetic.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RiskTerm {
-    /// `kev`, `epss`, `cvss`, `exposure`, `criticality`.
-    pub name: String,
-    /// The input, as a person reads it.
-    pub input: String,
-    /// Points it adds.
-    pub points: f64,
-}
 
 /// Why a finding is one: enough to decide it again without us.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,6 +16,7 @@ pub mod group;
 pub mod host;
 pub mod patch;
 pub mod report;
+pub mod risk;
 pub mod ssvc;
 
 pub use advisory::*;
@@ -32,6 +33,7 @@ pub use host::*;
 pub use netpatch_types::EventsAfter;
 pub use patch::*;
 pub use report::*;
+pub use risk::*;
 pub use ssvc::*;
 
 use netpatch_types::{EventPage, Page};
@@ -104,6 +106,10 @@ netpatch_chassis::rpc_service! {
         advisory_get(AdvisoryGet) -> Advisory;
         /// The baselines that the organization follows, from policy, which owns them; an older version is ignored. System.
         baselines_set(BaselinesSet) -> Done;
+        /// The weights of one organization's risk. `Read`.
+        risk_weights_get(RiskWeightsGet) -> RiskWeightsHeld;
+        /// New weights; every open finding is ranked anew. `PolicyWrite`.
+        risk_weights_set(RiskWeightsSet) -> RiskWeightsHeld;
         /// Compliance of every site now, from counters. `Read`.
         compliance_now(ComplianceNow) -> Vec<ComplianceCell>;
         /// Imports an offline pack from a folder that the platform can read. System.

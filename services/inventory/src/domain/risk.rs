@@ -1,26 +1,20 @@
 //! Risk: a number from 0 to 100 with its arithmetic.
 //!
-//! Known exploitation decides first, then the probability of exploitation (EPSS), then the worst case (CVSS), then the
-//! host's place. KEV alone gives more than everything else together, so no known exploited vulnerability ranks behind one that is not. An
-//! input that nobody has given is named as missing and counted as an ordinary one, never as harmless.
+//! Each input gives a share of its weight, and the weights are the organization's. By the default weights known exploitation
+//! decides first, then the probability of exploitation (EPSS), then the worst case (CVSS), then how easily and how badly (SSVC),
+//! then the host's place. An input that nobody has given is named as missing and counted as an ordinary one, never as harmless.
 
-use netpatch_inventory_api::{Risk, RiskTerm};
-use netpatch_types::Labels;
+use netpatch_inventory_api::{
+    Exploitation, Risk, RiskInput, RiskTerm, RiskWeights, Ssvc, TechnicalImpact,
+};
+use netpatch_types::{Criticality, Labels};
 
-/// Points of a known exploited vulnerability, in tenths.
-const KEV: i32 = 500;
-/// More for one that ransomware uses.
-const RANSOMWARE: i32 = 50;
-/// Most points of EPSS.
-const EPSS: i32 = 250;
-/// Most points of CVSS.
-const CVSS: i32 = 100;
-/// Most points of the host's exposure and of its criticality.
-const PLACE: i32 = 50;
 /// Counted when there is no EPSS score: the median of Debian 12's CVEs.
 const USUAL_EPSS: f64 = 0.0026;
 /// Counted when there is no CVSS score: the border of medium and high, where severity "unknown" ranks.
 const USUAL_CVSS: f64 = 6.9;
+/// Counted when nobody has said, for what has no usual value.
+const USUAL_SHARE: f64 = 0.5;
 
 /// What is known of a vulnerability.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -33,6 +27,8 @@ pub struct Threat {
     pub epss: Option<f64>,
     /// 0–10.
     pub cvss: Option<f64>,
+    /// CISA's decision points.
+    pub ssvc: Option<Ssvc>,
 }
 
 /// Where the host stands, from its labels.
@@ -41,7 +37,7 @@ pub struct Place {
     /// Label `exposure`: `internet`, `internal`, `isolated`.
     pub exposure: Option<String>,
     /// Label `criticality`: `critical`, `high`, `medium`, `low`.
-    pub criticality: Option<String>,
+    pub criticality: Option<Criticality>,
 }
 
 impl Place {
@@ -50,136 +46,177 @@ impl Place {
     pub fn of(labels: &Labels) -> Self {
         Self {
             exposure: labels.get("exposure").cloned(),
-            criticality: labels.get("criticality").cloned(),
-        }
-    }
-
-    fn exposure_points(&self) -> i32 {
-        match self.exposure.as_deref() {
-            Some("internet") => PLACE,
-            Some("isolated") => 0,
-            _ => PLACE / 2,
-        }
-    }
-
-    fn criticality_points(&self) -> i32 {
-        match self.criticality.as_deref() {
-            Some("critical") => PLACE,
-            Some("high") => PLACE * 4 / 5,
-            Some("low") => 0,
-            _ => PLACE / 2,
+            criticality: labels
+                .get(Criticality::LABEL)
+                .and_then(|word| Criticality::from_word(word)),
         }
     }
 
     /// Whether strangers reach the host; `None`: nobody has said.
     #[must_use]
     pub fn is_exposed(&self) -> Option<bool> {
-        self.exposure
-            .as_deref()
-            .map(|exposure| !matches!(exposure, "internal" | "isolated"))
-    }
-
-    /// Points of the place, in tenths.
-    #[must_use]
-    pub fn tenths(&self) -> i32 {
-        self.exposure_points() + self.criticality_points()
+        match self.exposure.as_deref() {
+            Some("internet") => Some(true),
+            Some("internal" | "isolated") => Some(false),
+            _ => None,
+        }
     }
 }
 
-/// Points of a probability, in tenths: each factor of ten counts the same, 0.0001 and less nothing.
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "the value lies between 0 and 250"
-)]
-fn epss_points(epss: f64) -> i32 {
-    let decades = 4.0 + epss.clamp(0.0001, 1.0).log10();
-    (f64::from(EPSS) * decades / 4.0).round() as i32
+/// What an input gives: a share of its weight and the words for it.
+struct Given {
+    share: f64,
+    words: String,
+    /// Nobody has given it.
+    assumed: bool,
 }
 
+impl Given {
+    fn said(share: f64, words: impl Into<String>) -> Self {
+        Self {
+            share,
+            words: words.into(),
+            assumed: false,
+        }
+    }
+
+    fn assumed(share: f64, words: impl Into<String>) -> Self {
+        Self {
+            assumed: true,
+            ..Self::said(share, words)
+        }
+    }
+}
+
+/// Share of a probability: each factor of ten counts the same, 0.0001 and less nothing.
+fn epss_share(epss: f64) -> f64 {
+    (4.0 + epss.clamp(0.0001, 1.0).log10()) / 4.0
+}
+
+fn cvss_share(score: f64) -> f64 {
+    score.clamp(0.0, 10.0) / 10.0
+}
+
+/// Automation and impact count alike; a proof of concept or attacks a little, because KEV and EPSS speak of them, too.
+fn ssvc(points: Ssvc) -> Given {
+    let (automation, automatable) = if points.automatable {
+        (0.4, "automatable")
+    } else {
+        (0.0, "not automatable")
+    };
+    let (gain, impact) = match points.technical_impact {
+        TechnicalImpact::Total => (0.4, "total control"),
+        TechnicalImpact::Partial => (0.0, "partial control"),
+    };
+    let (activity, exploitation) = match points.exploitation {
+        Exploitation::None => (0.0, "no exploit"),
+        Exploitation::Poc => (0.1, "proof of concept"),
+        Exploitation::Active => (0.2, "active attacks"),
+    };
+    Given::said(
+        automation + gain + activity,
+        format!("{automatable}, {impact}, {exploitation}"),
+    )
+}
+
+fn given(input: RiskInput, threat: &Threat, place: &Place) -> Given {
+    match input {
+        RiskInput::Kev if threat.kev => Given::said(1.0, "known exploited"),
+        RiskInput::Kev => Given::said(0.0, "not known exploited"),
+        RiskInput::Ransomware if threat.kev && threat.ransomware => {
+            Given::said(1.0, "used by ransomware")
+        }
+        RiskInput::Ransomware => Given::said(0.0, "not known to be used by ransomware"),
+        RiskInput::Epss => match threat.epss {
+            Some(epss) => Given::said(epss_share(epss), format!("{:.2} %", epss * 100.0)),
+            None => Given::assumed(
+                epss_share(USUAL_EPSS),
+                format!(
+                    "not given, counted as {:.2} %, the median",
+                    USUAL_EPSS * 100.0
+                ),
+            ),
+        },
+        RiskInput::Cvss => match threat.cvss {
+            Some(score) => Given::said(cvss_share(score), format!("{score:.1}")),
+            None => Given::assumed(
+                cvss_share(USUAL_CVSS),
+                format!("not given, counted as {USUAL_CVSS:.1}"),
+            ),
+        },
+        RiskInput::Ssvc => match threat.ssvc {
+            Some(points) => ssvc(points),
+            None => Given::assumed(USUAL_SHARE, "not given, counted as half"),
+        },
+        RiskInput::Exposure => match place.exposure.as_deref() {
+            Some("internet") => Given::said(1.0, "internet"),
+            Some("internal") => Given::said(USUAL_SHARE, "internal"),
+            Some("isolated") => Given::said(0.0, "isolated"),
+            _ => Given::assumed(USUAL_SHARE, "no label, counted as internal"),
+        },
+        RiskInput::Criticality => match place.criticality {
+            Some(Criticality::Critical) => Given::said(1.0, "critical"),
+            Some(Criticality::High) => Given::said(0.8, "high"),
+            Some(Criticality::Medium) => Given::said(USUAL_SHARE, "medium"),
+            Some(Criticality::Low) => Given::said(0.0, "low"),
+            None => Given::assumed(USUAL_SHARE, "no label, counted as medium"),
+        },
+    }
+}
+
+/// A share of a weight, in tenths of a point.
 #[allow(
     clippy::cast_possible_truncation,
-    reason = "the value lies between 0 and 100"
+    reason = "a share is at most one and a weight at most a hundred"
 )]
-fn cvss_points(score: f64) -> i32 {
-    (f64::from(CVSS) * score.clamp(0.0, 10.0) / 10.0).round() as i32
+fn tenths(weight: u32, share: f64) -> i32 {
+    (f64::from(weight.min(100)) * 10.0 * share.clamp(0.0, 1.0)).round() as i32
 }
 
 impl Threat {
-    /// Points of the vulnerability alone, in tenths.
+    /// Points of the vulnerability alone, by the default weights, in tenths: which of several is the worst.
     #[must_use]
     pub fn tenths(&self) -> i32 {
-        let kev = if self.kev { KEV } else { 0 };
-        let ransomware = if self.kev && self.ransomware {
-            RANSOMWARE
-        } else {
-            0
-        };
-        kev + ransomware
-            + epss_points(self.epss.unwrap_or(USUAL_EPSS))
-            + cvss_points(self.cvss.unwrap_or(USUAL_CVSS))
+        score_tenths(self, &Place::default(), &RiskWeights::default())
     }
 }
 
 /// The score of a vulnerability on a host, in tenths: 0–1000.
 #[must_use]
-pub fn score_tenths(threat: &Threat, place: &Place) -> i32 {
-    threat.tenths() + place.tenths()
+pub fn score_tenths(threat: &Threat, place: &Place, weights: &RiskWeights) -> i32 {
+    RiskInput::ALL
+        .into_iter()
+        .map(|input| tenths(weights.of(input), given(input, threat, place).share))
+        .sum()
 }
 
 /// The score with its arithmetic.
 #[must_use]
-pub fn assess(threat: &Threat, place: &Place) -> Risk {
+pub fn assess(threat: &Threat, place: &Place, weights: &RiskWeights, weights_version: u64) -> Risk {
     let points = |tenths: i32| f64::from(tenths) / 10.0;
-    let term = |name: &str, input: String, tenths: i32| RiskTerm {
-        name: name.to_owned(),
-        input,
-        points: points(tenths),
-    };
-    let mut missing = Vec::new();
-    let mut input = |name: &str, given: Option<String>, assumed: String| {
-        given.unwrap_or_else(|| {
-            missing.push(name.to_owned());
-            format!("not given, counted as {assumed}")
+    let terms: Vec<RiskTerm> = RiskInput::ALL
+        .into_iter()
+        .map(|name| {
+            let given = given(name, threat, place);
+            let weight = weights.of(name);
+            RiskTerm {
+                name,
+                points: points(tenths(weight, given.share)),
+                input: given.words,
+                weight,
+                assumed: given.assumed,
+            }
         })
-    };
-    let epss = input(
-        "epss",
-        threat.epss.map(|epss| format!("{:.2} %", epss * 100.0)),
-        format!("{:.2} %, the median", USUAL_EPSS * 100.0),
-    );
-    let cvss = input(
-        "cvss",
-        threat.cvss.map(|score| format!("{score:.1}")),
-        format!("{USUAL_CVSS:.1}"),
-    );
-    let label = |given: &Option<String>, usual: &str| {
-        given
-            .clone()
-            .unwrap_or_else(|| format!("no label, counted as {usual}"))
-    };
-    let kev = match (threat.kev, threat.ransomware) {
-        (true, true) => ("known exploited, used by ransomware", KEV + RANSOMWARE),
-        (true, false) => ("known exploited", KEV),
-        _ => ("not known exploited", 0),
-    };
+        .collect();
     Risk {
-        score: points(score_tenths(threat, place)),
-        terms: vec![
-            term("kev", kev.0.to_owned(), kev.1),
-            term("epss", epss, epss_points(threat.epss.unwrap_or(USUAL_EPSS))),
-            term("cvss", cvss, cvss_points(threat.cvss.unwrap_or(USUAL_CVSS))),
-            term(
-                "exposure",
-                label(&place.exposure, "internal"),
-                place.exposure_points(),
-            ),
-            term(
-                "criticality",
-                label(&place.criticality, "medium"),
-                place.criticality_points(),
-            ),
-        ],
-        missing,
+        score: points(score_tenths(threat, place, weights)),
+        missing: terms
+            .iter()
+            .filter(|term| term.assumed)
+            .map(|term| term.name.as_str().to_owned())
+            .collect(),
+        terms,
+        weights_version,
     }
 }
 
@@ -188,10 +225,27 @@ mod tests {
     use super::*;
 
     fn place(exposure: &str, criticality: &str) -> Place {
-        Place {
-            exposure: Some(exposure.into()),
-            criticality: Some(criticality.into()),
-        }
+        Place::of(&Labels::from([
+            ("exposure".to_owned(), exposure.to_owned()),
+            ("criticality".to_owned(), criticality.to_owned()),
+        ]))
+    }
+
+    fn points(
+        exploitation: Exploitation,
+        automatable: bool,
+        technical_impact: TechnicalImpact,
+    ) -> Option<Ssvc> {
+        Some(Ssvc {
+            exploitation,
+            automatable,
+            technical_impact,
+            decided_at: None,
+        })
+    }
+
+    fn score(threat: &Threat, place: &Place) -> i32 {
+        score_tenths(threat, place, &RiskWeights::default())
     }
 
     #[test]
@@ -201,24 +255,30 @@ mod tests {
             ransomware: false,
             epss: Some(0.0),
             cvss: Some(0.0),
+            ssvc: points(Exploitation::None, false, TechnicalImpact::Partial),
         };
         let worst = Threat {
             kev: false,
             ransomware: false,
             epss: Some(1.0),
             cvss: Some(10.0),
+            ssvc: points(Exploitation::Active, true, TechnicalImpact::Total),
         };
         assert!(
-            score_tenths(&exploited, &place("isolated", "low"))
-                > score_tenths(&worst, &place("internet", "critical"))
+            score(&exploited, &place("isolated", "low"))
+                > score(&worst, &place("internet", "critical"))
         );
         let top = Threat {
             kev: true,
             ransomware: true,
-            epss: Some(1.0),
-            cvss: Some(10.0),
+            ..worst
         };
-        assert_eq!(score_tenths(&top, &place("internet", "critical")), 1000);
+        assert_eq!(score(&top, &place("internet", "critical")), 1000);
+        let bottom = Threat {
+            kev: false,
+            ..exploited
+        };
+        assert_eq!(score(&bottom, &place("isolated", "low")), 0);
     }
 
     #[test]
@@ -238,24 +298,71 @@ mod tests {
 
     #[test]
     fn the_terms_add_up_and_missing_inputs_are_named() {
-        let risk = assess(&Threat::default(), &Place::default());
+        let usual = RiskWeights::default();
+        let risk = assess(&Threat::default(), &Place::default(), &usual, 0);
         let sum: f64 = risk.terms.iter().map(|term| term.points).sum();
         assert!((risk.score - sum).abs() < 1e-9);
-        assert_eq!(risk.missing, ["epss", "cvss"]);
+        assert_eq!(
+            risk.missing,
+            ["epss", "cvss", "ssvc", "exposure", "criticality"]
+        );
         assert!(risk.score > 0.0, "unknown is not harmless");
         let known = assess(
             &Threat {
                 epss: Some(0.5),
                 cvss: Some(9.8),
+                ssvc: points(Exploitation::Poc, true, TechnicalImpact::Total),
                 ..Threat::default()
             },
             &place("internet", "high"),
+            &usual,
+            3,
         );
         assert!(known.missing.is_empty());
+        assert_eq!(known.weights_version, 3);
         assert!(
-            (known.score - (23.1 + 9.8 + 5.0 + 4.0)).abs() < 1e-9,
+            (known.score - (18.5 + 9.8 + 4.5 + 5.0 + 4.0)).abs() < 1e-9,
             "{}",
             known.score
         );
+        assert_eq!(
+            known.terms[4].input,
+            "automatable, total control, proof of concept"
+        );
+    }
+
+    #[test]
+    fn an_organization_counts_by_its_own_weights() {
+        let only_criticality = RiskWeights {
+            kev: 0,
+            ransomware: 0,
+            epss: 0,
+            cvss: 0,
+            ssvc: 0,
+            exposure: 0,
+            criticality: 100,
+        };
+        let exploited = Threat {
+            kev: true,
+            ..Threat::default()
+        };
+        let risk = assess(&exploited, &place("internet", "high"), &only_criticality, 1);
+        assert!((risk.score - 80.0).abs() < 1e-9);
+        assert!(
+            risk.terms
+                .iter()
+                .all(|term| term.points <= f64::from(term.weight))
+        );
+        // What no rule knows is nobody's word.
+        let odd = place("moon", "urgent");
+        assert_eq!(
+            odd,
+            Place {
+                exposure: Some("moon".into()),
+                ..Place::default()
+            }
+        );
+        assert_eq!(odd.is_exposed(), None);
+        assert!((assess(&exploited, &odd, &only_criticality, 1).score - 50.0).abs() < 1e-9);
     }
 }

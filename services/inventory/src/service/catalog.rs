@@ -103,6 +103,7 @@ fn catalog_advisory(
             ransomware: record.ransomware,
             epss: record.epss,
             cvss: record.cvss_score,
+            ssvc: facts().filter_map(|facts| facts.ssvc).max(),
         },
         record: record.record,
         record_digest: record.record_digest,

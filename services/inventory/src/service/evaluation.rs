@@ -13,6 +13,7 @@ use crate::store;
 use chrono::{DateTime, Utc};
 use netpatch_inventory_api::{
     Deadline, FollowedBaseline, Host, InstallableUpdate, InventoryEvent, InventoryEventV1,
+    RiskWeights,
 };
 use netpatch_storage::{TenantTx, outbox};
 use netpatch_types::{ComponentKey, FindingId, ServiceResult, Severity};
@@ -33,6 +34,7 @@ pub(crate) struct Evaluation {
 fn wanted(
     catalog: &Catalog,
     place: &Place,
+    weights: &RiskWeights,
     kernel: &str,
     components: &[(u32, ComponentKey)],
     updates: &[InstallableUpdate],
@@ -79,7 +81,7 @@ fn wanted(
                 fixed_version: interval.fixed_version().unwrap_or_default().to_owned(),
                 installed_version: subject.version.to_owned(),
                 rule: hits.rule.as_str(),
-                risk: score_tenths(&known.threat, place),
+                risk: score_tenths(&known.threat, place, weights),
                 severity: known.advisory.severity,
                 kev: known.advisory.kev,
                 patch: offered
@@ -155,7 +157,14 @@ impl Inventory {
         let scoring = store::scoring::hold(tx).await?;
         let baselines = self.baselines_of(tx, host, scoring.baselines).await?;
         let place = Place::of(&host.labels);
-        let (wanted, problem) = wanted(catalog, &place, &host.facts.kernel, components, updates);
+        let (wanted, problem) = wanted(
+            catalog,
+            &place,
+            &scoring.weights,
+            &host.facts.kernel,
+            components,
+            updates,
+        );
         let mut counts: BTreeMap<Severity, u64> = Severity::ALL
             .into_iter()
             .map(|severity| (severity, 0))

@@ -6,6 +6,7 @@ use crate::domain::risk::{Place, assess};
 use crate::service::{Catalog, CatalogAdvisory, Inventory};
 use crate::store;
 use crate::store::finding::{After, GroupPlace, GroupRow, Part, StoredFinding};
+use crate::store::scoring::Scoring;
 use chrono::DateTime;
 use netpatch_inventory_api::{
     ClearedBy, Evidence, Finding, FindingGroup, FindingGroupKey, FindingGroupList, FindingGrouping,
@@ -13,8 +14,9 @@ use netpatch_inventory_api::{
 };
 use netpatch_types::{
     ComponentKey, Ecosystem, FindingId, Page, RequestContext, ServiceError, ServiceResult,
-    Severity, page::PageRow,
+    Severity, TenantId, page::PageRow,
 };
+use std::collections::HashMap;
 use uuid::Uuid;
 
 fn known(catalog: &Catalog, advisory: u32) -> ServiceResult<&CatalogAdvisory> {
@@ -24,7 +26,13 @@ fn known(catalog: &Catalog, advisory: u32) -> ServiceResult<&CatalogAdvisory> {
     })
 }
 
-fn finding(catalog: &Catalog, stored: StoredFinding) -> ServiceResult<Finding> {
+fn finding(
+    catalog: &Catalog,
+    scoring: &HashMap<TenantId, Scoring>,
+    stored: StoredFinding,
+) -> ServiceResult<Finding> {
+    let usual = Scoring::default();
+    let scoring = scoring.get(&stored.tenant.into()).unwrap_or(&usual);
     let known = known(catalog, stored.advisory)?;
     let cleared_by = stored
         .closed_at
@@ -40,7 +48,12 @@ fn finding(catalog: &Catalog, stored: StoredFinding) -> ServiceResult<Finding> {
         applicability: applicability_of(&stored.applicability),
         patch: stored.patch.map(Into::into),
         offer: stored.offer,
-        risk: assess(&known.threat, &Place::of(&stored.labels)),
+        risk: assess(
+            &known.threat,
+            &Place::of(&stored.labels),
+            &scoring.weights,
+            scoring.weights_version,
+        ),
         evidence: Evidence {
             feed: known.advisory.feed.clone(),
             record: known.record.clone(),
@@ -120,8 +133,9 @@ impl Inventory {
         let stored = store::finding::get(&tx, ctx, id)
             .await?
             .ok_or_else(|| ServiceError::not_found("finding"))?;
+        let scoring = store::scoring::readable(&tx).await?;
         tx.rollback().await?;
-        finding(&*self.catalog().await?, stored)
+        finding(&*self.catalog().await?, &scoring, stored)
     }
 
     pub(super) async fn findings(
@@ -151,6 +165,7 @@ impl Inventory {
         };
         let (rows, total) =
             store::finding::list(&tx, ctx, &request.filter, advisories, part, self.now()).await?;
+        let scoring = store::scoring::readable(&tx).await?;
         tx.rollback().await?;
         // A finding of an import that committed since needs its advisory.
         let catalog = self.catalog().await?;
@@ -161,7 +176,7 @@ impl Inventory {
             .map(|row| {
                 Ok(PageRow {
                     cursor: row.cursor,
-                    node: finding(&catalog, row.node)?,
+                    node: finding(&catalog, &scoring, row.node)?,
                 })
             })
             .collect::<ServiceResult<Vec<_>>>()?;

@@ -1,6 +1,6 @@
 //! Who may report, and how much.
 
-use netpatch_types::{ActorKind, HostId, RequestContext, ServiceError, ServiceResult};
+use netpatch_types::{ActorKind, HostId, RequestContext, ServiceError, ServiceResult, TenantId};
 
 /// Only the platform itself, the edge, agents and relays.
 pub(super) fn system(ctx: &RequestContext) -> ServiceResult<()> {
@@ -20,6 +20,29 @@ pub(super) fn platform(ctx: &RequestContext) -> ServiceResult<()> {
         Err(ServiceError::forbidden(
             "only the platform itself may do this, for a whole organization",
         ))
+    }
+}
+
+/// A grant over some sites cannot change what holds for the whole organization.
+pub(super) fn whole_organization(ctx: &RequestContext) -> ServiceResult<()> {
+    if ctx.sites.is_none() {
+        Ok(())
+    } else {
+        Err(ServiceError::forbidden(
+            "this holds for the whole organization; your grant covers some of its sites",
+        ))
+    }
+}
+
+/// The organization that a question is about: the one written to, or the only one read.
+pub(super) fn one_organization(ctx: &RequestContext) -> ServiceResult<TenantId> {
+    match (ctx.write, ctx.read.as_slice()) {
+        (Some(tenant), _) => Ok(tenant),
+        (None, [tenant]) => Ok(*tenant),
+        _ => Err(ServiceError::invalid(
+            "organizationId",
+            "this question is about exactly one organization",
+        )),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::service::patch::{current_of, patch};
 use crate::service::{Catalog, Inventory};
 use crate::store;
 use crate::store::patch::{CurrentPatch, OfferedPatch, PatchFindings};
+use crate::store::scoring::Scoring;
 use chrono::{DateTime, Utc};
 use netpatch_inventory_api::{Deadline, FindingOrder, QueueItem, QueueList, Risk};
 use netpatch_types::{Page, RequestContext, ServiceError, ServiceResult};
@@ -38,6 +39,7 @@ fn parse(after: &str) -> Option<Key> {
 /// vulnerability of which nothing is known; any other update has none.
 fn risk(
     catalog: &Catalog,
+    scoring: &Scoring,
     offered: &OfferedPatch,
     findings: Option<&PatchFindings>,
 ) -> (i32, Risk) {
@@ -58,17 +60,22 @@ fn risk(
         None if origin.is_security() => (Threat::default(), Place::default()),
         None => return (0, Risk::default()),
     };
-    (score_tenths(&threat, &place), assess(&threat, &place))
+    let weights = &scoring.weights;
+    (
+        score_tenths(&threat, &place, weights),
+        assess(&threat, &place, weights, scoring.weights_version),
+    )
 }
 
 fn item(
     order: FindingOrder,
     catalog: &Catalog,
+    scoring: &Scoring,
     offered: &OfferedPatch,
     current: &[CurrentPatch],
     findings: Option<&PatchFindings>,
 ) -> (Key, QueueItem) {
-    let (tenths, risk) = risk(catalog, offered, findings);
+    let (tenths, risk) = risk(catalog, scoring, offered, findings);
     let count = findings.map_or(0, |findings| findings.findings);
     let deadline = findings.and_then(|findings| findings.due.clone());
     let first = match order {
@@ -133,6 +140,8 @@ impl Inventory {
         )
         .await?;
         let current = current_of(&tx, ctx, &waiting).await?;
+        let scoring = store::scoring::readable(&tx).await?;
+        let usual = Scoring::default();
         tx.rollback().await?;
         let catalog = self.catalog().await?;
         let findings: HashMap<(Uuid, Uuid), PatchFindings> = findings
@@ -151,7 +160,10 @@ impl Inventory {
                     now,
                 )
             })
-            .map(|(row, findings)| item(request.order, &catalog, row, &current, findings))
+            .map(|(row, findings)| {
+                let scoring = scoring.get(&row.tenant_id.into()).unwrap_or(&usual);
+                item(request.order, &catalog, scoring, row, &current, findings)
+            })
             .collect();
         items.sort_by_key(|(key, _)| Reverse(*key));
         let total = u64::try_from(items.len()).ok();

@@ -4,15 +4,21 @@
 //! written by older rules is committed too, and the job that marks its manifests sees it.
 
 use crate::store::{decoded, encoded};
-use netpatch_inventory_api::FollowedBaseline;
+use chrono::{DateTime, Utc};
+use netpatch_inventory_api::{FollowedBaseline, RiskWeights, RiskWeightsHeld};
 use netpatch_storage::{StorageResult, TenantTx, WorkerTx};
 use netpatch_types::TenantId;
 use sea_orm::FromQueryResult;
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// By what an organization's findings are ranked and dated.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Scoring {
+    /// What counts how much.
+    pub(crate) weights: RiskWeights,
+    /// Their version.
+    pub(crate) weights_version: u64,
     /// The clocks that run.
     pub(crate) baselines: Vec<FollowedBaseline>,
 }
@@ -20,6 +26,8 @@ pub(crate) struct Scoring {
 impl Default for Scoring {
     fn default() -> Self {
         Self {
+            weights: RiskWeights::default(),
+            weights_version: 0,
             baselines: vec![FollowedBaseline::undecided()],
         }
     }
@@ -27,16 +35,64 @@ impl Default for Scoring {
 
 #[derive(FromQueryResult)]
 struct Row {
+    weights: Option<serde_json::Value>,
+    weights_version: i64,
     baselines: Option<serde_json::Value>,
 }
 
 fn scoring(row: Row) -> StorageResult<Scoring> {
+    let weights = row
+        .weights
+        .map(|weights| decoded("risk weights", weights))
+        .transpose()?;
     Ok(Scoring {
+        weights: weights.unwrap_or_default(),
+        weights_version: version(row.weights_version),
         baselines: match row.baselines {
             Some(baselines) => decoded("followed baselines", baselines)?,
             None => Scoring::default().baselines,
         },
     })
+}
+
+struct OwnedRow {
+    tenant_id: Uuid,
+    row: Row,
+}
+
+impl FromQueryResult for OwnedRow {
+    fn from_query_result(row: &sea_orm::QueryResult, prefix: &str) -> Result<Self, sea_orm::DbErr> {
+        Ok(Self {
+            tenant_id: row.try_get(prefix, "tenant_id")?,
+            row: Row::from_query_result(row, prefix)?,
+        })
+    }
+}
+
+#[derive(FromQueryResult)]
+struct HeldRow {
+    version: i64,
+    weights: serde_json::Value,
+    changed_at: DateTime<Utc>,
+    changed_by: serde_json::Value,
+}
+
+fn held(tenant: TenantId, row: HeldRow) -> StorageResult<RiskWeightsHeld> {
+    Ok(RiskWeightsHeld {
+        tenant,
+        version: version(row.version),
+        weights: decoded("risk weights", row.weights)?,
+        changed_at: Some(row.changed_at),
+        changed_by: decoded("an actor", row.changed_by)?,
+    })
+}
+
+fn version(column: i64) -> u64 {
+    u64::try_from(column).unwrap_or_default()
+}
+
+fn column_of(version: u64) -> i64 {
+    i64::try_from(version).unwrap_or(i64::MAX)
 }
 
 /// The key of an organization's lock: one class of locks for all, so two may share a key and only wait for each other.
@@ -58,15 +114,93 @@ pub(crate) async fn hold(tx: &TenantTx) -> StorageResult<Scoring> {
     .await?;
     let row: Option<Row> = tx
         .one(
-            "select baselines from inventory.scoring where tenant_id = $1",
+            "select weights, weights_version, baselines from inventory.scoring where tenant_id = $1",
             [tenant.0.into()],
         )
         .await?;
     row.map_or_else(|| Ok(Scoring::default()), scoring)
 }
 
+/// Of every organization that the request may read; one without a row has the defaults.
+pub(crate) async fn readable(tx: &TenantTx) -> StorageResult<HashMap<TenantId, Scoring>> {
+    let rows: Vec<OwnedRow> = tx
+        .all(
+            "select tenant_id, weights, weights_version, baselines from inventory.scoring",
+            [],
+        )
+        .await?;
+    rows.into_iter()
+        .map(|row| Ok((row.tenant_id.into(), scoring(row.row)?)))
+        .collect()
+}
+
+/// The newest weights of an organization.
+pub(crate) async fn weights(tx: &TenantTx, tenant: TenantId) -> StorageResult<RiskWeightsHeld> {
+    let newest: Option<HeldRow> = tx
+        .one(
+            "select version, weights, changed_at, changed_by from inventory.risk_weights where tenant_id = $1 \
+             order by version desc limit 1",
+            [tenant.0.into()],
+        )
+        .await?;
+    newest.map_or_else(|| Ok(first_weights(tenant)), |row| held(tenant, row))
+}
+
+/// The weights of an organization at a version; 0 are the defaults.
+pub(crate) async fn weights_at(
+    tx: &TenantTx,
+    tenant: TenantId,
+    version: u64,
+) -> StorageResult<Option<RiskWeightsHeld>> {
+    if version == 0 {
+        return Ok(Some(first_weights(tenant)));
+    }
+    let row: Option<HeldRow> = tx
+        .one(
+            "select version, weights, changed_at, changed_by from inventory.risk_weights where tenant_id = $1 and version = $2",
+            [tenant.0.into(), column_of(version).into()],
+        )
+        .await?;
+    row.map(|row| held(tenant, row)).transpose()
+}
+
+fn first_weights(tenant: TenantId) -> RiskWeightsHeld {
+    RiskWeightsHeld {
+        tenant,
+        version: 0,
+        weights: RiskWeights::default(),
+        changed_at: None,
+        changed_by: None,
+    }
+}
+
+/// Holds new weights, under the lock.
+pub(crate) async fn set_weights(tx: &TenantTx, held: &RiskWeightsHeld) -> StorageResult<()> {
+    let weights = encoded("risk weights", &held.weights)?;
+    let tenant = tx.tenant()?;
+    tx.execute(
+        "insert into inventory.risk_weights (tenant_id, version, weights, changed_at, changed_by) values ($1, $2, $3, $4, $5)",
+        [
+            tenant.0.into(),
+            column_of(held.version).into(),
+            weights.clone().into(),
+            held.changed_at.into(),
+            encoded("an actor", &held.changed_by)?.into(),
+        ],
+    )
+    .await?;
+    tx.execute(
+        "insert into inventory.scoring (tenant_id, weights, weights_version, version, stale) values ($1, $2, $3, 1, true) \
+         on conflict (tenant_id) do update set weights = excluded.weights, weights_version = excluded.weights_version, \
+         version = scoring.version + 1, stale = true",
+        [tenant.0.into(), weights.into(), column_of(held.version).into()],
+    )
+    .await?;
+    Ok(())
+}
+
 /// Waits for the evaluations that run and keeps new ones from beginning.
-async fn lock(tx: &TenantTx) -> StorageResult<()> {
+pub(crate) async fn lock(tx: &TenantTx) -> StorageResult<()> {
     tx.execute(
         "select pg_advisory_xact_lock($1)",
         [lock_key(tx.tenant()?).into()],

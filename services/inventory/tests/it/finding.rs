@@ -90,7 +90,7 @@ async fn a_finding_explains_itself_and_closes_when_the_fix_is_installed() {
         assert_eq!(worst.advisory.vendor_refs, ["DSA-9001-1"]);
         assert_eq!(worst.advisory.summary, "curl overflow");
         assert_eq!(worst.applicability, Applicability::Applicable);
-        assert_eq!(worst.risk.missing, ["epss", "cvss"]);
+        assert_eq!(worst.risk.missing, ["epss", "cvss", "ssvc"]);
         let sum: f64 = worst.risk.terms.iter().map(|term| term.points).sum();
         assert!((sum - worst.risk.score).abs() < 1e-6);
         let evidence = &worst.evidence;

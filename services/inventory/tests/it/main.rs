@@ -22,4 +22,5 @@ mod rights;
 mod rpm;
 mod status;
 mod tenancy;
+mod weights;
 mod world;

@@ -215,6 +215,17 @@ async fn every_operation_needs_its_right() {
             code(api.feed_accept(ctx, FeedAccept::default()).await),
             code(api.feed_list(ctx, FeedList {}).await),
             code(api.events(ctx, EventsAfter::default()).await),
+            code(api.risk_weights_get(ctx, RiskWeightsGet::default()).await),
+            code(
+                api.risk_weights_set(
+                    ctx,
+                    RiskWeightsSet {
+                        if_match: None,
+                        weights: RiskWeights::default(),
+                    },
+                )
+                .await,
+            ),
             code(
                 api.baselines_set(
                     ctx,
@@ -226,7 +237,7 @@ async fn every_operation_needs_its_right() {
                 .await,
             ),
         ];
-        assert_eq!(codes, [ErrorCode::Forbidden; 36]);
+        assert_eq!(codes, [ErrorCode::Forbidden; 38]);
     }
 }
 

@@ -410,6 +410,31 @@ async fn asked(
                 .await,
             )),
         ),
+        (
+            "risk_weights_get",
+            // A stranger sees its own, which are the defaults; a grant for some sites knows the organization's.
+            api.risk_weights_get(ctx, RiskWeightsGet::default())
+                .await
+                .is_ok_and(|held| held.tenant == ctx.write.expect("tenant")),
+        ),
+        ("risk_weights_set", {
+            let weights = RiskWeights {
+                kev: 0,
+                criticality: 55,
+                ..RiskWeights::default()
+            };
+            let change = RiskWeightsSet {
+                if_match: None,
+                weights,
+            };
+            let outcome = api.risk_weights_set(ctx, change).await;
+            world.inventory.reevaluate().await.expect("re-evaluation");
+            let own = world.findings(FindingFilter::default()).await;
+            outcome.map_or_else(
+                |error| error.code == ErrorCode::Forbidden,
+                |_| ctx.sites.is_none(),
+            ) && own.iter().all(|finding| finding.risk.weights_version == 0)
+        }),
         ("baselines_set", {
             let none = BaselinesSet {
                 version: 9,

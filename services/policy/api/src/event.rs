@@ -1,7 +1,7 @@
 //! Events of policy, versioned; payloads of the outbox.
 
-use crate::{ApprovalStatus, Subject};
-use netpatch_types::{Actor, ApprovalId, HostId, PolicyId, Sha256, WindowId};
+use crate::{ApprovalStatus, Standard, Subject};
+use netpatch_types::{Actor, ApprovalId, BaselineId, HostId, PolicyId, Sha256, WindowId};
 use serde::{Deserialize, Serialize};
 
 /// What happened in policy.
@@ -34,6 +34,23 @@ pub enum PolicyEventV1 {
         window: WindowId,
         /// Its name.
         name: String,
+        /// SHA-256 of the JSON of its spec.
+        digest: Sha256,
+        /// By whom.
+        by: Actor,
+    },
+    /// A baseline was created, changed or archived. Goes to the ledger.
+    BaselineChanged {
+        /// Which.
+        baseline: BaselineId,
+        /// Its name.
+        name: String,
+        /// By which rules.
+        standard: Standard,
+        /// Whether it dates findings now.
+        followed: bool,
+        /// Whether it ended.
+        archived: bool,
         /// SHA-256 of the JSON of its spec.
         digest: Sha256,
         /// By whom.

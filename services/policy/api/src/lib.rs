@@ -5,6 +5,7 @@
 //! answers `NotFound` for another organization's ids.
 
 pub mod approval;
+pub mod baseline;
 pub mod block;
 pub mod event;
 pub mod membership;
@@ -12,6 +13,7 @@ pub mod rule;
 pub mod window;
 
 pub use approval::*;
+pub use baseline::*;
 pub use block::*;
 pub use event::*;
 pub use membership::*;
@@ -65,6 +67,16 @@ netpatch_chassis::rpc_service! {
         block_list(BlockList) -> Vec<BlockEntry>;
         /// Never install a package (glob), or again. `PolicyWrite`.
         block_set(BlockSet) -> Vec<BlockEntry>;
+        /// A new baseline. `PolicyWrite`.
+        baseline_create(BaselineCreate) -> Baseline;
+        /// Changes a baseline; `if_match` guards. `PolicyWrite`.
+        baseline_update(BaselineUpdate) -> Baseline;
+        /// Ends a baseline; it stays for the record. `PolicyWrite`.
+        baseline_archive(BaselineArchive) -> Baseline;
+        /// One baseline. `Read`.
+        baseline_get(BaselineGet) -> Baseline;
+        /// Baselines in order of name. `Read`.
+        baseline_list(BaselineList) -> Page<Baseline>;
         /// The signed membership document of a host, if newer than what the agent holds. System.
         membership_get(MembershipGet) -> Option<Membership>;
         /// The approval key of the organization, made at first use. System.

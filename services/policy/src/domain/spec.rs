@@ -149,7 +149,11 @@ fn check_glob(field: &str, pattern: &str) -> ServiceResult<()> {
     })
 }
 
-fn check(good: bool, field: &str, message: impl FnOnce() -> String) -> ServiceResult<()> {
+pub(super) fn check(
+    good: bool,
+    field: &str,
+    message: impl FnOnce() -> String,
+) -> ServiceResult<()> {
     if good {
         Ok(())
     } else {

@@ -55,7 +55,8 @@ impl PolicyService {
             | InventoryEventV1::AssetChanged { .. }
             | InventoryEventV1::AssetsImported { .. }
             | InventoryEventV1::AssetLinked { .. }
-            | InventoryEventV1::AssetDeleted { .. } => {
+            | InventoryEventV1::AssetDeleted { .. }
+            | InventoryEventV1::RiskWeightsChanged { .. } => {
                 return Ok(());
             }
         }

@@ -13,7 +13,11 @@ pub(crate) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(M0001), Box::new(OutboxPrune(SCHEMA))]
+        vec![
+            Box::new(M0001),
+            Box::new(OutboxPrune(SCHEMA)),
+            Box::new(M0002),
+        ]
     }
 
     fn migration_table_name() -> DynIden {
@@ -48,6 +52,25 @@ impl MigrationTrait for M0001 {
         sql.extend(worker_may(SCHEMA, "work", "select"));
         sql.extend(outbox_table_sql(SCHEMA));
         sql.extend(cursor_table_sql(SCHEMA));
+        execute_all(manager.get_connection(), sql).await
+    }
+}
+
+struct M0002;
+
+impl MigrationName for M0002 {
+    fn name(&self) -> &'static str {
+        "m0002_baselines"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for M0002 {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let mut sql = statements(include_str!("../../migrations/m0002_baselines.sql"));
+        for table in ["baselines", "baseline_versions"] {
+            sql.extend(protect_tenant_table(SCHEMA, table));
+        }
         execute_all(manager.get_connection(), sql).await
     }
 }

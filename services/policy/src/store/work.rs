@@ -9,6 +9,8 @@ use uuid::Uuid;
 pub(crate) const EVALUATE: &str = "evaluate";
 /// Make a host's membership document anew, or all.
 pub(crate) const MEMBERSHIP: &str = "membership";
+/// Tell inventory which baselines are followed; always all.
+pub(crate) const BASELINES: &str = "baselines";
 /// The key that stands for all.
 pub(crate) const ALL: &str = "*";
 
@@ -17,7 +19,7 @@ pub(crate) const ALL: &str = "*";
 pub(crate) struct Work {
     /// Whose.
     pub tenant_id: Uuid,
-    /// [`EVALUATE`] or [`MEMBERSHIP`].
+    /// [`EVALUATE`], [`MEMBERSHIP`] or [`BASELINES`].
     pub kind: String,
     /// What.
     pub key: String,

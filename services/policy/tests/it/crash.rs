@@ -79,7 +79,9 @@ async fn killed_at_every_point_each_subject_is_decided_once() {
             PolicyEventV1::ApprovalDecided { approval, .. }
             | PolicyEventV1::ApprovalRequested { approval, .. } => approval.to_string(),
             PolicyEventV1::MembershipChanged { host, version } => format!("{host} {version}"),
-            PolicyEventV1::PolicyChanged { .. } | PolicyEventV1::WindowChanged { .. } => continue,
+            PolicyEventV1::PolicyChanged { .. }
+            | PolicyEventV1::WindowChanged { .. }
+            | PolicyEventV1::BaselineChanged { .. } => continue,
         };
         *told.entry(key).or_default() += 1;
     }

@@ -1,5 +1,6 @@
 //! Another organization's id is indistinguishable from an unknown one, in every operation.
 
+use crate::baseline;
 use crate::world::{World, rule, spec};
 use netpatch_policy_api::*;
 use netpatch_storage::hole_test;
@@ -23,6 +24,8 @@ struct Owned {
     approval: ApprovalId,
     patch: PatchId,
     host: HostId,
+    baseline: BaselineId,
+    group: GroupId,
 }
 
 async fn owner(world: &World) -> Owned {
@@ -47,6 +50,17 @@ async fn owner(world: &World) -> Owned {
         blocked: true,
     };
     world.api.block_set(&world.person(1), block).await.unwrap();
+    let create = BaselineCreate {
+        spec: baseline::spec("ours", true),
+    };
+    let baseline = world.api.baseline_create(&world.person(1), create).await;
+    let group = netpatch_inventory_api::Group {
+        id: GroupId::new(world.clock.now()),
+        tenant: world.tenant,
+        name: "ours".into(),
+        selector: Selector::default(),
+    };
+    world.facts.lock().unwrap().groups.push(group.clone());
     world.settle().await;
     Owned {
         policy,
@@ -54,6 +68,8 @@ async fn owner(world: &World) -> Owned {
         approval: world.the_approval().await.id,
         patch,
         host,
+        baseline: baseline.unwrap().id,
+        group: group.id,
     }
 }
 
@@ -205,6 +221,49 @@ async fn every_operation_keeps_organizations_apart() {
         membership(owned.host),
         membership(HostId::new(now))
     );
+    let create = |group| BaselineCreate {
+        spec: BaselineSpec {
+            group: Some(group),
+            ..baseline::spec("theirs", true)
+        },
+    };
+    same_as_unknown!(
+        baseline_create,
+        &ctx,
+        create(owned.group),
+        create(GroupId::new(now))
+    );
+    same_as_unknown!(
+        baseline_get,
+        &ctx,
+        BaselineGet { id: owned.baseline },
+        BaselineGet {
+            id: BaselineId::new(now)
+        }
+    );
+    let update = |id| BaselineUpdate {
+        id,
+        if_match: None,
+        spec: baseline::spec("theirs", false),
+    };
+    same_as_unknown!(
+        baseline_update,
+        &ctx,
+        update(owned.baseline),
+        update(BaselineId::new(now))
+    );
+    let archive = |id| BaselineArchive { id, if_match: None };
+    same_as_unknown!(
+        baseline_archive,
+        &ctx,
+        archive(owned.baseline),
+        archive(BaselineId::new(now))
+    );
+    let all = BaselineList {
+        archived: true,
+        ..BaselineList::default()
+    };
+    sees_nothing!(baseline_list, &ctx, all, |page| page.rows.is_empty());
     sees_nothing!(policy_list, &ctx, PolicyList::default(), |page| page
         .rows
         .is_empty());
@@ -272,6 +331,13 @@ async fn every_operation_keeps_organizations_apart() {
             .spec
             .name,
         "servers"
+    );
+    assert_eq!(
+        api.baseline_get(&world.person(1), BaselineGet { id: owned.baseline })
+            .await
+            .unwrap()
+            .spec,
+        baseline::spec("ours", true)
     );
     assert_eq!(
         api.block_list(&world.person(1), BlockList {})

@@ -25,6 +25,8 @@ pub(crate) struct Facts {
     pub(crate) groups: Vec<Group>,
     pub(crate) patches: BTreeMap<PatchId, (TenantId, Patch)>,
     pub(crate) content: HashMap<(TenantId, PatchId), PatchContent>,
+    /// What inventory was told to date findings by.
+    pub(crate) baselines: HashMap<TenantId, inventory::BaselinesSet>,
     inventory_events: Vec<EventEnvelope>,
     reporting_events: Vec<EventEnvelope>,
 }
@@ -462,6 +464,15 @@ fn fake_inventory(facts: &Arc<Mutex<Facts>>, clock: &SharedClock) -> Arc<dyn Inv
             .get(&(ctx.write.unwrap(), asked.patch))
             .cloned()
             .ok_or_else(|| ServiceError::not_found("patch"))
+    );
+    let known = facts.clone();
+    router = router.method(
+        "baselines_set",
+        move |ctx: RequestContext, asked: inventory::BaselinesSet| {
+            let tenant = ctx.write.unwrap();
+            known.lock().unwrap().baselines.insert(tenant, asked);
+            async { Ok(inventory::Done {}) }
+        },
     );
     answer!(events, inventory::EventsAfter, |facts, _ctx, asked| Ok(
         page_of(&facts.inventory_events, asked.after, asked.limit)

@@ -4,7 +4,7 @@
 //! approval is released only if its document is what the event says.
 
 use chrono::{DateTime, Utc};
-use netpatch_inventory_api::InventoryEventV1;
+use netpatch_inventory_api::{InventoryEventV1, RiskInput};
 use netpatch_policy_api::{PolicyEventV1, Subject};
 use netpatch_proof::leaf::{APPROVAL_DECIDED, HALT_SIGNED, ORDER_SIGNED, RUN_RESULT};
 use netpatch_proof::pack::{ApprovalFacts, DocumentKind, HaltFacts, OrderFacts, RunResultFacts};
@@ -221,6 +221,29 @@ pub(crate) fn of_policy(
             .with("name", name)
             .with("spec_sha256", digest.to_string()),
         ),
+        PolicyEventV1::BaselineChanged {
+            baseline,
+            name,
+            standard,
+            followed,
+            archived,
+            digest,
+            by,
+        } => {
+            let action = if *archived {
+                "baseline.archived"
+            } else {
+                "baseline.changed"
+            };
+            let subject = format!("baseline:{baseline}");
+            Some(
+                Draft::new(id, at, action, by.clone(), subject)
+                    .with("name", name)
+                    .with("standard", standard.as_str())
+                    .with("followed", followed.to_string())
+                    .with("spec_sha256", digest.to_string()),
+            )
+        }
         PolicyEventV1::ApprovalDecided {
             approval,
             subject,
@@ -319,6 +342,21 @@ pub(crate) fn of_inventory(id: Uuid, at: DateTime<Utc>, event: &InventoryEventV1
             by.clone(),
             format!("asset:{asset}"),
         )),
+        InventoryEventV1::RiskWeightsChanged {
+            version,
+            weights,
+            digest,
+            by,
+        } => {
+            let subject = format!("risk-weights:{version}");
+            let draft = Draft::new(id, at, "risk_weights.changed", by.clone(), subject)
+                .with("version", version.to_string())
+                .with("weights_sha256", digest.to_string());
+            let points = |draft: Draft, input: RiskInput| {
+                draft.with(input.as_str(), weights.of(input).to_string())
+            };
+            Some(RiskInput::ALL.into_iter().fold(draft, points))
+        }
         _ => None,
     }
 }

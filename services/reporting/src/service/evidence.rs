@@ -6,7 +6,8 @@ use super::ReportingService;
 use crate::store::compliance as snapshots;
 use crate::store::ledger as store;
 use crate::tree::Log;
-use netpatch_policy_api::ApprovalKeyGet;
+use netpatch_inventory_api::RiskWeightsGet;
+use netpatch_policy_api::{ApprovalKeyGet, BaselineList};
 use netpatch_proof::merkle::inclusion_proof;
 use netpatch_proof::pack::{
     ComplianceCount, ComplianceState, DocumentKind, KeyRole, OrderFacts, PackBody, PackDocument,
@@ -15,7 +16,7 @@ use netpatch_proof::pack::{
 use netpatch_proof::{Envelope, EvidencePack, PublicKey, Signer as _};
 use netpatch_reporting_api::{ComplianceSnapshot, LedgerEntry};
 use netpatch_scheduler_api::{Deployment, DeploymentGet, DirectorKeyGet};
-use netpatch_types::{DeploymentId, ServiceError, ServiceResult, TenantId};
+use netpatch_types::{DeploymentId, PageRequest, ServiceError, ServiceResult, Sha256, TenantId};
 use std::collections::BTreeMap;
 
 impl ReportingService {
@@ -80,11 +81,13 @@ impl ReportingService {
                 counts: counts(&self.count_now(tenant).await?),
             }),
         };
+        let mut summary = summary(&subject, &entries, documents.values());
+        summary.extend(self.judged_by(tenant).await?);
         let body = PackBody {
             schema: SCHEMA.to_owned(),
             organization: tenant,
             created_at: self.clock.now(),
-            summary: summary(&subject, &entries, documents.values()),
+            summary,
             subject: PackSubject {
                 deployment,
                 name: subject.name,
@@ -103,6 +106,49 @@ impl ReportingService {
                 ServiceError::internal()
             })?;
         checked(pack, ledger.public_key())
+    }
+
+    /// By which weights findings are ranked and by which baselines they are dated.
+    async fn judged_by(&self, tenant: TenantId) -> ServiceResult<[(String, String); 3]> {
+        let ctx = self.system(tenant);
+        let weights = self
+            .inventory
+            .risk_weights_get(&ctx, RiskWeightsGet::default())
+            .await?;
+        let digest = serde_json::to_vec(&weights.weights).map_err(|error| {
+            tracing::error!(%error, "risk weights cannot be written as JSON");
+            ServiceError::internal()
+        })?;
+        let mut names = Vec::new();
+        let mut page = PageRequest::largest();
+        loop {
+            let list = BaselineList {
+                page: page.clone(),
+                followed: Some(true),
+                archived: false,
+            };
+            let found = self.policy.baseline_list(&ctx, list).await?;
+            page.after = found.rows.last().map(|row| row.cursor.clone());
+            let more = found.has_next && page.after.is_some();
+            names.extend(found.into_nodes().into_iter().map(|baseline| {
+                let standard = baseline.spec.standard.publication().name;
+                format!("{} ({standard})", baseline.spec.name)
+            }));
+            if !more {
+                break;
+            }
+        }
+        Ok([
+            (
+                "risk_weights_version".to_owned(),
+                weights.version.to_string(),
+            ),
+            (
+                "risk_weights_sha256".to_owned(),
+                Sha256::of(&digest).to_string(),
+            ),
+            ("followed_baselines".to_owned(), names.join("; ")),
+        ])
     }
 
     async fn document(

@@ -100,6 +100,12 @@ async fn an_evidence_pack_holds_and_one_changed_byte_is_found() {
     );
     assert_eq!(read.body.entries.len(), 7);
     assert_eq!(read.body.summary["runs_succeeded"], "1");
+    assert_eq!(read.body.summary["risk_weights_version"], "3");
+    assert_eq!(read.body.summary["risk_weights_sha256"].len(), 64);
+    assert_eq!(
+        read.body.summary["followed_baselines"],
+        "federal (CISA BOD 26-04); servers (CISA BOD 26-04); cardholder data (CISA BOD 26-04)"
+    );
     assert!(read.body.compliance_before.is_some() && read.body.compliance_after.is_some());
     for position in (0..pack.len()).step_by(pack.len() / 50) {
         let mut changed = pack.clone();

@@ -1,7 +1,9 @@
 //! The ledger: order of steps, proofs, deaths at every step, a signer that refuses.
 
-use crate::documents::Story;
+use crate::documents::{Story, person};
 use crate::rig::Rig;
+use netpatch_inventory_api::{InventoryEventV1, RiskWeights};
+use netpatch_policy_api::{PolicyEventV1, Standard};
 use netpatch_proof::merkle::{leaf_hash, verify_consistency, verify_inclusion};
 use netpatch_proof::{Checkpoint, LedgerLeaf, PublicKey, checkpoint::ledger_origin};
 use netpatch_reporting_api::{
@@ -9,7 +11,7 @@ use netpatch_reporting_api::{
     LedgerProofGet, ReportingEventV1,
 };
 use netpatch_scheduler_api::{DeploymentStatus, SchedulerEventV1};
-use netpatch_types::{Clock as _, PageRequest, Sha256};
+use netpatch_types::{BaselineId, Clock as _, PageRequest, Sha256};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -24,6 +26,64 @@ fn append(number: u128) -> LedgerAppend {
         subject: format!("host:{number}"),
         details: BTreeMap::new(),
     }
+}
+
+/// By what findings are ranked and dated is on the record, with who changed it.
+#[tokio::test]
+async fn weights_and_baselines_stand_in_the_ledger() {
+    let rig = Rig::new().await;
+    let (tenant, now) = (rig.tenant(), rig.clock.now());
+    let weights = InventoryEventV1::RiskWeightsChanged {
+        version: 2,
+        weights: RiskWeights::default(),
+        digest: Sha256([5; 32]),
+        by: person(tenant),
+    };
+    rig.neighbours.inventory_event(tenant, now, weights);
+    let baseline = BaselineId::from(Uuid::from_u128(9));
+    for archived in [false, true] {
+        let event = PolicyEventV1::BaselineChanged {
+            baseline,
+            name: "cardholder data".into(),
+            standard: Standard::PciDss401,
+            followed: !archived,
+            archived,
+            digest: Sha256([6; 32]),
+            by: person(tenant),
+        };
+        rig.neighbours.policy_event(tenant, now, event);
+    }
+    rig.service.run_once().await.unwrap();
+    let list = LedgerList {
+        page: PageRequest::largest(),
+        ..LedgerList::default()
+    };
+    let entries = rig.api.ledger_list(&rig.ctx, list).await.unwrap();
+    let find = |action: &str| {
+        let found = entries.rows.iter().find(|row| row.node.action == action);
+        found.unwrap_or_else(|| panic!("no {action}")).node.clone()
+    };
+    let ranked = find("risk_weights.changed");
+    assert_eq!(ranked.subject, "risk-weights:2");
+    assert_eq!(ranked.actor.display, "Ada Example");
+    assert_eq!(
+        (
+            ranked.details["version"].as_str(),
+            ranked.details["kev"].as_str(),
+            ranked.details["weights_sha256"].as_str()
+        ),
+        ("2", "50", Sha256([5; 32]).to_string().as_str())
+    );
+    let dated = find("baseline.changed");
+    assert_eq!(dated.subject, format!("baseline:{baseline}"));
+    assert_eq!(
+        (
+            dated.details["standard"].as_str(),
+            dated.details["followed"].as_str()
+        ),
+        ("pci_dss401", "true")
+    );
+    assert_eq!(find("baseline.archived").details["followed"], "false");
 }
 
 #[tokio::test]

@@ -5,16 +5,20 @@ use netpatch_chassis::rpc::{RpcClient, RpcRouter, Transport};
 use netpatch_chassis::{ContextKeys, ContextSigner, ContextVerifier};
 use netpatch_inventory_api::{
     ComplianceCell, ComplianceNow, FindingList, InventoryApi, InventoryClient, InventoryEvent,
-    InventoryEventV1,
+    InventoryEventV1, RiskWeights, RiskWeightsGet, RiskWeightsHeld,
 };
 use netpatch_policy_api::{
-    ApprovalKey, ApprovalKeyGet, PolicyApi, PolicyClient, PolicyEvent, PolicyEventV1,
+    ApprovalKey, ApprovalKeyGet, Baseline, BaselineList, BaselineSpec, PolicyApi, PolicyClient,
+    PolicyEvent, PolicyEventV1, Standard,
 };
 use netpatch_scheduler_api::{
     Deployment, DeploymentGet, DirectorKey, DirectorKeyGet, Run, RunList, SchedulerApi,
     SchedulerClient, SchedulerEvent, SchedulerEventV1,
 };
-use netpatch_types::{Cursor, EventEnvelope, EventPage, Page, ServiceError, SharedClock, TenantId};
+use netpatch_types::{
+    BaselineId, Cursor, EventEnvelope, EventPage, Page, RequestContext, ServiceError, SharedClock,
+    TenantId,
+};
 use serde::Serialize;
 use std::sync::{Arc, Mutex};
 use uuid::Uuid;
@@ -117,6 +121,19 @@ impl Neighbours {
                             .collect();
                         async move { Ok::<Vec<ComplianceCell>, ServiceError>(cells) }
                     })
+                    .method(
+                        "risk_weights_get",
+                        move |ctx: RequestContext, _: RiskWeightsGet| {
+                            let held = RiskWeightsHeld {
+                                tenant: ctx.write.unwrap(),
+                                version: 3,
+                                weights: RiskWeights::default(),
+                                changed_at: None,
+                                changed_by: None,
+                            };
+                            async move { Ok(held) }
+                        },
+                    )
                     .method("finding_list", move |_, request: FindingList| {
                         let all: Vec<_> = findings.lock().unwrap().clone();
                         async move { Ok(page(all, &request.page)) }
@@ -136,6 +153,28 @@ impl Neighbours {
         let (key, events) = (Arc::clone(&self.approval_key), self.policy.clone());
         Arc::new(PolicyClient::new(client("policy", clock, |verifier| {
             RpcRouter::new("policy", verifier)
+                .method(
+                    "baseline_list",
+                    move |ctx: RequestContext, request: BaselineList| {
+                        let named = |name: &str| Baseline {
+                            id: BaselineId::from(Uuid::from_u128(1)),
+                            tenant: ctx.write.unwrap(),
+                            spec: BaselineSpec {
+                                name: name.into(),
+                                standard: Standard::CisaBod2604,
+                                group: None,
+                                rules: vec![],
+                                followed: true,
+                            },
+                            etag: "1".into(),
+                            archived_at: None,
+                        };
+                        let all =
+                            vec![named("federal"), named("servers"), named("cardholder data")];
+                        let page = page(all, &request.page);
+                        async move { Ok(page) }
+                    },
+                )
                 .method("approval_key", move |_, _: ApprovalKeyGet| {
                     let public_key = key.lock().unwrap().clone();
                     async move { Ok(ApprovalKey { public_key }) }

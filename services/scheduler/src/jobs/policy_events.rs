@@ -40,6 +40,7 @@ impl SchedulerService {
             }
             Ok(PolicyEvent::V1(
                 PolicyEventV1::WindowChanged { .. }
+                | PolicyEventV1::BaselineChanged { .. }
                 | PolicyEventV1::ApprovalRequested { .. }
                 | PolicyEventV1::MembershipChanged { .. },
             )) => Ok(()),

@@ -136,6 +136,8 @@ ids! {
     PolicyId = "policy", tenant;
     /// A maintenance window.
     WindowId = "window", tenant;
+    /// A patch baseline: required state and clocks.
+    BaselineId = "baseline", tenant;
     /// A person's or a rule's decision.
     ApprovalId = "approval", tenant;
     /// A deployment.

@@ -4,6 +4,7 @@ import { useQuery } from 'urql';
 import type { VariablesOf } from '../../api/graphql.ts';
 import { useOrganization, useScope } from '../../app/organization.ts';
 import { useText } from '../../i18n/text.ts';
+import { DueChoice, orderBy } from '../../ui/DueChoice.tsx';
 import { Empty } from '../../ui/Empty.tsx';
 import { applicabilities } from '../../app/search.ts';
 import { Choice, Filters, TextFilter, WordChoice } from '../../ui/Filters.tsx';
@@ -34,6 +35,7 @@ export function FindingsPage() {
     ...(search.exploited ? { isKnownExploited: true } : {}),
     ...(search.cve ? { cve: search.cve } : {}),
     ...(search.state ? { applicability: [search.state] } : {}),
+    ...(search.overdue ? { isOverdue: true } : {}),
   };
   const change = (part: Partial<typeof search>) => void navigate({ search: (before) => ({ ...before, after: undefined, ...part }) });
   const isFiltered = Object.keys(filter).length > Object.keys(scope).length;
@@ -64,6 +66,7 @@ export function FindingsPage() {
           none={text('findings.by.finding')}
           onChange={(value) => change({ by: groupings.find((one) => one === value) })}
         />
+        <DueChoice search={search} change={change} />
         <Switch mb={8} label={text('findings.kev.only')} checked={search.exploited ?? false} onChange={(event) => change({ exploited: event.currentTarget.checked || undefined })} />
         {search.patch ? <PatchMark id={search.patch} /> : null}
         {search.host ? <Mark tone="live">{text('findings.host.only')}</Mark> : null}
@@ -71,7 +74,7 @@ export function FindingsPage() {
       {search.by ? (
         <Groups by={search.by} filter={filter} after={search.after} isFiltered={isFiltered} onPage={(after) => change({ after })} />
       ) : (
-        <OneByOne filter={filter} after={search.after} isFiltered={isFiltered} onPage={(after) => change({ after })} />
+        <OneByOne filter={filter} order={search.order} after={search.after} isFiltered={isFiltered} onPage={(after) => change({ after })} />
       )}
     </Page>
   );
@@ -84,9 +87,9 @@ interface ListProps {
   onPage: (after: string | undefined) => void;
 }
 
-function OneByOne({ filter, after, isFiltered, onPage }: ListProps) {
+function OneByOne({ filter, order, after, isFiltered, onPage }: ListProps & { order: 'deadline' | undefined }) {
   const { slug } = useOrganization();
-  const [state, ask] = useQuery({ query: FindingsQuery, variables: { after: after ?? null, filter: filter ?? null } });
+  const [state, ask] = useQuery({ query: FindingsQuery, variables: { after: after ?? null, filter: filter ?? null, orderBy: orderBy(order) } });
   return (
     <Loaded state={state} retry={() => ask({ requestPolicy: 'network-only' })}>
       {({ findings }) =>

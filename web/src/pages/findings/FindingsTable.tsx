@@ -2,6 +2,7 @@ import { Link } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import { useText } from '../../i18n/text.ts';
 import { DataTable, type Column } from '../../ui/DataTable.tsx';
+import { Due } from '../../ui/Due.tsx';
 import { Mark } from '../../ui/Mark.tsx';
 import { SeverityMark, Status } from '../../ui/status.tsx';
 import { Ago } from '../../ui/Time.tsx';
@@ -92,6 +93,7 @@ function rest(text: Text): Column<Finding>[] {
         </>
       ),
     },
+    { id: 'due', header: text('due.head'), cell: ({ deadline }) => <Due deadline={deadline} /> },
     { id: 'first', header: text('findings.first'), cell: ({ firstSeenAt }) => <Ago at={firstSeenAt} /> },
     { id: 'evidence', header: text('findings.evidence'), cell: ({ evidence }) => <EvidenceLine evidence={evidence} /> },
   ];

@@ -8,7 +8,7 @@ export const FindingRow = graphql(`
     host { id }
     applicability
     firstSeenAt
-    remediationDeadline
+    deadline { dueAt reason baselineName sourceUrl requiresForensicTriage isOverdue }
     advisory { id name severity cves isKnownExploited }
     component { id name version source }
     offer { version label suite }
@@ -20,8 +20,8 @@ export const FindingRow = graphql(`
 /** What is open, highest risk first. */
 export const FindingsQuery = graphql(
   `
-    query Findings($after: String, $filter: FindingFilter) {
-      findings(first: 50, after: $after, filter: $filter) {
+    query Findings($after: String, $filter: FindingFilter, $orderBy: FindingOrder) {
+      findings(first: 50, after: $after, filter: $filter, orderBy: $orderBy) {
         totalCount { value display }
         pageInfo { hasNextPage endCursor }
         nodes { ...FindingRow }

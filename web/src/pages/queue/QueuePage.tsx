@@ -3,6 +3,7 @@ import { useQuery } from 'urql';
 import { useOrganization, useScope } from '../../app/organization.ts';
 import { useText } from '../../i18n/text.ts';
 import { DataTable } from '../../ui/DataTable.tsx';
+import { DueChoice, orderBy } from '../../ui/DueChoice.tsx';
 import { Empty } from '../../ui/Empty.tsx';
 import { Filters, WordChoice } from '../../ui/Filters.tsx';
 import { Loaded } from '../../ui/Loaded.tsx';
@@ -30,10 +31,11 @@ export function QueuePage() {
     ...scope,
     ...(search.severity ? { severity: { eq: search.severity } } : {}),
     ...(search.site ? { site: { eq: search.site } } : {}),
+    ...(search.overdue ? { isOverdue: true } : {}),
   };
-  const [state, ask] = useQuery({ query: QueueQuery, variables: { after: search.after ?? null, filter } });
+  const [state, ask] = useQuery({ query: QueueQuery, variables: { after: search.after ?? null, filter, orderBy: orderBy(search.order) } });
   const change = (part: Partial<typeof search>) => void navigate({ search: (before) => ({ ...before, after: undefined, ...part }) });
-  const isFiltered = Boolean(search.severity ?? search.site);
+  const isFiltered = Boolean(search.severity ?? search.site ?? search.overdue);
 
   return (
     <Page title={text('queue.title')} question={text('queue.question')}>
@@ -46,6 +48,7 @@ export function QueuePage() {
           onChange={(value) => change({ severity: severities.find((one) => one === value) })}
         />
         <SiteChoice value={search.site} onChange={(site) => change({ site })} />
+        <DueChoice search={search} change={change} />
       </Filters>
       <Loaded state={state} retry={() => ask({ requestPolicy: 'network-only' })}>
         {({ queue }) => {

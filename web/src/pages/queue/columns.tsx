@@ -2,6 +2,7 @@ import { Link } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import { useText } from '../../i18n/text.ts';
 import type { Column } from '../../ui/DataTable.tsx';
+import { Due } from '../../ui/Due.tsx';
 import { Mark } from '../../ui/Mark.tsx';
 import { SeverityMark, Status } from '../../ui/status.tsx';
 import { Ago } from '../../ui/Time.tsx';
@@ -37,6 +38,7 @@ export function useQueueColumns(org: string, site: string | undefined, withOrgan
           </>
         ),
       },
+      { id: 'due', header: text('due.head'), cell: ({ deadline }) => <Due deadline={deadline} /> },
       {
         id: 'affects',
         header: text('queue.affects'),

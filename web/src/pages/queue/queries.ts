@@ -2,14 +2,15 @@ import { graphql, type ResultOf } from '../../api/graphql.ts';
 
 /** What should be done first. */
 export const QueueQuery = graphql(`
-  query Queue($after: String, $filter: QueueFilter) {
-    queue(first: 50, after: $after, filter: $filter) {
+  query Queue($after: String, $filter: QueueFilter, $orderBy: FindingOrder) {
+    queue(first: 50, after: $after, filter: $filter, orderBy: $orderBy) {
       totalCount { value display }
       pageInfo { hasNextPage endCursor }
       nodes {
         hostCount
         findingCount
         firstSeenAt
+        deadline { dueAt reason baselineName sourceUrl requiresForensicTriage isOverdue }
         patch { id name release fixedVersion severity classification isKnownExploited originLabel }
         risk { score missing terms { name input points } }
         organization { id name slug }
