@@ -19,6 +19,7 @@ pub mod enrich;
 pub mod explain;
 pub mod exposure;
 pub mod facts;
+pub mod fleet;
 pub mod index;
 pub mod interval;
 pub mod lines;

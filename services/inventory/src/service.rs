@@ -4,13 +4,16 @@ mod applicability;
 mod asset;
 mod baseline;
 mod catalog;
+mod dictionary;
 mod evaluation;
 pub(crate) mod feed;
 pub(crate) mod feed_epoch;
 mod finding;
+mod fleet;
 mod group;
 mod guard;
 mod host;
+mod ingest;
 mod manifest;
 mod patch;
 mod queue;
@@ -26,7 +29,7 @@ use netpatch_storage::{Database, SharedBus, outbox};
 use netpatch_types::{
     EventPage, Page, PatchId, Permission, RequestContext, ServiceResult, SharedClock,
 };
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, Weak};
 use tokio::sync::{Mutex, Notify};
 
 /// Inventory. Cheap to share behind an `Arc`.
@@ -40,8 +43,17 @@ pub struct Inventory {
     loading: Mutex<()>,
     /// What an operator set about feeds.
     pub(crate) feeds: FeedSettings,
-    /// Wakes the re-evaluation after an import.
+    /// Wakes the evaluation after an import.
     pub(crate) imported: Notify,
+    /// Wakes the evaluation after a large batch of reports.
+    pub(crate) reported: Notify,
+    dictionary: dictionary::Dictionary,
+    ingest: ingest::Ingest,
+    fleets: fleet::Fleets,
+    /// The advisories before the newest, while an organization is behind.
+    previous: RwLock<Option<Arc<Catalog>>>,
+    /// Itself, for tasks that outlive a call.
+    this: Weak<Self>,
 }
 
 impl std::fmt::Debug for Inventory {
@@ -65,7 +77,7 @@ impl Inventory {
         clock: SharedClock,
         feeds: FeedSettings,
     ) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new_cyclic(|this| Self {
             feeds,
             db,
             bus,
@@ -73,6 +85,12 @@ impl Inventory {
             catalog: RwLock::default(),
             loading: Mutex::default(),
             imported: Notify::new(),
+            reported: Notify::new(),
+            dictionary: dictionary::Dictionary::default(),
+            ingest: ingest::Ingest::default(),
+            fleets: fleet::Fleets::default(),
+            previous: RwLock::default(),
+            this: Weak::clone(this),
         })
     }
 

@@ -1,6 +1,6 @@
 //! Advisories.
 
-use super::{Finding, FindingFilter, Severity, Ssvc};
+use super::{Finding, FindingFilter, Host, Severity, Ssvc};
 use crate::graphql::{Connection, DateTime, Result, session};
 use async_graphql::{Context, ID, Object};
 use netpatch_inventory_api as inventory;
@@ -116,5 +116,16 @@ impl Advisory {
             super::FindingOrder::read(order_by),
         )
         .await
+    }
+
+    /// The hosts that it applies to now, by name. Also those whose findings are still being evaluated.
+    #[graphql(complexity = "2 + first.clamp(1, 100) as usize * child_complexity")]
+    async fn affected_hosts(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, 1 to 100.")] first: i32,
+        #[graphql(desc = "The cursor behind which to begin.")] after: Option<String>,
+    ) -> Result<Option<Connection<Host>>> {
+        super::host::affected(session(ctx)?, self.0.id, first, after).await
     }
 }

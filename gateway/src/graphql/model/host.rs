@@ -8,7 +8,9 @@ use async_graphql::{Context, ID, Object, SimpleObject};
 use chrono::Utc;
 use netpatch_inventory_api as inventory;
 use netpatch_scheduler_api as scheduler;
-use netpatch_types::{GroupId, HostId, OrganizationId, PageRequest, RequestContext, SiteId};
+use netpatch_types::{
+    AdvisoryId, GroupId, HostId, OrganizationId, PageRequest, RequestContext, SiteId,
+};
 
 /// A host that was not seen for so long is neither compliant nor not.
 const STALE_DAYS: i64 = 7;
@@ -344,6 +346,27 @@ pub(crate) async fn find(
     .map(Host))
 }
 
+/// The hosts that an advisory applies to.
+pub(crate) async fn affected(
+    session: &Session,
+    advisory: AdvisoryId,
+    first: i32,
+    after: Option<String>,
+) -> Result<Option<Connection<Host>>> {
+    let filter = inventory::HostFilter {
+        advisory: Some(advisory),
+        ..inventory::HostFilter::default()
+    };
+    let asked = asked("affected hosts", &filter, first, after)?;
+    let list = inventory::HostList {
+        page: asked.page.clone(),
+        filter,
+    };
+    let ctx = session.everywhere()?;
+    let page = session.apis.inventory.host_list(&ctx, list).await?;
+    Ok(Some(asked.connection(page, Host)))
+}
+
 /// Hosts in order of name.
 pub(crate) async fn listing(
     session: &Session,
@@ -418,6 +441,7 @@ fn read_filter(
         hostname_contains: filter.hostname.and_then(|name| name.contains),
         severities: SeverityFilter::severities(filter.severity),
         group: filter.group_id.as_ref().map(group),
+        advisory: None,
         not_seen_since: filter.not_seen_since.map(|since| since.0),
         reboot_pending: filter.is_reboot_pending,
         unknown: filter.is_unknown,

@@ -3,8 +3,8 @@
 use crate::{Firewall, Hardware, ListeningSocket, ProviderState, StaleService};
 use chrono::{DateTime, Utc};
 use netpatch_types::{
-    ComponentId, ComponentKey, GroupId, HostId, Labels, PageRequest, RelayId, Severity, Sha256,
-    SiteId, TenantId,
+    AdvisoryId, ComponentId, ComponentKey, GroupId, HostId, Labels, PageRequest, RelayId, Severity,
+    Sha256, SiteId, TenantId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -155,6 +155,8 @@ pub struct HostFilter {
     pub severities: Vec<Severity>,
     /// Only in this group.
     pub group: Option<GroupId>,
+    /// Only those that this advisory applies to now.
+    pub advisory: Option<AdvisoryId>,
     /// Not seen since.
     pub not_seen_since: Option<DateTime<Utc>>,
     /// Only (not) waiting for a reboot.

@@ -62,7 +62,8 @@ pub struct ManifestDeltaReport {
     pub removed: Vec<ComponentKey>,
 }
 
-/// What a manifest did.
+/// What a manifest did. It has been stored; it is evaluated at once unless very many hosts report at the same time, and then soon
+/// after: the event tells what that did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManifestOutcome {
     /// False: the base is not held; send the whole manifest. Nothing was stored.
@@ -71,6 +72,9 @@ pub struct ManifestOutcome {
     pub opened: u64,
     /// Findings closed.
     pub closed: u64,
+    /// Whether the two numbers are those of the evaluation; false: it comes yet.
+    #[serde(default)]
+    pub evaluated: bool,
 }
 
 /// Whether an update can be installed now.

@@ -38,6 +38,25 @@ pub struct Hits<'a> {
 /// In front of a source package's name where advisories name binary and source packages (rpm).
 pub const SOURCE: &str = "src:";
 
+/// Where advisories speak of a component.
+fn release_of(component: &ComponentKey) -> Release {
+    Release::os(
+        component.ecosystem,
+        distribution_name(&component.distribution),
+        &component.release,
+    )
+}
+
+/// The release and the packages under whose names advisories speak of a component.
+#[must_use]
+pub fn packages_of(aliases: &Aliases, component: &ComponentKey) -> (Release, Vec<String>) {
+    let mut names = vec![aliases.subject(component).source.into_owned()];
+    if component.ecosystem == Ecosystem::Rpm && !component.source.is_empty() {
+        names.push(format!("{SOURCE}{}", component.source));
+    }
+    (release_of(component), names)
+}
+
 /// All advisories, ready to match.
 #[derive(Clone, Debug)]
 pub struct MatchIndex {
@@ -80,12 +99,7 @@ impl MatchIndex {
             rule: subject.rule,
             cleared: Vec::new(),
         };
-        let release = Release::os(
-            component.ecosystem,
-            distribution_name(&component.distribution),
-            &component.release,
-        );
-        let Some(packages) = self.releases.get(&release) else {
+        let Some(packages) = self.releases.get(&release_of(component)) else {
             return Ok(hits);
         };
         let own = packages.get(subject.source.as_ref());
@@ -133,6 +147,20 @@ impl MatchIndex {
             hits.intervals.retain(|hit| seen.insert(hit.advisory));
         }
         Ok(hits)
+    }
+
+    /// The packages that these advisories speak of, whatever they say.
+    pub fn packages(&self, is_asked: impl Fn(u32) -> bool) -> Vec<(&Release, &str)> {
+        let mut found = Vec::new();
+        for (release, packages) in &self.releases {
+            for (name, package) in packages {
+                let mut advisories = package.advisories();
+                if advisories.any(&is_asked) {
+                    found.push((release, name.as_str()));
+                }
+            }
+        }
+        found
     }
 
     /// How many packages have an advisory.

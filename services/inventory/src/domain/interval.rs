@@ -106,6 +106,15 @@ impl Interval {
         self.upper == Upper::Open
     }
 
+    /// As [`Self::fixed_version`], shared.
+    #[must_use]
+    pub(crate) fn fixed_text(&self) -> Option<Arc<str>> {
+        match &self.upper {
+            Upper::Fixed(_, text) => Some(Arc::clone(text)),
+            Upper::Last(_) | Upper::Open => None,
+        }
+    }
+
     /// Whether the version lies behind the interval's end. Monotone over intervals in the order of [`Self::by_end`].
     pub(crate) fn ends_before(&self, version: &Version) -> bool {
         match &self.upper {

@@ -84,27 +84,34 @@ pub fn pending(
             .push(component);
     }
     let is_pending = |update: &InstallableUpdate| {
-        installed.get(update.name.as_str()).is_some_and(|all| {
-            let is_lower = |component: &&ComponentKey| {
-                compare(
-                    component.ecosystem,
-                    &component.version,
-                    &update.candidate_version,
-                ) == Ok(Ordering::Less)
-            };
-            let mut exact = all
-                .iter()
-                .filter(|component| component.arch == update.arch)
-                .peekable();
-            // Kernels of rpm stand side by side: one that is new enough is enough.
-            if exact.peek().is_some() {
-                exact.all(is_lower)
-            } else {
-                all.first().is_some_and(is_lower)
-            }
-        })
+        let all = installed.get(update.name.as_str());
+        let all = all.into_iter().flatten().copied();
+        pending_update(all, &update.arch, &update.candidate_version)
     };
     updates.into_iter().filter(is_pending).collect()
+}
+
+/// Whether an update to `candidate` is still to be installed where these components of its name are.
+#[must_use]
+pub fn pending_update<'a>(
+    components: impl Iterator<Item = &'a ComponentKey>,
+    arch: &str,
+    candidate: &str,
+) -> bool {
+    let is_lower = |component: &&ComponentKey| {
+        compare(component.ecosystem, &component.version, candidate) == Ok(Ordering::Less)
+    };
+    let all: Vec<&ComponentKey> = components.collect();
+    let mut exact = all
+        .iter()
+        .filter(|component| component.arch == arch)
+        .peekable();
+    // Kernels of rpm stand side by side: one that is new enough is enough.
+    if exact.peek().is_some() {
+        exact.all(is_lower)
+    } else {
+        all.first().is_some_and(is_lower)
+    }
 }
 
 /// The word stored in the database.

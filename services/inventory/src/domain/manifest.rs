@@ -8,7 +8,6 @@
 
 use netpatch_types::{ComponentKey, InvalidComponent, Sha256};
 use sha2::Digest as _;
-use std::collections::BTreeSet;
 
 pub use netpatch_types::MAX_COMPONENTS;
 
@@ -87,24 +86,63 @@ pub fn manifest_hash<'a>(components: impl IntoIterator<Item = &'a ComponentKey>)
     Sha256(hasher.finalize().into())
 }
 
+/// The order of components in what a manifest is the hash of.
+#[must_use]
+pub fn by_name(left: &ComponentKey, right: &ComponentKey) -> std::cmp::Ordering {
+    order(left).cmp(&order(right))
+}
+
 /// Checks fields, duplicates and the name.
 pub fn verify(named: Sha256, components: &[ComponentKey]) -> Result<(), ManifestRefused> {
     if components.len() > MAX_COMPONENTS {
         return Err(ManifestRefused::TooMany);
     }
-    let mut seen = BTreeSet::new();
-    for component in components {
+    check_fields(components)?;
+    let mut sorted: Vec<&ComponentKey> = components.iter().collect();
+    sorted.sort_by(|left, right| by_name(left, right));
+    if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(ManifestRefused::Duplicate {
+            name: shown(twice[0]),
+        });
+    }
+    let mut hasher = sha2::Sha256::new();
+    let mut line = String::new();
+    for component in sorted {
+        line.clear();
+        for (at, field) in fields(component).into_iter().enumerate() {
+            if at > 0 {
+                line.push('\u{1f}');
+            }
+            line.push_str(field);
+        }
+        line.push('\n');
+        hasher.update(line.as_bytes());
+    }
+    is_named(named, Sha256(hasher.finalize().into()))
+}
+
+fn check_fields(components: &[ComponentKey]) -> Result<(), ManifestRefused> {
+    components.iter().try_for_each(|component| {
         component.check().map_err(|reason| ManifestRefused::Field {
             name: shown(component),
             reason,
-        })?;
-        if !seen.insert(order(component)) {
-            return Err(ManifestRefused::Duplicate {
-                name: shown(component),
-            });
-        }
+        })
+    })
+}
+
+/// Checks the name of components whose lines are given in order. Each has been checked before, and none is there twice.
+pub fn verify_lines<'a>(
+    named: Sha256,
+    lines: impl IntoIterator<Item = &'a str>,
+) -> Result<(), ManifestRefused> {
+    let mut hasher = sha2::Sha256::new();
+    for line in lines {
+        hasher.update(line.as_bytes());
     }
-    let actual = manifest_hash(components);
+    is_named(named, Sha256(hasher.finalize().into()))
+}
+
+fn is_named(named: Sha256, actual: Sha256) -> Result<(), ManifestRefused> {
     if actual == named {
         Ok(())
     } else {
@@ -112,27 +150,69 @@ pub fn verify(named: Sha256, components: &[ComponentKey]) -> Result<(), Manifest
     }
 }
 
-/// The set that a change leads to, not yet verified.
-pub fn apply(
-    base: Vec<ComponentKey>,
-    added: Vec<ComponentKey>,
+/// Checks what a change brings: the fields, and that nothing is brought twice.
+pub fn verify_added(added: &[ComponentKey]) -> Result<(), ManifestRefused> {
+    if added.len() > MAX_COMPONENTS {
+        return Err(ManifestRefused::TooMany);
+    }
+    check_fields(added)
+}
+
+/// The list that a change leads to, not yet verified. `base` is in order ([`by_name`]), and so is the result.
+pub fn apply<T: Clone>(
+    base: &[T],
+    key: impl Fn(&T) -> &ComponentKey,
+    added: Vec<T>,
     removed: &[ComponentKey],
-) -> Result<Vec<ComponentKey>, ManifestRefused> {
-    let mut set: BTreeSet<ComponentKey> = base.into_iter().collect();
+) -> Result<Vec<T>, ManifestRefused> {
+    let find = |list: &[T], component: &ComponentKey| {
+        list.binary_search_by(|one| by_name(key(one), component))
+    };
+    let mut gone = Vec::with_capacity(removed.len());
     for component in removed {
-        if !set.remove(component) {
-            return Err(ManifestRefused::NotThere {
-                name: shown(component),
-            });
+        match find(base, component) {
+            Ok(at) => gone.push(at),
+            Err(_) => {
+                return Err(ManifestRefused::NotThere {
+                    name: shown(component),
+                });
+            }
         }
     }
-    for component in added {
-        let name = shown(&component);
-        if !set.insert(component) {
-            return Err(ManifestRefused::Duplicate { name });
-        }
+    gone.sort_unstable();
+    if let Some(twice) = gone.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(ManifestRefused::NotThere {
+            name: base
+                .get(twice[0])
+                .map(|one| shown(key(one)))
+                .unwrap_or_default(),
+        });
     }
-    Ok(set.into_iter().collect())
+    let mut added = added;
+    added.sort_by(|left, right| by_name(key(left), key(right)));
+    let mut list = Vec::with_capacity(base.len() + added.len());
+    let mut gone = gone.into_iter().peekable();
+    let mut added = added.into_iter().peekable();
+    for (at, one) in base.iter().enumerate() {
+        if gone.next_if_eq(&at).is_some() {
+            continue;
+        }
+        while let Some(new) = added.next_if(|new| by_name(key(new), key(one)).is_lt()) {
+            list.push(new);
+        }
+        list.push(one.clone());
+    }
+    list.extend(added);
+    match list
+        .windows(2)
+        .find(|pair| by_name(key(&pair[0]), key(&pair[1])).is_eq())
+    {
+        Some(twice) => Err(ManifestRefused::Duplicate {
+            name: shown(key(&twice[0])),
+        }),
+        None if list.len() > MAX_COMPONENTS => Err(ManifestRefused::TooMany),
+        None => Ok(list),
+    }
 }
 
 /// Component numbers as stored: sorted, four bytes each, big-endian.
@@ -237,24 +317,44 @@ mod tests {
     #[test]
     fn a_change_must_fit_its_base() {
         let base = vec![component("a", "1"), component("b", "1")];
-        let after = apply(
-            base.clone(),
-            vec![component("a", "2")],
-            &[component("a", "1")],
-        )
-        .expect("fits");
-        assert_eq!(
-            manifest_hash(&after),
-            manifest_hash(&[component("a", "2"), component("b", "1")])
+        let changed = |added: &[ComponentKey], removed: &[ComponentKey]| {
+            apply(&base, |one| one, added.to_vec(), removed)
+        };
+        let (a1, a2, b1) = (
+            component("a", "1"),
+            component("a", "2"),
+            component("b", "1"),
         );
-        assert!(matches!(
-            apply(base.clone(), vec![], &[component("z", "1")]),
-            Err(ManifestRefused::NotThere { .. })
-        ));
-        assert!(matches!(
-            apply(base, vec![component("b", "1")], &[]),
-            Err(ManifestRefused::Duplicate { .. })
-        ));
+        let after = changed(std::slice::from_ref(&a2), std::slice::from_ref(&a1));
+        assert_eq!(after, Ok(vec![a2.clone(), b1.clone()]));
+        let more = changed(&[component("c", "1"), a2.clone(), component("0", "1")], &[]);
+        assert_eq!(
+            more,
+            Ok(vec![
+                component("0", "1"),
+                a1.clone(),
+                a2.clone(),
+                b1.clone(),
+                component("c", "1")
+            ])
+        );
+        for removed in [vec![component("z", "1")], vec![a1.clone(), a1.clone()]] {
+            assert!(matches!(
+                changed(&[], &removed),
+                Err(ManifestRefused::NotThere { .. })
+            ));
+        }
+        for added in [vec![b1.clone()], vec![a2.clone(), a2.clone()]] {
+            assert!(matches!(
+                changed(&added, &[]),
+                Err(ManifestRefused::Duplicate { .. })
+            ));
+        }
+        assert_eq!(
+            changed(std::slice::from_ref(&b1), std::slice::from_ref(&b1)),
+            Ok(base.clone()),
+            "it may go and come again"
+        );
     }
 
     #[test]

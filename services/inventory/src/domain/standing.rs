@@ -27,7 +27,7 @@ pub struct Siblings<'a> {
 }
 
 /// The family of a component that is installed side by side with its siblings.
-fn family(component: &ComponentKey) -> Option<(&str, &str)> {
+pub fn family(component: &ComponentKey) -> Option<(&str, &str)> {
     let name = component.name.as_str();
     match component.ecosystem {
         Ecosystem::Deb => {
@@ -65,7 +65,7 @@ impl<'a> Siblings<'a> {
     }
 
     /// The newest sibling of a component, if it is newer.
-    fn newer(&self, aliases: &Aliases, component: &ComponentKey) -> Option<&Version> {
+    pub fn newer(&self, aliases: &Aliases, component: &ComponentKey) -> Option<&Version> {
         let family = family(component)?;
         let (_, newest) = self.newest.iter().find(|(known, _)| **known == family)?;
         let own = Version::parse(component.ecosystem, aliases.subject(component).version).ok()?;

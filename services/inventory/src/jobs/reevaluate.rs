@@ -1,36 +1,41 @@
-//! After an import: matches every manifest that is held against the new advisories, and opens and closes the exposures of
-//! its hosts. A manifest remembers the feed epoch that it was matched against, so the job goes on where it was
-//! interrupted, and two processes that run it do no harm.
+//! Evaluation behind reports and imports: hosts that wait are evaluated in portions, an organization at a time.
+//!
+//! What waits stands in the database, so the job goes on where it was interrupted, and two processes that run it share the
+//! work. After an import an organization's hosts wait first, then its epoch advances, both in one transaction.
 
 use crate::service::{Catalog, Inventory};
 use crate::store;
 use crate::store::migrations::SCHEMA;
-use netpatch_inventory_api::InventoryEventV1;
 use netpatch_storage::outbox;
-use netpatch_types::{RequestContext, ServiceResult, Sha256, TenantId};
+use netpatch_types::{RequestContext, ServiceResult, TenantId};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Looks this often without a hint: another process may have imported.
+/// Looks this often without a hint: another process may have imported or written.
 const POLL: Duration = Duration::from_secs(5);
-/// Manifests that are looked up at once.
-const PORTION: i64 = 200;
 
 impl Inventory {
     /// Runs the background jobs until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
         let tending = outbox::tend(&self.db, SCHEMA, self.clock.clone(), stop.clone());
         tokio::join!(
-            self.keep_matching(stop.clone()),
+            self.keep_evaluating(stop.clone()),
             self.keep_fetching(stop),
             tending
         );
     }
 
-    async fn keep_matching(&self, stop: CancellationToken) {
+    async fn keep_evaluating(&self, stop: CancellationToken) {
         loop {
-            if let Err(error) = self.reevaluate().await {
-                tracing::warn!(%error, "matching manifests against new advisories failed, trying again");
+            let work = async {
+                if let Err(error) = self.reevaluate().await {
+                    tracing::warn!(%error, "evaluating hosts failed, trying again");
+                }
+            };
+            // What is cut off is rolled back and waits still.
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = work => {}
             }
             if let Err(error) = self.announce().await {
                 tracing::warn!(%error, "telling organizations of new advisories failed, trying again");
@@ -38,65 +43,70 @@ impl Inventory {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.imported.notified() => {}
+                () = self.reported.notified() => {}
                 () = tokio::time::sleep(POLL) => {}
             }
         }
     }
 
-    /// Matches every stale manifest; how many there were.
+    /// Evaluates every host that waits, after the newest import too; how many there were.
     pub async fn reevaluate(&self) -> ServiceResult<u64> {
         self.mark_rescored().await?;
+        let catalog = self.catalog().await?;
+        let tx = self.db.worker_tx().await?;
+        let behind = store::evaluation::behind(&tx, catalog.epoch).await?;
+        tx.rollback().await?;
+        for tenant in behind {
+            self.advance(tenant, &catalog).await?;
+        }
+        self.forget_previous_catalog();
+        self.drain().await
+    }
+
+    /// The hosts of an organization wait for the newest advisories: those on which something changes when it is known what changed,
+    /// else all of them.
+    async fn advance(&self, tenant: TenantId, catalog: &Catalog) -> ServiceResult<()> {
+        let ctx = RequestContext::system(tenant, "feed import", self.now());
+        let tx = self.db.write(&ctx).await?;
+        let Some(epoch) = store::evaluation::advance(&tx, catalog.epoch).await? else {
+            return Ok(());
+        };
+        let before = self.previous_catalog().filter(|before| {
+            before.epoch == epoch && before.index.aliases() == catalog.index.aliases()
+        });
+        let hosts = match before {
+            None => None,
+            Some(before) => {
+                let changed = catalog.changed_since(&before);
+                let hosts = self.ask_fleet(tenant, catalog.index.aliases(), |fleet| {
+                    let is_changed = |advisory| changed.contains(&advisory);
+                    let touched = fleet.touched(is_changed, &before.index, &catalog.index);
+                    fleet.ids(&touched).collect::<Vec<_>>()
+                });
+                Some(hosts.await?)
+            }
+        };
+        store::evaluation::ask(&tx, hosts.as_deref()).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn drain(&self) -> ServiceResult<u64> {
         let mut done = 0;
         loop {
-            let catalog = self.catalog().await?;
             let tx = self.db.worker_tx().await?;
-            let stale = store::manifest::stale(&tx, catalog.epoch, PORTION).await?;
+            let organizations = store::evaluation::organizations(&tx).await?;
             tx.rollback().await?;
-            if stale.is_empty() {
-                return Ok(done);
+            let before = done;
+            for tenant in organizations {
+                let evaluated = self.evaluate_waiting(tenant, None).await?;
+                done += u64::try_from(evaluated.len()).unwrap_or(u64::MAX);
             }
-            for (tenant, hash) in stale {
-                self.reevaluate_manifest(&catalog, tenant, hash).await?;
-                done += 1;
+            // Nothing waits, or somebody else is at it.
+            if done == before {
+                return Ok(done);
             }
             self.hint().await;
         }
-    }
-
-    async fn reevaluate_manifest(
-        &self,
-        catalog: &Catalog,
-        tenant: TenantId,
-        hash: Sha256,
-    ) -> ServiceResult<()> {
-        let now = self.now();
-        let ctx = RequestContext::system(tenant, "feed import", now);
-        let tx = self.db.write(&ctx).await?;
-        let Some(numbers) = store::manifest::lock_stale(&tx, hash, catalog.epoch).await? else {
-            return Ok(());
-        };
-        let hosts = store::host::by_manifest(&tx, hash).await?;
-        if !hosts.is_empty() {
-            let components = store::component::by_number(&tx, &numbers).await?;
-            for stored in hosts {
-                let host = stored.host;
-                let updates = store::update::of_host(&tx, host.id).await?;
-                let done = self
-                    .evaluate(&tx, catalog, &host, &components, &updates, now)
-                    .await?;
-                if done.opened + done.closed > 0 {
-                    let event = InventoryEventV1::HostReported {
-                        host: host.id,
-                        manifest: hash,
-                        opened: done.opened,
-                        closed: done.closed,
-                    };
-                    self.tell(&tx, &host, event).await?;
-                }
-            }
-        }
-        store::manifest::set_evaluated(&tx, hash, catalog.epoch).await?;
-        tx.commit().await?;
-        Ok(())
     }
 }

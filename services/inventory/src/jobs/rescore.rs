@@ -1,5 +1,5 @@
-//! After a change of an organization's weights or baselines: marks its manifests, so that the re-evaluation ranks and dates
-//! every host anew. Interrupted, it marks again; done twice it only costs a second look.
+//! After a change of an organization's weights or baselines: lets its hosts wait, so that the evaluation ranks and dates
+//! every host anew. Interrupted, it does it again; done twice it only costs a second look.
 
 use crate::service::Inventory;
 use crate::store;

@@ -1,14 +1,16 @@
 //! The advisories in memory, loaded once per feed epoch and shared by all requests.
 
+use crate::domain::affected::Status;
 use crate::domain::index::MatchIndex;
+use crate::domain::interval::Interval;
 use crate::domain::risk::Threat;
 use crate::service::Inventory;
 use crate::store;
 use netpatch_inventory_api::{Advisory, AdvisoryGet, CveFacts, FindingFilter};
 use netpatch_storage::Tx;
-use netpatch_types::{ServiceError, ServiceResult, Sha256};
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, PoisonError};
+use netpatch_types::{ComponentKey, ServiceError, ServiceResult, Sha256};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// One advisory, ready to show and to rank.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +25,8 @@ pub(crate) struct CatalogAdvisory {
     pub(crate) record_digest: Sha256,
     /// What risk is computed from.
     pub(crate) threat: Threat,
+    /// Of all that an exposure depends on.
+    digest: Sha256,
 }
 
 /// All advisories of one feed epoch.
@@ -33,6 +37,37 @@ pub(crate) struct Catalog {
     /// Ready to match.
     pub(crate) index: MatchIndex,
     advisories: HashMap<u32, CatalogAdvisory>,
+    /// What applies to each component that somebody had: asked once an epoch.
+    matches: RwLock<HashMap<u32, Arc<Matches>>>,
+}
+
+/// Most components whose matches are remembered; then all are forgotten.
+const MOST_MATCHES: usize = 500_000;
+
+/// An advisory that applies to a component.
+#[derive(Debug)]
+pub(crate) struct Hit {
+    /// Its number.
+    pub(crate) advisory: u32,
+    /// The version that has the fix, if it is said.
+    pub(crate) fixed: Option<Arc<str>>,
+    /// No version has it.
+    pub(crate) is_open: bool,
+}
+
+/// What applies to a component.
+#[derive(Debug, Default)]
+pub(crate) struct Matches {
+    /// The advisories.
+    pub(crate) hits: Box<[Hit]>,
+    /// As the advisories name the package.
+    pub(crate) source: Box<str>,
+    /// The version that was compared.
+    pub(crate) version: Box<str>,
+    /// Which rule.
+    pub(crate) rule: &'static str,
+    /// The version cannot be compared.
+    pub(crate) is_odd: bool,
 }
 
 impl Catalog {
@@ -65,6 +100,78 @@ impl Catalog {
         Some(numbers)
     }
 
+    /// The advisories that are not what they were.
+    pub(crate) fn changed_since(&self, before: &Self) -> HashSet<u32> {
+        let digest = |catalog: &Self, number: &u32| {
+            let known = catalog.advisories.get(number);
+            known.map(|known| known.digest)
+        };
+        self.advisories
+            .keys()
+            .chain(before.advisories.keys())
+            .filter(|number| digest(self, number) != digest(before, number))
+            .copied()
+            .collect()
+    }
+
+    /// What applies to a component of this number.
+    pub(crate) fn matches(&self, number: u32, component: &ComponentKey) -> Arc<Matches> {
+        let held = self.matches.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(matches) = held.get(&number) {
+            return Arc::clone(matches);
+        }
+        drop(held);
+        let matches = Arc::new(self.matched(component));
+        let mut held = self.matches.write().unwrap_or_else(PoisonError::into_inner);
+        if held.len() >= MOST_MATCHES {
+            held.clear();
+        }
+        held.insert(number, Arc::clone(&matches));
+        matches
+    }
+
+    fn matched(&self, component: &ComponentKey) -> Matches {
+        let Ok(found) = self.index.affected(component) else {
+            return Matches {
+                is_odd: true,
+                ..Matches::default()
+            };
+        };
+        // What a vendor still investigates is no finding yet.
+        let hits: Box<[_]> = found
+            .intervals
+            .iter()
+            .filter(|interval| interval.status == Status::Affected)
+            .map(|interval| Hit {
+                advisory: interval.advisory,
+                fixed: interval.fixed_text(),
+                is_open: interval.is_open(),
+            })
+            .collect();
+        if hits.is_empty() {
+            return Matches::default();
+        }
+        let subject = self.index.subject(component);
+        Matches {
+            hits,
+            source: subject.source.as_ref().into(),
+            version: subject.version.into(),
+            rule: found.rule.as_str(),
+            is_odd: false,
+        }
+    }
+
+    /// The intervals that a component lies in, by advisory: for what can be done about it on one host.
+    pub(crate) fn intervals(&self, component: &ComponentKey) -> HashMap<u32, &Interval> {
+        let found = self.index.affected(component);
+        found
+            .into_iter()
+            .flat_map(|found| found.intervals)
+            .filter(|interval| interval.status == Status::Affected)
+            .map(|interval| (interval.advisory, interval))
+            .collect()
+    }
+
     async fn load<S>(tx: &Tx<S>) -> ServiceResult<Self> {
         // The epoch first: if an import commits in between, the next request sees a newer epoch and loads again.
         let epoch = store::feed::epoch(tx).await?;
@@ -74,12 +181,22 @@ impl Catalog {
         let index = MatchIndex::build(aliases, held.iter().map(|held| (held.number, &held.record)));
         let advisories = held
             .into_iter()
-            .map(|held| (held.number, catalog_advisory(held, &cves)))
+            .map(|held| {
+                let record = &held.record;
+                let says = format!(
+                    "{:?} {} {:?}",
+                    record.affected, record.withdrawn, record.informational
+                );
+                let mut known = catalog_advisory(held, &cves);
+                known.digest = Sha256::of(format!("{says} {known:?}").as_bytes());
+                (known.number, known)
+            })
             .collect();
         Ok(Self {
             epoch,
             index,
             advisories,
+            matches: RwLock::default(),
         })
     }
 }
@@ -107,6 +224,7 @@ fn catalog_advisory(
         },
         record: record.record,
         record_digest: record.record_digest,
+        digest: Sha256::default(),
         advisory: Advisory {
             id: held.id,
             name: record.name,
@@ -148,8 +266,32 @@ impl Inventory {
             packages = catalog.index.package_count(),
             "advisories loaded"
         );
-        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&catalog));
+        let before = self
+            .catalog
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(Arc::clone(&catalog));
+        *self
+            .previous
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = before;
         Ok(catalog)
+    }
+
+    /// The advisories that were the newest before, while it is worth while to know what changed.
+    pub(crate) fn previous_catalog(&self) -> Option<Arc<Catalog>> {
+        self.previous
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Nobody is behind the newest advisories any more.
+    pub(crate) fn forget_previous_catalog(&self) {
+        *self
+            .previous
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn loaded(&self, epoch: i64) -> Option<Arc<Catalog>> {

@@ -13,6 +13,7 @@ use netpatch_storage::TenantTx;
 use netpatch_types::{
     Criticality, HostId, Labels, Page, RequestContext, ServiceError, ServiceResult,
 };
+use std::collections::HashSet;
 use uuid::Uuid;
 
 /// Most labels of a host.
@@ -154,6 +155,21 @@ impl Inventory {
                 Some(&group.selector)
             }
         };
+        if let Some(advisory) = filter.advisory {
+            let affected = self.affected_hosts(ctx, filter.tenant, advisory).await?;
+            if filter.ids.is_empty() {
+                filter.ids = affected;
+            } else {
+                let affected: HashSet<HostId> = affected.into_iter().collect();
+                filter.ids.retain(|host| affected.contains(host));
+            }
+            // No ids at all would mean every host.
+            if filter.ids.is_empty() {
+                let mut none = Page::empty();
+                none.total = Some(0);
+                return Ok(none);
+            }
+        }
         let limit = request.page.limit();
         let since = known_since(self.clock.now());
         let (stored, total) =

@@ -1,17 +1,19 @@
 //! Manifests as hosts report them. An unchanged one writes nothing.
 
-use crate::domain::link::pending;
-use crate::domain::manifest::{ManifestRefused, apply, verify};
+use crate::domain::manifest::{
+    ManifestRefused, apply, by_name, verify, verify_added, verify_lines,
+};
 use crate::service::Inventory;
-use crate::service::applicability::with_patches;
+use crate::service::dictionary::Known;
+use crate::service::ingest::{Content, UNCHANGED};
 use crate::store;
 use netpatch_inventory_api::{
-    Component, ComponentList, InventoryEventV1, ManifestDeltaReport, ManifestOutcome,
-    ManifestReport,
+    Component, ComponentList, ManifestDeltaReport, ManifestOutcome, ManifestReport,
 };
 use netpatch_types::{
-    ComponentId, ComponentKey, HostId, Page, RequestContext, ServiceError, ServiceResult, Sha256,
+    ComponentId, HostId, Page, RequestContext, ServiceError, ServiceResult, Sha256,
 };
+use std::sync::Arc;
 
 impl From<ManifestRefused> for ServiceError {
     fn from(refused: ManifestRefused) -> Self {
@@ -19,24 +21,42 @@ impl From<ManifestRefused> for ServiceError {
     }
 }
 
-const UNCHANGED: ManifestOutcome = ManifestOutcome {
-    base_known: true,
-    opened: 0,
-    closed: 0,
-};
-
 impl Inventory {
     pub(super) async fn report_manifest(
         &self,
         ctx: &RequestContext,
         request: ManifestReport,
     ) -> ServiceResult<ManifestOutcome> {
-        verify(request.hash, &request.components)?;
-        if self.manifest_of(ctx, request.host).await? == Some(request.hash) {
+        let remembered = self.carries(ctx, request.host, request.hash).await?;
+        if remembered == Some(true) {
             return Ok(UNCHANGED);
         }
-        self.accept_manifest(ctx, request.host, request.hash, request.components)
-            .await
+        verify(request.hash, &request.components)?;
+        let has_new = self
+            .dictionary
+            .by_key(&request.components)
+            .iter()
+            .any(Option::is_none);
+        let turn = if has_new {
+            Some(self.ingest.turns.acquire().await)
+        } else {
+            None
+        };
+        // Nobody adds to the catalog for a host that is not there.
+        if has_new
+            && remembered.is_none()
+            && self.manifest_of(ctx, request.host).await? == Some(request.hash)
+        {
+            return Ok(UNCHANGED);
+        }
+        let mut components = self.known(&request.components).await?;
+        drop(turn);
+        components.sort_by(|one, other| by_name(&one.key, &other.key));
+        let content = Content::of(components.into());
+        let (host, hash) = (request.host, request.hash);
+        // It may wait for its batch, and it is large.
+        drop(request);
+        self.write_report(ctx, host, hash, content).await
     }
 
     pub(super) async fn report_manifest_delta(
@@ -44,22 +64,50 @@ impl Inventory {
         ctx: &RequestContext,
         request: ManifestDeltaReport,
     ) -> ServiceResult<ManifestOutcome> {
-        if self.manifest_of(ctx, request.host).await? == Some(request.hash) {
+        let is_same = match self.carries(ctx, request.host, request.hash).await? {
+            Some(is_same) => is_same,
+            None => {
+                let _turn = self.ingest.turns.acquire().await;
+                self.manifest_of(ctx, request.host).await? == Some(request.hash)
+            }
+        };
+        if is_same {
             return Ok(UNCHANGED);
         }
-        let tx = self.db.read(ctx).await?;
-        let Some(numbers) = store::manifest::get(&tx, ctx.tenant()?, request.base).await? else {
-            return Ok(ManifestOutcome::default());
+        let tenant = ctx.tenant()?;
+        let base = match self.ingest.shelf.get(tenant, request.base) {
+            Some(base) => base,
+            None => {
+                let _turn = self.ingest.turns.acquire().await;
+                let tx = self.db.read(ctx).await?;
+                let mut held = self.manifests(&tx, tenant, [request.base]).await?;
+                match held.remove(&request.base) {
+                    Some(base) => base,
+                    None => return Ok(ManifestOutcome::default()),
+                }
+            }
         };
-        let base = store::component::by_number(&tx, &numbers)
-            .await?
-            .into_iter()
-            .map(|(_, key)| key)
-            .collect();
-        tx.rollback().await?;
-        let components = apply(base, request.added, &request.removed)?;
-        verify(request.hash, &components)?;
-        self.accept_manifest(ctx, request.host, request.hash, components)
+        verify_added(&request.added)?;
+        let changed = |added: Vec<Arc<Known>>| -> Result<Vec<Arc<Known>>, ManifestRefused> {
+            let components = apply(&base, |known| known.key.as_ref(), added, &request.removed)?;
+            let lines = components.iter().map(|known| known.line.as_ref());
+            verify_lines(request.hash, lines)?;
+            Ok(components)
+        };
+        let met = self.dictionary.by_key(&request.added);
+        let has_new = met.iter().any(Option::is_none);
+        let added = met.into_iter().zip(&request.added);
+        let mut components = changed(
+            added
+                .map(|(known, key)| known.unwrap_or_else(|| Known::unnumbered(key)))
+                .collect(),
+        )?;
+        // The catalog gets what is new only when the whole has been verified.
+        if has_new {
+            components = changed(self.known(&request.added).await?)?;
+        }
+        let content = Content::of(components.into());
+        self.write_report(ctx, request.host, request.hash, content)
             .await
     }
 
@@ -73,59 +121,15 @@ impl Inventory {
         let stored = store::host::get(&tx, ctx, host)
             .await?
             .ok_or_else(|| ServiceError::not_found("host"))?;
-        if store::host::tenant_of(&stored) == ctx.tenant()? {
-            Ok(stored.host.manifest)
-        } else {
-            Err(ServiceError::not_found("host"))
+        tx.rollback().await?;
+        let tenant = ctx.tenant()?;
+        if store::host::tenant_of(&stored) != tenant {
+            return Err(ServiceError::not_found("host"));
         }
-    }
-
-    async fn accept_manifest(
-        &self,
-        ctx: &RequestContext,
-        host: HostId,
-        hash: Sha256,
-        components: Vec<ComponentKey>,
-    ) -> ServiceResult<ManifestOutcome> {
-        let numbers = store::component::numbers(&self.db, &components).await?;
-        let catalog = self.catalog().await?;
-        let now = self.clock.now();
-        let tx = self.db.write(ctx).await?;
-        store::manifest::hold(&tx, hash, &numbers, catalog.epoch, now).await?;
-        let stored = store::host::lock(&tx, ctx, host)
-            .await?
-            .ok_or_else(|| ServiceError::not_found("host"))?;
-        let offered = store::update::of_host(&tx, host).await?;
-        let before = offered.len();
-        let updates = pending(offered, &components);
-        if updates.len() != before {
-            store::update::replace(
-                &tx,
-                host,
-                &with_patches(&stored.host.facts, updates.clone()),
-            )
-            .await?;
+        if let Some(manifest) = stored.host.manifest {
+            self.ingest.carried.remember(tenant, host, manifest);
         }
-        let numbered: Vec<(u32, ComponentKey)> = numbers.into_iter().zip(components).collect();
-        let done = self
-            .evaluate(&tx, &catalog, &stored.host, &numbered, &updates, now)
-            .await?;
-        store::host::set_manifest(&tx, host, hash, &done.problem, now).await?;
-        let event = InventoryEventV1::HostReported {
-            host,
-            manifest: hash,
-            opened: done.opened,
-            closed: done.closed,
-        };
-        self.tell(&tx, &stored.host, event).await?;
-        tx.commit().await?;
-        self.hint().await;
-        metrics::counter!("inventory_manifests_total").increment(1);
-        Ok(ManifestOutcome {
-            base_known: true,
-            opened: done.opened,
-            closed: done.closed,
-        })
+        Ok(stored.host.manifest)
     }
 
     /// The catalog is the platform's, but which components others have is nobody's business.

@@ -417,17 +417,6 @@ pub(crate) async fn set_host_labels(
     Ok(())
 }
 
-/// Lets the background job judge these hosts again, with everybody who has the same manifest.
-pub(crate) async fn mark_stale(tx: &TenantTx, hosts: &[Uuid]) -> StorageResult<()> {
-    tx.execute(
-        "update inventory.manifests m set evaluated_epoch = -1 from inventory.hosts h \
-         where m.tenant_id = $1 and h.tenant_id = $1 and h.id = any($2) and m.hash = h.manifest",
-        [tx.tenant()?.0.into(), hosts.to_vec().into()],
-    )
-    .await?;
-    Ok(())
-}
-
 /// Removes an asset.
 pub(crate) async fn delete(tx: &TenantTx, id: AssetId) -> StorageResult<()> {
     tx.execute(

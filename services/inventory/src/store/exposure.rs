@@ -1,4 +1,4 @@
-//! Exposures as they are written: opened, moved, closed, always a host at a time and in batches.
+//! Exposures as they are written: opened, moved, closed, in batches of one or many hosts.
 
 use crate::domain::exposure::{Open, Wanted};
 use crate::domain::link::applicability_word;
@@ -7,11 +7,13 @@ use chrono::{DateTime, Utc};
 use netpatch_storage::{StorageResult, TenantTx};
 use netpatch_types::{FindingId, HostId};
 use sea_orm::{FromQueryResult, Value};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 #[derive(FromQueryResult)]
 struct OpenRow {
     id: Uuid,
+    host_id: Uuid,
     advisory: i32,
     component: i32,
     name: String,
@@ -25,34 +27,60 @@ struct OpenRow {
     due: Option<serde_json::Value>,
 }
 
-/// The open exposures of a host.
-pub(crate) async fn open(tx: &TenantTx, host: HostId) -> StorageResult<Vec<Open>> {
-    let rows: Vec<OpenRow> = tx
-        .all(
-            "select e.id, e.advisory, e.component, c.name, c.arch, e.fixed_version, e.risk, e.severity, e.patch_id, e.applicability, \
-             e.opened_at, e.due from inventory.exposures e join inventory.components c on c.number = e.component \
-             where e.tenant_id = $1 and e.host_id = $2 and e.closed_at is null",
-            [tx.tenant()?.0.into(), host.0.into()],
-        )
+const OPEN: &str = "select e.id, e.host_id, e.advisory, e.component, c.name, c.arch, e.fixed_version, e.risk, e.severity, e.patch_id, \
+    e.applicability, e.opened_at, e.due from inventory.exposures e join inventory.components c on c.number = e.component";
+
+fn by_host(rows: Vec<OpenRow>) -> StorageResult<HashMap<HostId, Vec<Open>>> {
+    let mut hosts: HashMap<HostId, Vec<Open>> = HashMap::new();
+    for row in rows {
+        hosts.entry(row.host_id.into()).or_default().push(Open {
+            id: row.id,
+            advisory: number(row.advisory),
+            component: number(row.component),
+            name: row.name,
+            arch: row.arch,
+            fixed_version: row.fixed_version,
+            risk: row.risk,
+            severity: row.severity,
+            patch: row.patch_id,
+            applicability: row.applicability,
+            opened_at: row.opened_at,
+            due: row.due.map(|due| decoded("a deadline", due)).transpose()?,
+        });
+    }
+    Ok(hosts)
+}
+
+/// The open exposures of hosts.
+pub(crate) async fn open(
+    tx: &TenantTx,
+    hosts: &[HostId],
+) -> StorageResult<HashMap<HostId, Vec<Open>>> {
+    let ids: Vec<Uuid> = hosts.iter().map(|host| host.0).collect();
+    let sql =
+        format!("{OPEN} where e.tenant_id = $1 and e.host_id = any($2) and e.closed_at is null");
+    let rows = tx.all(&sql, [tx.tenant()?.0.into(), ids.into()]).await?;
+    by_host(rows)
+}
+
+/// The open exposures of hosts in some of their components.
+pub(crate) async fn open_in(
+    tx: &TenantTx,
+    components: &[(HostId, u32)],
+) -> StorageResult<HashMap<HostId, Vec<Open>>> {
+    let ids: Vec<Uuid> = components.iter().map(|(host, _)| host.0).collect();
+    let numbers: Vec<i32> = components
+        .iter()
+        .map(|(_, number)| column(*number))
+        .collect();
+    let sql = format!(
+        "{OPEN} join unnest($2::uuid[], $3::integer[]) r(host_id, component) on r.host_id = e.host_id and r.component = e.component \
+         where e.tenant_id = $1 and e.closed_at is null"
+    );
+    let rows = tx
+        .all(&sql, [tx.tenant()?.0.into(), ids.into(), numbers.into()])
         .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Open {
-                id: row.id,
-                advisory: number(row.advisory),
-                component: number(row.component),
-                name: row.name,
-                arch: row.arch,
-                fixed_version: row.fixed_version,
-                risk: row.risk,
-                severity: row.severity,
-                patch: row.patch_id,
-                applicability: row.applicability,
-                opened_at: row.opened_at,
-                due: row.due.map(|due| decoded("a deadline", due)).transpose()?,
-            })
-        })
-        .collect()
+    by_host(rows)
 }
 
 /// The columns that an evaluation decides, as arrays.
@@ -101,26 +129,26 @@ const NAMES: &str = "component, installed_version, fixed_version, rule, severity
 const VALUES: &str = "component, installed_version, fixed_version, rule, severity, kev, risk, nullif(patch_id, '00000000-0000-0000-0000-000000000000'::uuid), \
     applicability, nullif(due_at, 'epoch'::timestamptz), nullif(due, '')::jsonb";
 
-/// Opens exposures of a host.
+/// Opens exposures.
 pub(crate) async fn insert(
     tx: &TenantTx,
-    host: HostId,
-    opened: &[(FindingId, &Wanted)],
+    opened: &[(FindingId, HostId, &Wanted)],
     now: DateTime<Utc>,
 ) -> StorageResult<()> {
+    let sql = format!(
+        "insert into inventory.exposures (tenant_id, opened_at, id, host_id, advisory, source, {NAMES}) \
+         select $1, $14, id, host_id, advisory, source, {VALUES} \
+         from unnest($2::uuid[], {ARRAYS}, $15::uuid[], $16::integer[], $17::text[]) as r(id, {NAMES}, host_id, advisory, source)"
+    );
     for portion in opened.chunks(10_000) {
-        let wanted: Vec<&Wanted> = portion.iter().map(|(_, wanted)| *wanted).collect();
-        let ids: Vec<Uuid> = portion.iter().map(|(id, _)| id.0).collect();
-        let sql = format!(
-            "insert into inventory.exposures (tenant_id, host_id, opened_at, id, advisory, source, {NAMES}) \
-             select $1, $14, $15, id, advisory, source, {VALUES} \
-             from unnest($2::uuid[], {ARRAYS}, $16::integer[], $17::text[]) as r(id, {NAMES}, advisory, source)"
-        );
+        let wanted: Vec<&Wanted> = portion.iter().map(|(.., wanted)| *wanted).collect();
+        let ids: Vec<Uuid> = portion.iter().map(|(id, ..)| id.0).collect();
+        let hosts: Vec<Uuid> = portion.iter().map(|(_, host, _)| host.0).collect();
         let mut values: Vec<Value> = vec![tx.tenant()?.0.into(), ids.into()];
         values.extend(arrays(&wanted)?);
         values.extend([
-            host.0.into(),
             now.into(),
+            hosts.into(),
             wanted
                 .iter()
                 .map(|row| column(row.advisory))
@@ -138,7 +166,7 @@ pub(crate) async fn insert(
 }
 
 /// Exposures go on with other evidence, risk, severity or patch.
-pub(crate) async fn update(tx: &TenantTx, moved: &[(Uuid, Wanted)]) -> StorageResult<()> {
+pub(crate) async fn update(tx: &TenantTx, moved: &[&(Uuid, Wanted)]) -> StorageResult<()> {
     for portion in moved.chunks(10_000) {
         let wanted: Vec<&Wanted> = portion.iter().map(|(_, wanted)| wanted).collect();
         let ids: Vec<Uuid> = portion.iter().map(|(id, _)| *id).collect();

@@ -174,14 +174,13 @@ pub(crate) async fn by_machine(
     row.map(stored).transpose()
 }
 
-/// The locked hosts that carry a manifest.
-pub(crate) async fn by_manifest(tx: &TenantTx, hash: Sha256) -> StorageResult<Vec<StoredHost>> {
+/// Those of these hosts that nobody else has locked, locked.
+pub(crate) async fn lock_free(tx: &TenantTx, hosts: &[HostId]) -> StorageResult<Vec<StoredHost>> {
+    let ids: Vec<Uuid> = hosts.iter().map(|host| host.0).collect();
     let sql = format!(
-        "select {COLUMNS} from inventory.hosts h where h.tenant_id = $1 and h.manifest = $2 order by h.id for update"
+        "select {COLUMNS} from inventory.hosts h where h.tenant_id = $1 and h.id = any($2) order by h.id for update skip locked"
     );
-    let rows: Vec<Row> = tx
-        .all(&sql, [tx.tenant()?.0.into(), hash.0.to_vec().into()])
-        .await?;
+    let rows: Vec<Row> = tx.all(&sql, [tx.tenant()?.0.into(), ids.into()]).await?;
     rows.into_iter().map(stored).collect()
 }
 
@@ -339,29 +338,6 @@ pub(crate) async fn set_place(
     Ok(())
 }
 
-/// A host now carries this manifest; its updates are told anew or pruned.
-pub(crate) async fn set_manifest(
-    tx: &TenantTx,
-    id: HostId,
-    hash: Sha256,
-    problem: &str,
-    now: DateTime<Utc>,
-) -> StorageResult<()> {
-    tx.execute(
-        "update inventory.hosts set manifest = $3, scan_problem = $4, applicability_digest = null, last_scan_at = $5, \
-         last_seen_at = greatest(last_seen_at, $5) where tenant_id = $1 and id = $2",
-        [tx.tenant()?.0.into(), id.0.into(), hash.0.to_vec().into(), problem.into(), now.into()],
-    )
-    .await?;
-    tx.execute(
-        "insert into inventory.host_manifests (tenant_id, host_id, seen_at, hash) values ($1, $2, $3, $4) \
-         on conflict (tenant_id, host_id, seen_at) do update set hash = excluded.hash",
-        [tx.tenant()?.0.into(), id.0.into(), now.into(), hash.0.to_vec().into()],
-    )
-    .await?;
-    Ok(())
-}
-
 /// What an applicability report said.
 pub(crate) async fn set_applicability(
     tx: &TenantTx,
@@ -377,26 +353,42 @@ pub(crate) async fn set_applicability(
     Ok(())
 }
 
-/// The counters of open findings.
-pub(crate) async fn set_counts(
-    tx: &TenantTx,
-    id: HostId,
-    counts: &BTreeMap<Severity, u64>,
-) -> StorageResult<()> {
-    let count = |severity| {
-        i32::try_from(counts.get(&severity).copied().unwrap_or_default()).unwrap_or(i32::MAX)
+/// What an evaluation says of a locked host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Judged {
+    /// Which.
+    pub(crate) host: HostId,
+    /// The counters of open findings.
+    pub(crate) counts: BTreeMap<Severity, u64>,
+    /// What is wrong with its scan.
+    pub(crate) problem: String,
+}
+
+/// Counters of open findings and problems of scans.
+pub(crate) async fn set_judged(tx: &TenantTx, judged: &[Judged]) -> StorageResult<()> {
+    let count = |severity: Severity| -> Vec<i32> {
+        let of = |one: &Judged| one.counts.get(&severity).copied().unwrap_or_default();
+        judged
+            .iter()
+            .map(|one| i32::try_from(of(one)).unwrap_or(i32::MAX))
+            .collect()
     };
+    let ids: Vec<Uuid> = judged.iter().map(|one| one.host.0).collect();
+    let problems: Vec<String> = judged.iter().map(|one| one.problem.clone()).collect();
     tx.execute(
-        "update inventory.hosts set open_critical = $3, open_high = $4, open_unknown = $5, open_medium = $6, open_low = $7 \
-         where tenant_id = $1 and id = $2",
+        "update inventory.hosts h set open_critical = r.critical, open_high = r.high, open_unknown = r.unknown, open_medium = r.medium, \
+         open_low = r.low, scan_problem = r.problem \
+         from unnest($2::uuid[], $3::integer[], $4::integer[], $5::integer[], $6::integer[], $7::integer[], $8::text[]) \
+         r(id, critical, high, unknown, medium, low, problem) where h.tenant_id = $1 and h.id = r.id",
         [
             tx.tenant()?.0.into(),
-            id.0.into(),
+            ids.into(),
             count(Severity::Critical).into(),
             count(Severity::High).into(),
             count(Severity::Unknown).into(),
             count(Severity::Medium).into(),
             count(Severity::Low).into(),
+            problems.into(),
         ],
     )
     .await?;

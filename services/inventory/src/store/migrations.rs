@@ -1,5 +1,7 @@
 //! The schema `inventory`.
 
+mod evaluation;
+
 use netpatch_storage::{
     OutboxPrune, execute_all, outbox_table_sql, protect_catalog_table, protect_tenant_table,
     schema_sql, statements, worker_may,
@@ -45,6 +47,7 @@ impl MigratorTrait for Migrator {
             Box::new(Clocks),
             Box::new(FeedFiles),
             Box::new(Ecosystems),
+            Box::new(evaluation::Evaluation),
         ]
     }
 

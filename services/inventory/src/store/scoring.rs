@@ -1,7 +1,7 @@
 //! How an organization ranks findings and which clocks run: risk weights and followed baselines.
 //!
 //! Evaluations hold a shared lock until their end, a change waits for them. So when a change has committed, whatever was
-//! written by older rules is committed too, and the job that marks its manifests sees it.
+//! written by older rules is committed too, and the job that lets its hosts wait sees it.
 
 use crate::store::{decoded, encoded};
 use chrono::{DateTime, Utc};
@@ -251,14 +251,11 @@ pub(crate) async fn stale(tx: &WorkerTx) -> StorageResult<Vec<(TenantId, i64)>> 
         .collect())
 }
 
-/// Every manifest of the organization is to be matched again, whatever feed it was matched against.
+/// Every host of the organization is to be evaluated again.
 pub(crate) async fn mark(tx: &TenantTx, version: i64) -> StorageResult<()> {
     let tenant = tx.tenant()?;
-    tx.execute(
-        "update inventory.manifests set evaluated_epoch = -1 where tenant_id = $1",
-        [tenant.0.into()],
-    )
-    .await?;
+    super::evaluation::alone(tx).await?;
+    super::evaluation::ask(tx, None).await?;
     tx.execute(
         "update inventory.scoring set stale = false where tenant_id = $1 and version = $2",
         [tenant.0.into(), version.into()],

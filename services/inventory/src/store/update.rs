@@ -5,8 +5,10 @@ use crate::store::{decoded, encoded};
 use netpatch_inventory_api::InstallableUpdate;
 use netpatch_storage::{StorageResult, TenantTx};
 use netpatch_types::{Ecosystem, HostId, PatchId, Sha256};
-use sea_orm::FromQueryResult;
+use sea_orm::{DbErr, FromQueryResult, QueryResult};
 use serde_json::json;
+use std::collections::HashMap;
+use uuid::Uuid;
 
 #[derive(FromQueryResult)]
 pub(crate) struct UpdateRow {
@@ -65,6 +67,38 @@ pub(crate) async fn of_host(tx: &TenantTx, host: HostId) -> StorageResult<Vec<In
     );
     let rows: Vec<UpdateRow> = tx.all(&sql, [tx.tenant()?.0.into(), host.0.into()]).await?;
     rows.into_iter().map(UpdateRow::into_update).collect()
+}
+
+struct HostUpdateRow {
+    host_id: Uuid,
+    update: UpdateRow,
+}
+
+impl FromQueryResult for HostUpdateRow {
+    fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
+        Ok(Self {
+            host_id: row.try_get(prefix, "host_id")?,
+            update: UpdateRow::from_query_result(row, prefix)?,
+        })
+    }
+}
+
+/// The updates of hosts of the organization that is written to.
+pub(crate) async fn of_hosts(
+    tx: &TenantTx,
+    hosts: &[HostId],
+) -> StorageResult<HashMap<HostId, Vec<InstallableUpdate>>> {
+    let ids: Vec<Uuid> = hosts.iter().map(|host| host.0).collect();
+    let sql = format!(
+        "select u.host_id, {COLUMNS} from inventory.host_updates u where u.tenant_id = $1 and u.host_id = any($2) order by u.name, u.arch"
+    );
+    let rows: Vec<HostUpdateRow> = tx.all(&sql, [tx.tenant()?.0.into(), ids.into()]).await?;
+    let mut hosts: HashMap<HostId, Vec<InstallableUpdate>> = HashMap::new();
+    for row in rows {
+        let host = hosts.entry(row.host_id.into()).or_default();
+        host.push(row.update.into_update()?);
+    }
+    Ok(hosts)
 }
 
 /// Replaces the updates of a host.

@@ -64,7 +64,8 @@ async fn the_same_report_again_writes_nothing() {
             ManifestOutcome {
                 base_known: true,
                 opened: 0,
-                closed: 0
+                closed: 0,
+                evaluated: true,
             }
         );
         world

@@ -35,6 +35,25 @@ async fn hot_questions_read_no_whole_table() {
             ),
         ),
         (
+            "hosts that reported since",
+            format!(
+                "select id, manifest from inventory.hosts where tenant_id = '{tenant}' and reported >= '9'::xid8 and manifest is not null"
+            ),
+        ),
+        (
+            "hosts that wait for evaluation",
+            format!(
+                "select host_id from inventory.evaluations where tenant_id = '{tenant}' order by host_id limit 200"
+            ),
+        ),
+        (
+            "open findings of a component of a host",
+            format!(
+                "select e.id from inventory.exposures e join unnest(array['{id}'::uuid], array[1]) r(host_id, component) \
+                 on r.host_id = e.host_id and r.component = e.component where e.tenant_id = '{tenant}' and e.closed_at is null"
+            ),
+        ),
+        (
             "open findings of a host",
             format!(
                 "select * from inventory.exposures where tenant_id = '{tenant}' and host_id = '{id}' and closed_at is null"
@@ -91,7 +110,8 @@ async fn hot_questions_read_no_whole_table() {
         .worker_tx()
         .await
         .expect("transaction");
-    let stale = "select tenant_id, hash from inventory.manifests where evaluated_epoch < 7 order by tenant_id, hash limit 200";
-    let plan = plan(&tx, stale).await.expect("plan");
-    assert!(!plan.contains("Seq Scan"), "stale manifests:\n{plan}");
+    let waiting = "select e.tenant_id from inventory.evaluated e \
+        where exists (select 1 from inventory.evaluations w where w.tenant_id = e.tenant_id) order by e.tenant_id";
+    let plan = plan(&tx, waiting).await.expect("plan");
+    assert!(!plan.contains("Seq Scan"), "who waits:\n{plan}");
 }

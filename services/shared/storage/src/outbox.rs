@@ -75,6 +75,46 @@ pub async fn append(
     Ok(id)
 }
 
+/// As [`append`], many events in one statement; each with its aggregate.
+pub async fn append_all<P: Serialize>(
+    tx: &TenantTx,
+    schema: &str,
+    events: &[(String, P)],
+    clock: &dyn Clock,
+) -> StorageResult<()> {
+    let schema = identifier(schema)?;
+    let now = clock.now();
+    let sql = format!(
+        "insert into {schema}.outbox (tenant_id, event_id, aggregate, at, payload) \
+         select $1, event_id, aggregate, $2, payload::jsonb from unnest($3::uuid[], $4::text[], $5::text[]) r(event_id, aggregate, payload)"
+    );
+    for portion in events.chunks(1_000) {
+        let (mut ids, mut aggregates, mut payloads) = (Vec::new(), Vec::new(), Vec::new());
+        for (aggregate, payload) in portion {
+            ids.push(uuid_v7(now));
+            aggregates.push(aggregate.clone());
+            payloads.push(serde_json::to_string(payload).map_err(|error| {
+                StorageError::Encoding {
+                    what: "an event",
+                    reason: error.to_string(),
+                }
+            })?);
+        }
+        tx.execute(
+            &sql,
+            [
+                tx.tenant()?.0.into(),
+                now.into(),
+                ids.into(),
+                aggregates.into(),
+                payloads.into(),
+            ],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
 #[derive(FromQueryResult)]
 struct Horizon {
     epoch: i64,

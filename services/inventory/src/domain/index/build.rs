@@ -27,6 +27,16 @@ pub(super) struct Package {
     spoken: HashSet<u64>,
 }
 
+impl Package {
+    /// The advisories that say something of it.
+    pub(super) fn advisories(&self) -> impl Iterator<Item = u32> {
+        let said = self.intervals.iter().map(|one| one.advisory);
+        let named = self.named.iter().map(|(_, one)| one.advisory);
+        let exempt = self.exempt.iter().map(|one| one.interval.advisory);
+        said.chain(named).chain(exempt)
+    }
+}
+
 /// Collects advisories one by one; none is kept.
 #[derive(Clone, Debug, Default)]
 pub struct IndexBuilder {

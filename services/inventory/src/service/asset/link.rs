@@ -250,6 +250,7 @@ impl Inventory {
         let after = self.keep(&tx, ctx, &drafts, &fleet).await?;
         tx.commit().await?;
         self.hint().await;
-        self.judge_later(ctx, &after).await
+        self.judge_later(&after);
+        Ok(())
     }
 }

@@ -263,7 +263,7 @@ impl Inventory {
         let after = self.keep(&tx, ctx, &drafts, &fleet).await?;
         tx.commit().await?;
         self.hint().await;
-        self.judge_later(ctx, &after).await?;
+        self.judge_later(&after);
         let tx = self.db.read(ctx).await?;
         let asset = store::asset::get(&tx, ctx, id)
             .await?
@@ -326,7 +326,7 @@ impl Inventory {
         let after = self.keep(&tx, ctx, &drafts, &fleet).await?;
         tx.commit().await?;
         self.hint().await;
-        self.judge_later(ctx, &after).await?;
+        self.judge_later(&after);
         Ok(done)
     }
 
@@ -616,6 +616,8 @@ impl Inventory {
             self.tell_about(tx, host.0, event).await?;
         }
         if moved.len() > JUDGED_AT_ONCE {
+            let hosts: Vec<HostId> = moved.iter().copied().map(HostId).collect();
+            store::evaluation::ask(tx, Some(&hosts)).await?;
             return Ok(moved);
         }
         if moved.is_empty() {
@@ -634,20 +636,11 @@ impl Inventory {
         Ok(Vec::new())
     }
 
-    /// Leaves findings to the background job. After the commit: it takes manifests before hosts.
-    pub(super) async fn judge_later(
-        &self,
-        ctx: &RequestContext,
-        hosts: &[uuid::Uuid],
-    ) -> ServiceResult<()> {
-        if hosts.is_empty() {
-            return Ok(());
+    /// Wakes the background job for findings that were left to it, after the commit.
+    pub(super) fn judge_later(&self, hosts: &[uuid::Uuid]) {
+        if !hosts.is_empty() {
+            self.reported.notify_one();
         }
-        let tx = self.db.write(ctx).await?;
-        store::asset::mark_stale(&tx, hosts).await?;
-        tx.commit().await?;
-        self.imported.notify_one();
-        Ok(())
     }
 }
 

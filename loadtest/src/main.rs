@@ -1,0 +1,52 @@
+//! `netpatch-loadtest`: how fast the platform is, side by side with another way of doing the same, in one run.
+//!
+//! A scenario comes from the arguments and a seed, so it can be repeated. Results are a table, and JSON with `--json FILE`. Nothing
+//! here checks that the platform is right, except where a wrong answer would make the figure worthless; that stops the run.
+
+mod debsecan;
+mod ingest;
+mod matching;
+mod normalised;
+mod report;
+mod server;
+mod sql_join;
+mod world;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+#[derive(Parser)]
+#[command(name = "netpatch-loadtest", version, about)]
+struct Arguments {
+    /// Writes the results as JSON too
+    #[arg(long, global = true, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Same seed, same scenario
+    #[arg(long, global = true, default_value_t = 1)]
+    seed: u64,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Matching: distinct versions against a pack, a new advisory to its hosts, debsecan and a SQL join beside it
+    Match(matching::Options),
+    /// Ingestion: reports of many hosts through the inventory service into PostgreSQL, a normalised table beside it
+    Ingest(ingest::Options),
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let report = match arguments.what {
+        What::Match(options) => matching::run(&options, arguments.seed).await?,
+        What::Ingest(options) => ingest::run(&options, arguments.seed).await?,
+    };
+    report.print();
+    match arguments.json {
+        Some(file) => report.write(&file),
+        None => Ok(()),
+    }
+}
