@@ -86,6 +86,8 @@ export function root(world: World) {
     nodes: ({ ids }: Args) => ids.map(node),
     organizations: (args: Args) => connection([world.partner(), world.acme(), world.newcomer()], args),
     organization: ({ id }: Args, context: MockContext) => person(context) && (id === 'org_acme' ? world.acme() : id === 'org_msp' ? world.partner() : id === 'org_new' ? world.newcomer() : null),
+    assets: (args: Args) => world.assets.list(args),
+    assetUpsert: ({ input }: { input: Parameters<typeof world.assets.upsert>[0] }) => world.assets.upsert(input, refuse),
     hosts: (args: Args) => connection(world.filtered(args.filter).map(world.host), args),
     findings: (args: Args) => connection(world.findings(args.filter, args.orderBy), args),
     findingGroups: (args: Args & { by: unknown }) => connection(world.groups(String(args.by), args.filter), args),

@@ -8,6 +8,7 @@ import { WebSocketServer } from 'ws';
 import { root, type MockContext } from './resolvers.ts';
 import { loadSchema } from './schema.ts';
 import { people } from './stored.ts';
+import { importFile } from './assets.ts';
 import { World } from './world.ts';
 
 
@@ -60,6 +61,12 @@ export async function startMock(options: { dist?: string; port?: number } = {}) 
     return answer(response, 204, undefined, { 'set-cookie': `netpatch=${encodeURIComponent(person.email)}; Path=/; HttpOnly; SameSite=Lax` });
   }
 
+  async function upload(request: IncomingMessage, response: ServerResponse) {
+    if (request.headers['x-netpatch-csrf'] !== '1') return answer(response, 403, { errors: [{ message: 'the CSRF header is missing' }] });
+    const { status, done } = importFile(await body(request), new URL(request.url ?? '/', 'http://mock').searchParams.get('dryRun') === 'true');
+    return answer(response, status, done);
+  }
+
   async function file(response: ServerResponse, path: string) {
     const dist = options.dist;
     if (!dist) return answer(response, 404);
@@ -76,7 +83,7 @@ export async function startMock(options: { dist?: string; port?: number } = {}) 
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? '/', 'http://mock').pathname;
     const work =
-      path === '/graphql' ? graphql(request, response) : path.startsWith('/auth/') ? auth(request, response, path) : path.startsWith('/reports/') ? Promise.resolve(answer(response, 200, { mock: true }, { 'content-disposition': 'attachment' })) : file(response, path);
+      path === '/graphql' ? graphql(request, response) : path.startsWith('/auth/') ? auth(request, response, path) : path === '/import/assets' ? upload(request, response) : path.startsWith('/reports/') ? Promise.resolve(answer(response, 200, { mock: true }, { 'content-disposition': 'attachment' })) : file(response, path);
     work.catch((error: unknown) => answer(response, 500, { errors: [{ message: String(error), extensions: { code: 'INTERNAL_SERVER_ERROR', requestId: 'mock' } }] }));
   });
   const sockets = new WebSocketServer({ server, path: '/graphql' });

@@ -1,3 +1,4 @@
+import { Assets } from './assets.ts';
 import { connection, type PageArgs } from './connection.ts';
 import { Baselines, byDeadline, deadline, type DueArgs } from './deadlines.ts';
 import { makeHosts, patches, sites, type MockHost, type MockPatch } from './fixtures.ts';
@@ -12,6 +13,7 @@ const severityOrder = ['CRITICAL', 'HIGH', 'UNKNOWN', 'MEDIUM', 'LOW'];
 export class World {
   readonly now = Date.now();
   readonly hosts = makeHosts(this.now, 137);
+  readonly assets = new Assets(this);
   readonly ledger = new MockLedger('netpatch/ledger/0198aaaa-0000-7000-8000-000000000001', '0198aaaa-0000-7000-8000-000000000001');
   readonly approvals: StoredApproval[] = [];
   readonly deployments: StoredDeployment[] = [];
@@ -297,6 +299,8 @@ export class World {
       relay: () => (host.site.relay ? this.relay(host.site) : null),
       openFindings: open,
       etag: '1',
+      asset: () => this.assets.of(host.id),
+      refusedPatches: [],
       findings: (args: PageArgs & { filter?: Filter }) => connection(this.findings({ ...args.filter, hostId: host.id }), args),
       components: (args: PageArgs & { nameContains?: string | null }) =>
         connection(

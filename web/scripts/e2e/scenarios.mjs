@@ -252,12 +252,52 @@ async function deadlines({ page, url }) {
   await page.waitForSelector('text=Version 1.');
 }
 
+/** A file with an error says where and writes nothing; mended it is written. A host's asset is edited, and only what was changed is sent. */
+async function assets({ page, url }) {
+  await page.goto(`${url}/o/acme/assets`);
+  await page.waitForSelector('tbody tr');
+  await page.getByRole('button', { name: 'Import a file' }).click();
+  const dialog = page.locator('[role=dialog]');
+  await dialog.waitFor();
+  expect((await dialog.textContent())?.includes('Acme Instruments'), 'the dialog names the organization');
+  const choose = async (text) => {
+    const [chooser] = await Promise.all([page.waitForEvent('filechooser'), dialog.getByLabel('CSV file').click()]);
+    await chooser.setFiles({ name: 'assets.csv', mimeType: 'text/csv', buffer: Buffer.from(text) });
+  };
+  const write = dialog.getByRole('button', { name: 'Write it' });
+  await choose('hostname,criticality\nweb,urgent\n');
+  expect(await write.isDisabled(), 'nothing is written before the file was checked');
+  await dialog.getByRole('button', { name: 'Check the file' }).click();
+  await dialog.locator('[role=alert] tbody >> text=write critical, high, medium or low').waitFor();
+  expect(await write.isDisabled(), 'a file with errors cannot be written');
+  await choose('hostname,criticality\nweb,high\n');
+  await dialog.getByRole('button', { name: 'Check the file' }).click();
+  await dialog.locator('text=It would make 1 new').waitFor();
+  await write.click();
+  await dialog.locator('text=Written: 1 new').waitFor();
+  await dialog.getByRole('button', { name: 'Close', exact: true }).click();
+  await page.goto(`${url}/o/acme/hosts/host_0001`);
+  const panel = page.locator('section[aria-labelledby=asset]');
+  await panel.getByRole('button', { name: 'Edit' }).click();
+  await panel.getByLabel('Owner').fill('Grace Example');
+  const [sent] = await Promise.all([page.waitForRequest((request) => request.postData()?.includes('UpsertAsset') ?? false), panel.getByRole('button', { name: 'Save' }).click()]);
+  const { fields } = JSON.parse(sent.postData() ?? '{}').variables.input;
+  expect(JSON.stringify(fields) === '{"owner":"Grace Example"}', `only the owner is sent, not ${JSON.stringify(fields)}`);
+  await panel.locator('dd >> text=Grace Example').waitFor();
+  await page.goto(`${url}/o/acme/hosts/host_0000`);
+  await panel.getByRole('button', { name: 'Say something' }).click();
+  await panel.getByLabel('Department').fill('Finance');
+  await panel.getByRole('button', { name: 'Save' }).click();
+  await panel.locator('dd >> text=Finance').waitFor();
+}
+
 export const scenarios = [
   { name: 'keyboard only: sign in, approve', run: keyboard, fresh: true },
   { name: 'self-approval is refused and explained', run: selfApproval, fresh: true },
   { name: 'dry run before a deployment', run: dryRun },
   { name: 'live counters and pause', run: liveAndPause },
   { name: 'address, Back and counts', run: address },
+  { name: 'assets: import and edit', run: assets },
   { name: 'ledger checked in the browser', run: ledger },
   { name: 'evidence pack', run: pack },
   { name: 'palette and keys', run: palette },

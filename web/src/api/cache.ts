@@ -24,6 +24,7 @@ const mutations = [
   'deploymentHalt',
   'deploymentCancel',
   'hostScan',
+  'assetUpsert',
   'reportCreate',
   'siteCreate',
   'enrolmentTokenCreate',

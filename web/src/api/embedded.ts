@@ -26,6 +26,7 @@ export const embeddedTypes = [
   'Offer',
   'OrganizationEvent',
   'PageInfo',
+  'PatchRefusal',
   'PlannedWave',
   'Platform',
   'PolicyExplanation',

@@ -1,4 +1,4 @@
-import { Activity, AlarmClock, BadgeCheck, Calendar, FileText, Gauge, KeyRound, ListOrdered, MapPin, PlugZap, Rocket, Rss, ScrollText, Server, ShieldAlert, Webhook, type LucideIcon } from 'lucide-react';
+import { Activity, AlarmClock, BadgeCheck, Boxes, Calendar, FileText, Gauge, KeyRound, ListOrdered, MapPin, PlugZap, Rocket, Rss, ScrollText, Server, ShieldAlert, Webhook, type LucideIcon } from 'lucide-react';
 import type { MessageId } from '../i18n/text.ts';
 
 /** Where a person can go inside of an organization, and the key that leads there after `g`. */
@@ -7,6 +7,7 @@ export const pages = [
   { to: '/o/$org/queue', label: 'nav.queue', icon: ListOrdered, key: 'q' },
   { to: '/o/$org/findings', label: 'nav.findings', icon: ShieldAlert, key: 'f' },
   { to: '/o/$org/hosts', label: 'nav.hosts', icon: Server, key: 'h' },
+  { to: '/o/$org/assets', label: 'nav.assets', icon: Boxes, key: 't' },
   { to: '/o/$org/approvals', label: 'nav.approvals', icon: BadgeCheck, key: 'a' },
   { to: '/o/$org/deployments', label: 'nav.deployments', icon: Rocket, key: 'd' },
   { to: '/o/$org/policies', label: 'nav.policies', icon: Activity, key: 'o' },

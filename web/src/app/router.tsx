@@ -54,6 +54,12 @@ const host = createRoute({
   validateSearch: search.hostSearch,
   component: lazyRouteComponent(() => import('../pages/hosts/HostPage.tsx'), 'HostPage'),
 });
+const assets = createRoute({
+  getParentRoute: () => organization,
+  path: '/assets',
+  validateSearch: search.assetsSearch,
+  component: lazyRouteComponent(() => import('../pages/assets/AssetsPage.tsx'), 'AssetsPage'),
+});
 const approvals = createRoute({
   getParentRoute: () => organization,
   path: '/approvals',
@@ -148,7 +154,7 @@ const access = createRoute({
   component: lazyRouteComponent(() => import('../pages/access/AccessPage.tsx'), 'AccessPage'),
 });
 
-const pages = [posture, queue, findings, advisory, hosts, host, approvals, deployments, deployment, policies, baselines, windows, sites, ledger, feeds, reports, newPolicy, newWindow, claim, enrolment, webhooks, access] as const;
+const pages = [posture, queue, findings, advisory, hosts, host, assets, approvals, deployments, deployment, policies, baselines, windows, sites, ledger, feeds, reports, newPolicy, newWindow, claim, enrolment, webhooks, access] as const;
 
 const tree = root.addChildren([signIn, signedIn.addChildren([home, organization.addChildren([...pages])])]);
 

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { severities } from '../ui/status.tsx';
+import { criticalities, linkStates, severities } from '../ui/status.tsx';
 
 /**
  * What the address of each page can say. Values that are not understood are dropped, so that an old or cut link
@@ -28,6 +28,7 @@ export const findingsSearch = v.object({
   ...page, ...due, severity, site: word, host: word, patch: word, exploited: flag, cve: word, state: oneOf(applicabilities), by: oneOf(['ADVISORY', 'PATCH', 'HOST']),
 });
 export const hostsSearch = v.object({ ...page, severity, site: word, name: word, group: word, reboot: flag, unknown: flag, never: flag });
+export const assetsSearch = v.object({ ...page, name: word, site: word, link: oneOf(linkStates), department: word, criticality: oneOf(criticalities), make: flag });
 export const hostSearch = v.object({ ...page, tab: oneOf(['findings', 'components', 'runs']), name: word, severity });
 export const approvalsSearch = v.object({ ...page, tab: oneOf(['waiting', 'decided']), approval: word, patch: word });
 export const deploymentsSearch = v.object({ ...page, status: oneOf(deploymentStatuses) });

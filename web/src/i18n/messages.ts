@@ -1,4 +1,5 @@
 import { accessTexts } from './en/access.ts';
+import { assetTexts } from './en/assets.ts';
 import { deadlineTexts } from './en/deadlines.ts';
 import { deploymentTexts } from './en/deployments.ts';
 import { feedTexts } from './en/feeds.ts';
@@ -18,6 +19,7 @@ export const messages = {
   ...queueTexts,
   ...feedTexts,
   ...hostTexts,
+  ...assetTexts,
   ...deploymentTexts,
   ...deadlineTexts,
   ...policyTexts,

@@ -14,6 +14,7 @@ const tones: Record<string, Record<string, Tone>> = {
     EXPIRED: 'calm', CANCELLED: 'calm', REBOOT_PENDING: 'wait', WAITING_FOR_WINDOW: 'wait', OFFERED: 'wait',
   },
   applicability: { INSTALLABLE: 'good', PHASED: 'wait', HELD: 'wait', APPLICABLE: 'calm', NO_FIX_YET: 'unknown', PENDING_REBOOT: 'wait', SUPERSEDED: 'calm' },
+  link: { LINKED: 'good', UNLINKED: 'calm', AMBIGUOUS: 'wait' },
   relay: { ONLINE: 'good', DEGRADED: 'wait', OFFLINE: 'bad', UNCLAIMED: 'calm' },
   report: { RUNNING: 'live', READY: 'good', FAILED: 'bad' },
 };
@@ -24,6 +25,12 @@ export function Status({ of, value }: { of: string; value: string }) {
   const fallback: Tone = of === 'run' ? 'live' : 'calm';
   return <Mark tone={tones[of]?.[value] ?? fallback}>{word(of, value)}</Mark>;
 }
+
+/** Most critical first. */
+export const criticalities = ['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'] as const;
+
+/** Whether an asset belongs to a host. */
+export const linkStates = ['LINKED', 'UNLINKED', 'AMBIGUOUS'] as const;
 
 /** Worst first. */
 export const severities = ['CRITICAL', 'HIGH', 'UNKNOWN', 'MEDIUM', 'LOW'] as const;

@@ -99,4 +99,8 @@ export const accessTexts = {
   'event.deployment.wave.halted': 'a wave was halted',
   'event.deployment.run.failed': 'a run failed',
   'event.finding.critical': 'a critical finding appeared',
+  'event.asset.changed': 'something else is said of an asset',
+  'event.asset.imported': 'assets were imported',
+  'event.asset.linked': 'an asset found its host',
+  'event.asset.deleted': 'an asset was removed',
 } as const;

@@ -5,6 +5,7 @@ import { useQuery } from 'urql';
 import { useChange } from '../../api/change.ts';
 import { useOrganization } from '../../app/organization.ts';
 import { useText } from '../../i18n/text.ts';
+import { AssetPanel } from '../assets/AssetPanel.tsx';
 import { Empty } from '../../ui/Empty.tsx';
 import { Loaded } from '../../ui/Loaded.tsx';
 import { Page } from '../../ui/Page.tsx';
@@ -35,6 +36,7 @@ export function HostPage() {
             <>
               {host.isQuarantined ? <Alert variant="outline" color="red">{text('host.quarantined')}</Alert> : null}
               <HostFacts host={host} />
+              <AssetPanel key={id} host={id} />
               <Tabs value={tab} keepMounted={false} onChange={(value) => void navigate({ search: { tab: tabs.find((one) => one === value) } })}>
                 <Tabs.List aria-label={text('host.tabs')} mb="md">
                   {tabs.map((one) => (

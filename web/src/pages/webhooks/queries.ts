@@ -1,7 +1,7 @@
 import { graphql, type ResultOf } from '../../api/graphql.ts';
 
 /** The events that an endpoint can be told of. */
-export const events = ['approval.requested', 'deployment.wave.halted', 'deployment.run.failed', 'finding.critical'] as const;
+export const events = ['approval.requested', 'deployment.wave.halted', 'deployment.run.failed', 'finding.critical', 'asset.changed', 'asset.imported', 'asset.linked', 'asset.deleted'] as const;
 
 export const WebhooksQuery = graphql(`
   query Webhooks($id: ID!) {
