@@ -7,6 +7,8 @@
 //! | `GET /.well-known/jwks.json` | the key of access tokens |
 //! | `GET /reports/<id>` | the bytes of a report |
 //! | `POST /import/assets` | assets as comma-separated values |
+//! | `POST /import/glpi` | inventories of GLPI agents |
+//! | `GET /sbom/hosts/<id>`, `GET /sbom/fleet` | a bill of materials, CycloneDX 1.6 |
 //! | everything else | the portal |
 //!
 //! A request with the portal's cookie that could change something carries `X-NetPatch-CSRF: 1`; a form of another site cannot set it.
@@ -19,6 +21,7 @@ mod import;
 mod negotiate;
 mod portal;
 mod report;
+mod sbom;
 mod sign;
 mod socket;
 
@@ -41,7 +44,10 @@ pub fn router(state: GatewayState) -> Router {
         .route("/auth/session", get(sign::session))
         .route("/.well-known/jwks.json", get(sign::jwks))
         .route("/reports/{id}", get(report::report))
+        .route("/sbom/hosts/{id}", get(sbom::host))
+        .route("/sbom/fleet", get(sbom::fleet))
         .route("/import/assets", post(import::assets))
+        .route("/import/glpi", post(import::glpi))
         .fallback(portal::portal)
         .layer(from_fn(security_headers))
         .with_state(state)

@@ -1,10 +1,12 @@
-//! What is sent in as a file: assets as comma-separated values. With the same credentials and rights as the mutation of the name.
+//! What is sent in as a file: assets as comma-separated values, inventories of GLPI agents. With the same credentials and rights as the mutation of the name.
 //!
 //! A body is bounded before it is read, an upload costs [`POINTS`], and nothing of it is kept but what it says.
 
 mod assets;
+mod glpi;
 
 pub(crate) use assets::assets;
+pub(crate) use glpi::glpi;
 
 use super::answer::{Manner, failed};
 use super::caller;

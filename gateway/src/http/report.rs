@@ -61,7 +61,7 @@ async fn fetch(
 }
 
 /// A file name without anything that a header or a file system reads.
-fn plain(name: &str) -> String {
+pub(super) fn plain(name: &str) -> String {
     name.chars()
         .map(|letter| {
             if letter.is_ascii_alphanumeric() || "-_.".contains(letter) {

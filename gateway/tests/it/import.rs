@@ -99,6 +99,12 @@ async fn line_errors_are_shown_and_free_the_key() {
         refused.json()["errors"][0],
         json!({"line": 2, "column": "eol", "message": "is no day", "remedy": "write it as 2027-01-31"})
     );
+    let dry = format!("{query}&dryRun=true");
+    let asked = send(&world, &token, &dry, &headers, b"hostname\nbad\n").await;
+    assert_eq!(
+        (asked.status, &asked.json()["errorCount"]),
+        (StatusCode::OK, &json!(1))
+    );
     let mended = send(&world, &token, &query, &headers, b"hostname\ngood\n").await;
     assert_eq!(mended.status, StatusCode::OK, "{}", mended.text);
 }
@@ -203,4 +209,124 @@ async fn who_may_not_or_sends_something_else_is_refused_before_inventory_hears_o
     assert!(heard.is_empty(), "{heard:?}");
     let answer = send(&world, &owner, &own, &headers, b"hostname\nok\n\xffx\n").await;
     assert!(answer.text.contains("line 3"), "{}", answer.text);
+}
+
+/// What GLPI agent 1.12 sent from a Debian 12 machine with a serial number, cut to one program.
+fn inventory() -> serde_json::Value {
+    json!({"action": "inventory", "deviceid": "vm-2026-11-29-21-23-11", "itemtype": "Computer", "content": {
+        "bios": {"bmanufacturer": "Dell Inc.", "smanufacturer": "Dell Inc.", "smodel": "XPS 13 9350", "ssn": "640HP72"},
+        "hardware": {"name": "vm", "memory": 24105, "chassis_type": "Laptop", "uuid": "4c4c4544-0034-3010-8048-b6c04f503732"},
+        "operatingsystem": {"arch": "x86_64", "full_name": "Debian GNU/Linux 12 (bookworm)", "name": "Debian GNU/Linux", "version": "12.11"},
+        "softwares": [{"arch": "all", "filesize": 702_464, "from": "deb", "name": "adduser", "publisher": "Debian", "version": "3.134"}],
+        "versionclient": "GLPI-Agent_v1.12-dev"}})
+}
+
+#[tokio::test]
+async fn a_glpi_agent_is_answered_and_its_inventory_becomes_an_asset() {
+    let world = World::new().await;
+    let create = netpatch_auth::ApiClientCreate {
+        name: "glpi".into(),
+        permissions: [Permission::Read, Permission::AssetWrite].into(),
+    };
+    let created = world
+        .auth
+        .api_client_create(&world.system(world.own), create)
+        .await
+        .unwrap();
+    let pair = format!("{}:{}", created.client.id.public(world.own), created.secret);
+    let basic = format!(
+        "Basic {}",
+        base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pair)
+    );
+    let send = async |authorization: &str, body: Vec<u8>| {
+        // Uploads are paid for; the bucket fills with time.
+        world.clock.advance(std::time::Duration::from_secs(3));
+        let mut request = Request::post("/import/glpi");
+        if !authorization.is_empty() {
+            request = request.header("authorization", authorization);
+        }
+        world.send(request.body(Body::from(body)).unwrap()).await
+    };
+    let contact = json!({"action": "contact", "deviceid": "vm-1", "name": "GLPI-Agent", "version": "1.12-dev"});
+    let unknown = send("", contact.to_string().into()).await;
+    assert_eq!(unknown.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        unknown.header("www-authenticate"),
+        "Basic realm=\"netpatch\""
+    );
+    world.script.forget();
+    let answer = send(&basic, contact.to_string().into()).await;
+    assert_eq!(answer.json(), json!({"status": "ok", "expiration": 24}));
+    assert!(world.script.calls().is_empty());
+    let answer = send(&basic, inventory().to_string().into()).await;
+    assert_eq!(answer.json()["status"], "ok", "{}", answer.text);
+    let calls = world.script.calls();
+    let write = &calls[0].body["write"];
+    assert_eq!(
+        (calls[0].method.as_str(), &calls[0].body["origin"]),
+        ("asset_upsert", &json!("glpi"))
+    );
+    for (field, value) in [
+        ("hostname", "vm"),
+        ("serial", "640HP72"),
+        ("vendor", "Dell Inc."),
+        ("model", "XPS 13 9350"),
+    ] {
+        assert_eq!(write[field], json!({"set": value}), "{field}");
+    }
+    assert_eq!(
+        (&write["owner"], &write["tags"]),
+        (&json!("keep"), &json!("keep"))
+    );
+    let mut partial = inventory();
+    partial["content"] = json!({"hardware": {"name": "vm"}});
+    send(&basic, partial.to_string().into()).await;
+    assert_eq!(
+        world.script.calls()[1].body["write"]["serial"],
+        json!("keep"),
+        "what is not said stays"
+    );
+    world.script.forget();
+    let mut printer = inventory();
+    printer["itemtype"] = json!("Printer");
+    let wrong_type = json!({"action": "inventory", "content": {"bios": {"ssn": 7}}});
+    for (body, status) in [
+        (printer.to_string().into_bytes(), StatusCode::BAD_REQUEST),
+        (wrong_type.to_string().into_bytes(), StatusCode::BAD_REQUEST),
+        (
+            b"<?xml version=\"1.0\"?><REQUEST/>".to_vec(),
+            StatusCode::BAD_REQUEST,
+        ),
+        (vec![0x78, 0x9c, 1, 2, 3], StatusCode::BAD_REQUEST),
+        (
+            b"{\"action\": \"netdiscovery\"}".to_vec(),
+            StatusCode::BAD_REQUEST,
+        ),
+        ([b"[".repeat(100_000)].concat(), StatusCode::BAD_REQUEST),
+        (
+            vec![b' '; 4 * 1024 * 1024 + 1],
+            StatusCode::PAYLOAD_TOO_LARGE,
+        ),
+    ] {
+        let answer = send(&basic, body).await;
+        assert_eq!(
+            (answer.status, &answer.json()["status"]),
+            (status, &json!("error")),
+            "{}",
+            answer.text
+        );
+    }
+    for wrong in ["Basic !", "Basic YTpi", &format!("{basic}x")] {
+        assert_eq!(
+            send(wrong, contact.to_string().into()).await.status,
+            StatusCode::UNAUTHORIZED,
+            "{wrong}"
+        );
+    }
+    let auditor = format!("Bearer {}", world.bearer(world.own, Role::Auditor).await);
+    assert_eq!(
+        send(&auditor, inventory().to_string().into()).await.status,
+        StatusCode::FORBIDDEN
+    );
+    assert!(world.script.calls().is_empty());
 }

@@ -159,6 +159,7 @@ fn usual(
         }
         "patch_get" => patch(id(body), now),
         "patch_list" => page(patch(id(body), now)),
+        "patch_refusals" => json!([]),
         "advisory_get" => advisory(now),
         "feed_list" | "feed_accept" => {
             json!([{"name": "kev", "records": 3, "skipped": 0, "problem": null, "data_as_of": now, "imported_at": now,

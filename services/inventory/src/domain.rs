@@ -8,6 +8,7 @@ pub mod asset;
 pub mod asset_csv;
 pub mod canary;
 pub mod classify;
+pub mod compatibility;
 pub mod compliance;
 pub mod content;
 pub mod csaf;

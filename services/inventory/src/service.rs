@@ -4,6 +4,7 @@ mod applicability;
 mod asset;
 mod baseline;
 mod catalog;
+mod compatibility;
 mod dictionary;
 mod evaluation;
 pub(crate) mod feed;
@@ -17,6 +18,7 @@ mod ingest;
 mod manifest;
 mod patch;
 mod queue;
+mod sbom;
 mod weights;
 
 pub(crate) use catalog::{Catalog, CatalogAdvisory};
@@ -336,6 +338,33 @@ impl InventoryApi for Inventory {
     ) -> ServiceResult<Vec<PatchId>> {
         ctx.require(Permission::Read)?;
         self.pending(ctx, request).await
+    }
+
+    async fn patch_refusals(
+        &self,
+        ctx: &RequestContext,
+        request: PatchRefusals,
+    ) -> ServiceResult<Vec<PatchRefusal>> {
+        ctx.require(Permission::Read)?;
+        self.patch_refusals_of(ctx, request).await
+    }
+
+    async fn sbom_hosts(
+        &self,
+        ctx: &RequestContext,
+        request: SbomHosts,
+    ) -> ServiceResult<SbomHostPage> {
+        ctx.require(Permission::Report)?;
+        self.sbom_hosts_page(ctx, request).await
+    }
+
+    async fn sbom_findings(
+        &self,
+        ctx: &RequestContext,
+        request: SbomFindings,
+    ) -> ServiceResult<SbomFindingPage> {
+        ctx.require(Permission::Report)?;
+        self.sbom_findings_page(ctx, request).await
     }
 
     async fn advisory_get(

@@ -1,6 +1,7 @@
 //! The tools around the platform, a file per command.
 
 pub(crate) mod api;
+pub(crate) mod asset;
 pub(crate) mod cvss;
 pub(crate) mod doctor;
 pub(crate) mod feed;
@@ -8,6 +9,7 @@ pub(crate) mod finding;
 pub(crate) mod host;
 mod lines;
 pub(crate) mod match_;
+pub(crate) mod sbom;
 pub(crate) mod verify;
 pub(crate) mod version;
 

@@ -39,6 +39,12 @@ enum Command {
     /// Ask about hosts.
     #[command(subcommand)]
     Host(cli::host::Host),
+    /// Write what is known of machines besides what their agents report.
+    #[command(subcommand)]
+    Asset(cli::asset::Asset),
+    /// Write bills of materials.
+    #[command(subcommand)]
+    Sbom(cli::sbom::Sbom),
     /// Compare versions as their ecosystem does.
     #[command(subcommand)]
     Version(cli::version::Version),
@@ -97,6 +103,8 @@ pub fn main() -> ExitCode {
         Command::Feed(feed) => feed.run(),
         Command::Finding(finding) => finding.run(),
         Command::Host(host) => host.run(),
+        Command::Asset(asset) => asset.run(),
+        Command::Sbom(sbom) => sbom.run(),
         Command::Version(version) => version.run(),
         Command::Cvss(cvss) => cvss.run(),
         Command::Match(match_) => match_.run(),

@@ -255,6 +255,17 @@ impl Host {
         &self.0.etag
     }
 
+    /// Patches that it cannot take, and why: they are not offered to it. At most 1,000.
+    #[graphql(complexity = "20 + 20 * child_complexity")]
+    async fn refused_patches(&self, ctx: &Context<'_>) -> Result<Option<Vec<super::PatchRefusal>>> {
+        let wanted = inventory::PatchRefusals {
+            tenant: Some(self.0.tenant),
+            host: Some(self.0.id),
+            ..Default::default()
+        };
+        super::patch::refusals(session(ctx)?, self.0.tenant, wanted).await
+    }
+
     /// What is known of the machine besides what its agent reports; null: nothing.
     async fn asset(&self, ctx: &Context<'_>) -> Result<Option<super::Asset>> {
         loaders(ctx)?.asset_of(self.0.tenant, self.0.id).await

@@ -3,8 +3,8 @@
 use super::{PatchClassification, Severity};
 use crate::graphql::connection::int;
 use crate::graphql::context::{Session, absent};
-use crate::graphql::{DateTime, Result, loaders};
-use async_graphql::{Context, ID, Object};
+use crate::graphql::{DateTime, Result, loaders, session};
+use async_graphql::{Context, Enum, ID, Object};
 use netpatch_inventory_api as inventory;
 use netpatch_types::{OrganizationId, PatchId};
 
@@ -85,6 +85,17 @@ impl Patch {
         int(self.patch.hosts)
     }
 
+    /// Hosts that cannot take it, and why: it is not offered to them. At most 1,000.
+    #[graphql(complexity = "20 + 20 * child_complexity")]
+    async fn refusals(&self, ctx: &Context<'_>) -> Result<Option<Vec<PatchRefusal>>> {
+        let wanted = inventory::PatchRefusals {
+            tenant: Some(self.of),
+            patch: Some(self.patch.id),
+            ..Default::default()
+        };
+        refusals(session(ctx)?, self.of, wanted).await
+    }
+
     /// The newer patch that hosts offer instead.
     async fn superseded_by(&self, ctx: &Context<'_>) -> Result<Option<Patch>> {
         match self.patch.superseded_by {
@@ -92,6 +103,98 @@ impl Patch {
             None => Ok(None),
         }
     }
+}
+
+/// Why a host cannot take a patch.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatchRefusalCode {
+    /// The host does not say which release of its system it runs.
+    ReleaseUnknown,
+    /// The patch is of another release than the one that runs.
+    OtherRelease,
+    /// Nothing on the host is of the package's architecture.
+    Architecture,
+    /// There is too little space for payload and files.
+    DiskTooSmall,
+}
+
+/// A patch that a host cannot take; it is not offered there.
+#[derive(Clone)]
+pub struct PatchRefusal(pub inventory::PatchRefusal);
+
+/// A patch that a host cannot take; it is not offered there.
+#[Object]
+impl PatchRefusal {
+    /// The host.
+    async fn host(&self, ctx: &Context<'_>) -> Result<Option<super::Host>> {
+        loaders(ctx)?.host(self.0.tenant, self.0.host).await
+    }
+
+    /// The patch.
+    async fn patch(&self, ctx: &Context<'_>) -> Result<Option<Patch>> {
+        loaders(ctx)?.patch(self.0.tenant, self.0.patch).await
+    }
+
+    /// Binary package.
+    async fn package(&self) -> &str {
+        &self.0.package
+    }
+
+    /// Its architecture.
+    async fn arch(&self) -> &str {
+        &self.0.arch
+    }
+
+    /// The version that the package manager would install.
+    async fn version(&self) -> &str {
+        &self.0.version
+    }
+
+    /// Why not, for programs.
+    async fn code(&self) -> PatchRefusalCode {
+        match self.0.why {
+            inventory::Incompatibility::ReleaseUnknown => PatchRefusalCode::ReleaseUnknown,
+            inventory::Incompatibility::OtherRelease { .. } => PatchRefusalCode::OtherRelease,
+            inventory::Incompatibility::Architecture { .. } => PatchRefusalCode::Architecture,
+            inventory::Incompatibility::DiskTooSmall { .. } => PatchRefusalCode::DiskTooSmall,
+        }
+    }
+
+    /// Why not, and what to do, for a person.
+    async fn reason(&self) -> String {
+        match &self.0.why {
+            inventory::Incompatibility::ReleaseUnknown => {
+                "The host does not say which release it runs; repair its os-release.".to_owned()
+            }
+            inventory::Incompatibility::OtherRelease { release, running } => format!(
+                "It is of the release {release}, the host runs {running}; take that source away, or upgrade the host."
+            ),
+            inventory::Incompatibility::Architecture { package, host } => format!(
+                "It is for {package}, the host is {host} and has nothing of {package} installed."
+            ),
+            inventory::Incompatibility::DiskTooSmall {
+                needed_bytes,
+                free_bytes,
+            } => format!(
+                "It needs {} MiB, {} MiB are free; make room.",
+                needed_bytes.div_ceil(1 << 20),
+                free_bytes >> 20
+            ),
+        }
+    }
+}
+
+/// What hosts cannot take.
+pub(crate) async fn refusals(
+    session: &Session,
+    of: OrganizationId,
+    wanted: inventory::PatchRefusals,
+) -> Result<Option<Vec<PatchRefusal>>> {
+    let Some(ctx) = absent(session.inside(of))? else {
+        return Ok(None);
+    };
+    let found = session.apis.inventory.patch_refusals(&ctx, wanted).await?;
+    Ok(Some(found.into_iter().map(PatchRefusal).collect()))
 }
 
 /// One patch, as the first of the caller's organizations that knows it sees it.

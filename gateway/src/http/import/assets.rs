@@ -1,7 +1,7 @@
 //! `POST /import/assets?organizationId=org_…&dryRun=true&map=Header:field`: assets as comma-separated values (`text/csv`).
 //!
 //! `map` says, as often as needed, which field a column says; nothing behind the colon passes the column over. All lines are written or
-//! none; what is wrong is said by line and column, with 422. `Idempotency-Key` is the mutation's `idempotencyKey`.
+//! none; what is wrong is said by line and column, with 422, or with 200 when it was only asked for (`dryRun`). `Idempotency-Key` is the mutation's `idempotencyKey`.
 
 use super::{Parameters, answered, bounded, flag, inside, known, manner, organization, pay};
 use crate::graphql::mutation::asset::{line_errors, refused};
@@ -85,7 +85,15 @@ async fn import(
     };
     match (outcome, wrong) {
         (Ok(done), _) => Ok((StatusCode::OK, shown(&done, dry_run))),
-        (Err(_), Some(wrong)) => Ok((StatusCode::UNPROCESSABLE_ENTITY, shown(&wrong, dry_run))),
+        // Asked whether there are errors, an answer with errors is what was asked for.
+        (Err(_), Some(wrong)) => Ok((
+            if dry_run {
+                StatusCode::OK
+            } else {
+                StatusCode::UNPROCESSABLE_ENTITY
+            },
+            shown(&wrong, dry_run),
+        )),
         (Err(error), None) => Err(error),
     }
 }

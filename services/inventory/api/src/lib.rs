@@ -17,6 +17,7 @@ pub mod host;
 pub mod patch;
 pub mod report;
 pub mod risk;
+pub mod sbom;
 pub mod ssvc;
 
 pub use advisory::*;
@@ -34,6 +35,7 @@ pub use netpatch_types::EventsAfter;
 pub use patch::*;
 pub use report::*;
 pub use risk::*;
+pub use sbom::*;
 pub use ssvc::*;
 
 use netpatch_types::{EventPage, Page};
@@ -102,6 +104,12 @@ netpatch_chassis::rpc_service! {
         patch_targets(PatchTargets) -> Vec<Target>;
         /// Which of these patches a host still needs, by its newest manifest and applicability. `Read`.
         patch_pending(PatchPending) -> Vec<netpatch_types::PatchId>;
+        /// Patches that hosts cannot take, and why; they are offered to nobody there. `Read`.
+        patch_refusals(PatchRefusals) -> Vec<PatchRefusal>;
+        /// Hosts with their components, for a bill of materials. `Report`.
+        sbom_hosts(SbomHosts) -> SbomHostPage;
+        /// Advisories with an open finding and where they are found, for a bill of materials. `Report`.
+        sbom_findings(SbomFindings) -> SbomFindingPage;
         /// One advisory. `Read`.
         advisory_get(AdvisoryGet) -> Advisory;
         /// The baselines that the organization follows, from policy, which owns them; an older version is ignored. System.

@@ -136,3 +136,63 @@ pub struct PatchPending {
     /// Which patches.
     pub patches: Vec<PatchId>,
 }
+
+/// Why a host cannot take a patch, whatever its package manager says. Such a patch is never offered to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum Incompatibility {
+    /// The host does not say which release of its system it runs.
+    ReleaseUnknown,
+    /// The patch is of another release than the one that runs.
+    OtherRelease {
+        /// Of which one.
+        release: String,
+        /// Which one runs.
+        running: String,
+    },
+    /// Nothing on the host is of the package's architecture.
+    Architecture {
+        /// The package's.
+        package: String,
+        /// The host's.
+        host: String,
+    },
+    /// There is too little space for payload and files.
+    DiskTooSmall {
+        /// Bytes that the patch needs: four times its payload.
+        needed_bytes: u64,
+        /// Bytes that are free, as the host last said.
+        free_bytes: u64,
+    },
+}
+
+/// Patches that hosts cannot take: of a host, or of a patch, or of both. At most 1,000.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PatchRefusals {
+    /// Only of this organization.
+    pub tenant: Option<TenantId>,
+    /// Of this host.
+    pub host: Option<HostId>,
+    /// Of this patch.
+    pub patch: Option<PatchId>,
+}
+
+/// A patch that a host cannot take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PatchRefusal {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which host.
+    pub host: HostId,
+    /// Which patch.
+    pub patch: PatchId,
+    /// Binary package.
+    pub package: String,
+    /// Its architecture.
+    pub arch: String,
+    /// The version that the package manager would install.
+    pub version: String,
+    /// Why not.
+    pub why: Incompatibility,
+}

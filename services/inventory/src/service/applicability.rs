@@ -205,10 +205,10 @@ impl Inventory {
             .evaluate(&tx, &catalog, host, &components, &updates, now)
             .await?;
         store::host::set_applicability(&tx, request.host, digest, &done.problem).await?;
-        let patches: BTreeSet<PatchId> = with_patches.iter().map(|(patch, _)| *patch).collect();
+        let patches = store::update::offered_to(&tx, request.host).await?;
         let event = InventoryEventV1::PatchesAvailable {
             host: request.host,
-            patches: patches.into_iter().collect(),
+            patches,
         };
         self.tell(&tx, host, event).await?;
         tx.commit().await?;

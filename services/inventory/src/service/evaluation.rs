@@ -205,6 +205,11 @@ impl Inventory {
         updates: &[InstallableUpdate],
         now: DateTime<Utc>,
     ) -> ServiceResult<Evaluation> {
+        let refusals = super::compatibility::refusals(&host.facts, components, updates);
+        if !updates.is_empty() {
+            store::update::set_refusals(tx, host.id, updates, &refusals).await?;
+        }
+        let updates = &super::compatibility::taken(&refusals, updates);
         let scoring = store::scoring::hold(tx).await?;
         // Who does not know the newest advisories leaves the host to who does.
         let waited = if store::evaluation::epoch(tx).await? <= catalog.epoch {

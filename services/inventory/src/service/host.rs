@@ -276,6 +276,7 @@ impl Inventory {
             return Ok(Done {});
         }
         store::host::set_facts(&tx, request.host, &facts).await?;
+        self.judge_again(&tx, &stored.host, &facts).await?;
         // Another kernel runs: what waited for the restart, or was left behind by it, stands otherwise now.
         if stored.host.facts.kernel != facts.kernel && stored.host.manifest.is_some() {
             let host = Host {

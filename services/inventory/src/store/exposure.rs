@@ -2,12 +2,13 @@
 
 use crate::domain::exposure::{Open, Wanted};
 use crate::domain::link::applicability_word;
-use crate::store::{column, decoded, encoded, number};
+use crate::store::{column, decoded, encoded, number, sql::Query};
 use chrono::{DateTime, Utc};
+use netpatch_inventory_api::SbomAffected;
 use netpatch_storage::{StorageResult, TenantTx};
-use netpatch_types::{FindingId, HostId};
+use netpatch_types::{FindingId, HostId, RequestContext, TenantId};
 use sea_orm::{FromQueryResult, Value};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
 #[derive(FromQueryResult)]
@@ -192,4 +193,51 @@ pub(crate) async fn close(tx: &TenantTx, ids: &[Uuid], now: DateTime<Utc>) -> St
     )
     .await?;
     Ok(())
+}
+
+#[derive(FromQueryResult)]
+struct AffectedRow {
+    advisory: i32,
+    id: Uuid,
+    fixed_version: String,
+}
+
+/// Advisories with an open finding, behind `after`, each with what it is found in.
+pub(crate) async fn affected(
+    tx: &TenantTx,
+    ctx: &RequestContext,
+    tenant: Option<TenantId>,
+    host: Option<HostId>,
+    after: Option<u32>,
+    limit: i64,
+) -> StorageResult<BTreeMap<u32, Vec<SbomAffected>>> {
+    let mut open = Query::new(
+        " from inventory.exposures e join inventory.hosts h on h.tenant_id = e.tenant_id and h.id = e.host_id where e.closed_at is null",
+    );
+    open.of_tenant(tenant, "e").in_scope(ctx, "h");
+    if let Some(host) = host {
+        open.and("e.host_id =", host.0, "");
+    }
+    if let Some(after) = after {
+        open.and("e.advisory >", column(after), "");
+    }
+    let from = open.text.clone();
+    let limit = open.bind(limit);
+    let sql = format!(
+        "with asked as (select distinct e.advisory{from} order by e.advisory limit {limit}) \
+         select distinct f.advisory, c.id, f.fixed_version from (select e.advisory, e.component, e.fixed_version{from}) f \
+         join asked s on s.advisory = f.advisory join inventory.components c on c.number = f.component order by f.advisory, c.id, f.fixed_version"
+    );
+    let rows: Vec<AffectedRow> = tx.all(&sql, open.values).await?;
+    let mut found: BTreeMap<u32, Vec<SbomAffected>> = BTreeMap::new();
+    for row in rows {
+        found
+            .entry(number(row.advisory))
+            .or_default()
+            .push(SbomAffected {
+                component: row.id.into(),
+                fixed_version: row.fixed_version,
+            });
+    }
+    Ok(found)
 }

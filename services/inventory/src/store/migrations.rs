@@ -48,6 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(FeedFiles),
             Box::new(Ecosystems),
             Box::new(evaluation::Evaluation),
+            Box::new(Refusals),
         ]
     }
 
@@ -184,6 +185,22 @@ impl MigrationTrait for FeedFiles {
         sql.extend(protect_catalog_table(SCHEMA, "feed_files"));
         sql.extend(protect_tenant_table(SCHEMA, "feed_told"));
         sql.extend(worker_may(SCHEMA, "feed_told", "select"));
+        execute_all(manager.get_connection(), sql).await
+    }
+}
+
+struct Refusals;
+
+impl MigrationName for Refusals {
+    fn name(&self) -> &'static str {
+        "m0010_refusals"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Refusals {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let sql = statements(include_str!("../../migrations/0010_refusals.sql"));
         execute_all(manager.get_connection(), sql).await
     }
 }

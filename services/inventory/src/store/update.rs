@@ -2,7 +2,7 @@
 
 use crate::domain::link::{state_of, state_word};
 use crate::store::{decoded, encoded};
-use netpatch_inventory_api::InstallableUpdate;
+use netpatch_inventory_api::{Incompatibility, InstallableUpdate};
 use netpatch_storage::{StorageResult, TenantTx};
 use netpatch_types::{Ecosystem, HostId, PatchId, Sha256};
 use sea_orm::{DbErr, FromQueryResult, QueryResult};
@@ -149,6 +149,52 @@ pub(crate) async fn replace(
          source text, source_version text, sha256 text, size_bytes bigint, origin text, suite text, label text, state text, \
          phased_percent integer, section text, requires jsonb, ecosystem text, errata jsonb, security boolean)",
         [tenant.into(), host.0.into(), serde_json::Value::Array(rows).into()],
+    )
+    .await?;
+    Ok(())
+}
+
+#[derive(FromQueryResult)]
+struct PatchRow {
+    patch_id: uuid::Uuid,
+}
+
+/// The patches that a host of the organization that is written to is offered and can take.
+pub(crate) async fn offered_to(tx: &TenantTx, host: HostId) -> StorageResult<Vec<PatchId>> {
+    let rows: Vec<PatchRow> = tx
+        .all(
+            "select distinct u.patch_id from inventory.host_updates u \
+             where u.tenant_id = $1 and u.host_id = $2 and u.refusal is null order by u.patch_id",
+            [tx.tenant()?.0.into(), host.0.into()],
+        )
+        .await?;
+    Ok(rows.into_iter().map(|row| row.patch_id.into()).collect())
+}
+
+/// Marks the updates that a host cannot take, and only those.
+pub(crate) async fn set_refusals(
+    tx: &TenantTx,
+    host: HostId,
+    updates: &[InstallableUpdate],
+    refusals: &[Option<Incompatibility>],
+) -> StorageResult<()> {
+    let mut rows = Vec::new();
+    for (update, refusal) in updates.iter().zip(refusals) {
+        if let Some(refusal) = refusal {
+            rows.push(json!({
+                "name": update.name,
+                "arch": update.arch,
+                "refusal": encoded("a refusal", refusal)?,
+            }));
+        }
+    }
+    tx.execute(
+        "with wanted as (select u.name, u.arch, r.refusal from inventory.host_updates u \
+         left join jsonb_to_recordset($3) as r(name text, arch text, refusal jsonb) on r.name = u.name and r.arch = u.arch \
+         where u.tenant_id = $1 and u.host_id = $2) \
+         update inventory.host_updates u set refusal = w.refusal from wanted w \
+         where u.tenant_id = $1 and u.host_id = $2 and u.name = w.name and u.arch = w.arch and u.refusal is distinct from w.refusal",
+        [tx.tenant()?.0.into(), host.0.into(), serde_json::Value::Array(rows).into()],
     )
     .await?;
     Ok(())

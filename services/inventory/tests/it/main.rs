@@ -4,6 +4,7 @@
 
 mod accuracy;
 mod asset;
+mod compatibility;
 mod csaf;
 mod deadline;
 mod epoch;
@@ -22,6 +23,7 @@ mod plan;
 mod process;
 mod rights;
 mod rpm;
+mod sbom;
 mod status;
 mod tenancy;
 mod weights;

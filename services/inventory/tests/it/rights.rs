@@ -182,6 +182,9 @@ async fn every_operation_needs_its_right() {
                     .await,
             ),
             code(api.patch_targets(ctx, PatchTargets::default()).await),
+            code(api.patch_refusals(ctx, PatchRefusals::default()).await),
+            code(api.sbom_hosts(ctx, SbomHosts::default()).await),
+            code(api.sbom_findings(ctx, SbomFindings::default()).await),
             code(
                 api.patch_pending(
                     ctx,
@@ -237,7 +240,7 @@ async fn every_operation_needs_its_right() {
                 .await,
             ),
         ];
-        assert_eq!(codes, [ErrorCode::Forbidden; 38]);
+        assert_eq!(codes, [ErrorCode::Forbidden; 41]);
     }
 }
 

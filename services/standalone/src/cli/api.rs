@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// Most bytes of an answer.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
+/// A download.
+const DOWNLOAD: Duration = Duration::from_secs(3600);
 /// One request.
 const PATIENCE: Duration = Duration::from_secs(60);
 const NO_CREDENTIALS: &str = "who asks? Set NETPATCH_CLIENT_ID and NETPATCH_CLIENT_SECRET (or --client-secret-file) of an API client, \
@@ -169,6 +171,95 @@ impl Api {
             return Err(Refused::new(exit, first.message.clone()).into());
         }
         Ok(answer.data.unwrap_or_default())
+    }
+
+    /// Sends a file; status and answer. Once, however often the network repeats it.
+    pub(crate) async fn send(
+        &self,
+        path: &str,
+        parameters: &[(&str, String)],
+        media: &str,
+        file: Vec<u8>,
+    ) -> anyhow::Result<(u16, Value)> {
+        let url = format!("{}{path}", self.base());
+        let answer = self
+            .http
+            .post(&url)
+            .query(parameters)
+            .bearer_auth(&self.token)
+            .header("content-type", media)
+            .header("idempotency-key", uuid::Uuid::new_v4().to_string())
+            .body(file)
+            .send()
+            .await
+            .map_err(|error| unreachable(&url, &error))?;
+        let status = answer.status().as_u16();
+        let body = bounded(answer).await?;
+        let answer = serde_json::from_slice(&body)
+            .map_err(|_| Refused::new(7, format!("{url} answers {status}, not JSON")))?;
+        Ok((status, answer))
+    }
+
+    /// Writes a file while it arrives.
+    pub(crate) async fn fetch(
+        &self,
+        path: &str,
+        out: &mut impl std::io::Write,
+    ) -> anyhow::Result<()> {
+        let url = format!("{}{path}", self.base());
+        let mut answer = self
+            .http
+            .get(&url)
+            .timeout(DOWNLOAD)
+            .bearer_auth(&self.token)
+            .send()
+            .await
+            .map_err(|error| unreachable(&url, &error))?;
+        let status = answer.status().as_u16();
+        if status != 200 {
+            let said: Value = serde_json::from_slice(&bounded(answer).await?).unwrap_or_default();
+            let message = said["errors"][0]["message"]
+                .as_str()
+                .map_or_else(|| format!("{url} answers {status}"), str::to_owned);
+            let exit = match status {
+                401 | 403 => 4,
+                404 => 5,
+                429 | 500.. => 7,
+                _ => 1,
+            };
+            return Err(Refused::new(exit, message).into());
+        }
+        while let Some(chunk) = answer
+            .chunk()
+            .await
+            .map_err(|error| Refused::new(7, format!("the file broke off: {error}")))?
+        {
+            out.write_all(&chunk)?;
+        }
+        out.flush()?;
+        Ok(())
+    }
+
+    fn base(&self) -> &str {
+        self.graphql.trim_end_matches("/graphql")
+    }
+
+    /// The organization of this name or id; without one the only one that is within reach.
+    pub(crate) async fn own_organization(&self, named: Option<&str>) -> anyhow::Result<String> {
+        if let Some(named) = named {
+            return self.organization(named).await;
+        }
+        let document =
+            "query($first: Int!, $after: String) { organizations(first: $first, after: $after) {
+            nodes { id name } pageInfo { hasNextPage endCursor } } }";
+        let all = self.list(document, "organizations", json!({}), 2).await?;
+        match all.nodes.as_slice() {
+            [only] if !all.has_more => Ok(only["id"].as_str().unwrap_or_default().to_owned()),
+            [] => Err(Refused::new(5, "no organization is within your reach").into()),
+            _ => anyhow::bail!(
+                "several organizations are within your reach; name one with --organization"
+            ),
+        }
     }
 
     /// All nodes of a connection, page by page, until there are `limit`; and how many there are in all, as the platform says.
