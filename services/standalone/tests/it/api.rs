@@ -199,7 +199,7 @@ fn a_platform_answers_or_the_exit_code_says_why_not() {
     assert!(err.contains("gave no token"), "{err}");
 }
 
-fn sign_in(url: &str, login: &Value) -> String {
+pub(crate) fn sign_in(url: &str, login: &Value) -> String {
     let body = json!({"email": login["email"], "password": login["password"], "bearer": true});
     let answer = async {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();

@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may fail")]
 
 mod api;
+mod asset;
 mod cli;
 mod cvss;
 mod faults;
