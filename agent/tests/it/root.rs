@@ -85,6 +85,7 @@ impl Drop for Root {
     fn drop(&mut self) {
         // A test that failed must not leave a script behind that waits for ever.
         let _ = fs::remove_file(self.path().join("run/np-held-up.wait"));
+        kill_inside(&self.path());
         for place in [
             self.path().join("proc"),
             self.path(),
@@ -93,6 +94,22 @@ impl Drop for Root {
             if let Err(error) = umount2(&place, MntFlags::MNT_DETACH) {
                 eprintln!("cannot unmount {}: {error}", place.display());
             }
+        }
+    }
+}
+
+/// Kills what still runs in a root: dnf and pacman leave an agent of gpg behind, which would hold the kernel's notices of files.
+fn kill_inside(root: &Path) {
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        if fs::read_link(entry.path().join("root")).is_ok_and(|inside| inside == root) {
+            let _ = nix::sys::signal::kill(
+                nix::unistd::Pid::from_raw(pid),
+                nix::sys::signal::Signal::SIGKILL,
+            );
         }
     }
 }

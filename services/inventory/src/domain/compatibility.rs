@@ -135,7 +135,7 @@ pub fn judge(
 mod tests {
     use super::*;
     use netpatch_inventory_api::UpdateState;
-    use netpatch_types::Sha256;
+    use netpatch_types::{Ecosystem, Sha256};
 
     fn facts() -> HostFacts {
         HostFacts {
@@ -149,6 +149,9 @@ mod tests {
 
     fn update(name: &str, arch: &str, suite: &str, size_bytes: u64) -> InstallableUpdate {
         InstallableUpdate {
+            ecosystem: Ecosystem::Deb,
+            errata: Vec::new(),
+            security: false,
             name: name.into(),
             arch: arch.into(),
             installed_version: "1".into(),
