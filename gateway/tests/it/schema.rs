@@ -145,8 +145,19 @@ pub(crate) fn connection_fields() -> Vec<(String, String, String)> {
             let required = field.node.arguments.iter().filter(|argument| {
                 argument.node.name.node != "first" && !argument.node.ty.node.nullable
             });
+            let some = |name: &str| match types(&document).get(name).map(|known| &known.kind) {
+                Some(TypeKind::Enum(words)) => words.values[0].node.value.node.to_string(),
+                _ => "\"x\"".to_owned(),
+            };
             let extra = required
-                .map(|argument| format!(", {}: \"x\"", argument.node.name.node))
+                .map(|argument| {
+                    let argument = &argument.node;
+                    format!(
+                        ", {}: {}",
+                        argument.name.node,
+                        some(named(&argument.ty.node))
+                    )
+                })
                 .collect();
             found.push((owner.clone(), field.node.name.node.to_string(), extra));
         }

@@ -136,7 +136,7 @@ impl Pacman {
         if plan.items.is_empty() {
             return Ok(());
         }
-        let mut words = self.from_files(plan, folder).await?;
+        let mut words = self.words_for_files(plan, folder).await?;
         words.extend(["--print", "--print-format", "%n %v"].map(str::to_owned));
         let output = self
             .runner
@@ -160,7 +160,7 @@ impl Pacman {
     }
 
     /// pacman's words for the transaction: files only, no repository.
-    pub(super) async fn from_files(
+    pub(super) async fn words_for_files(
         &self,
         plan: &Plan,
         folder: &Path,

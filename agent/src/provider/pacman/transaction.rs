@@ -86,7 +86,7 @@ impl Pacman {
         if !plan.items.is_empty() {
             script.main(&CommandLine::new(
                 "pacman",
-                self.from_files(plan, folder).await?,
+                self.words_for_files(plan, folder).await?,
             ));
             let new = plan
                 .items

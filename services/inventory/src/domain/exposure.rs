@@ -124,7 +124,8 @@ pub fn change(
             None => rest.push(wanted),
         }
     }
-    let mut left: HashMap<(u32, String, String), Vec<(Uuid, DateTime<Utc>)>> = HashMap::new();
+    type Package = (u32, String, String);
+    let mut left: HashMap<Package, Vec<(Uuid, DateTime<Utc>)>> = HashMap::new();
     for open in exact.into_values() {
         left.entry((open.advisory, open.name, open.arch))
             .or_default()
