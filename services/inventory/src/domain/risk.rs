@@ -5,7 +5,7 @@
 //! then the host's place. An input that nobody has given is named as missing and counted as an ordinary one, never as harmless.
 
 use netpatch_inventory_api::{
-    Exploitation, Risk, RiskInput, RiskTerm, RiskWeights, Ssvc, TechnicalImpact,
+    Exploitation, ListeningSocket, Risk, RiskInput, RiskTerm, RiskWeights, Ssvc, TechnicalImpact,
 };
 use netpatch_types::{Criticality, Labels};
 
@@ -31,13 +31,33 @@ pub struct Threat {
     pub ssvc: Option<Ssvc>,
 }
 
-/// Where the host stands, from its labels.
+/// Where the host stands: as its labels say, else as measured on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// Label `exposure`: `internet`, `internal`, `isolated`.
     pub exposure: Option<String>,
     /// Label `criticality`: `critical`, `high`, `medium`, `low`.
     pub criticality: Option<Criticality>,
+    /// Measured on the host: whether something listens beyond loopback that the firewall lets strangers reach. `None`: not
+    /// measured, or the firewall is not understood.
+    pub reachable: Option<bool>,
+}
+
+/// What a host's sockets say of whether it can be reached; one that is not understood may be.
+#[must_use]
+pub fn reachable(listening: &[ListeningSocket]) -> Option<bool> {
+    if listening.is_empty() {
+        // An older agent says nothing of sockets.
+        return None;
+    }
+    let each = || listening.iter().map(ListeningSocket::is_exposed);
+    if each().any(|exposed| exposed == Some(true)) {
+        Some(true)
+    } else if each().all(|exposed| exposed == Some(false)) {
+        Some(false)
+    } else {
+        None
+    }
 }
 
 impl Place {
@@ -49,16 +69,26 @@ impl Place {
             criticality: labels
                 .get(Criticality::LABEL)
                 .and_then(|word| Criticality::from_word(word)),
+            reachable: None,
         }
     }
 
-    /// Whether strangers reach the host; `None`: nobody has said.
+    /// The same place, with what was measured on the host.
+    #[must_use]
+    pub fn measured(self, listening: &[ListeningSocket]) -> Self {
+        Self {
+            reachable: reachable(listening),
+            ..self
+        }
+    }
+
+    /// Whether strangers reach the host. A label's word counts before what was measured; `None`: neither says.
     #[must_use]
     pub fn is_exposed(&self) -> Option<bool> {
         match self.exposure.as_deref() {
             Some("internet") => Some(true),
             Some("internal" | "isolated") => Some(false),
-            _ => None,
+            _ => self.reachable,
         }
     }
 }
@@ -152,7 +182,14 @@ fn given(input: RiskInput, threat: &Threat, place: &Place) -> Given {
             Some("internet") => Given::said(1.0, "internet"),
             Some("internal") => Given::said(USUAL_SHARE, "internal"),
             Some("isolated") => Given::said(0.0, "isolated"),
-            _ => Given::assumed(USUAL_SHARE, "no label, counted as internal"),
+            _ => match place.reachable {
+                Some(true) => Given::said(
+                    USUAL_SHARE,
+                    "measured: reachable, its firewall lets others in",
+                ),
+                Some(false) => Given::said(0.0, "measured: nobody reaches it"),
+                None => Given::assumed(USUAL_SHARE, "no label, counted as internal"),
+            },
         },
         RiskInput::Criticality => match place.criticality {
             Some(Criticality::Critical) => Given::said(1.0, "critical"),
@@ -363,6 +400,33 @@ mod tests {
             }
         );
         assert_eq!(odd.is_exposed(), None);
+        // What was measured counts where no label does.
+        let socket = |not_loopback, allowed_by_firewall| ListeningSocket {
+            not_loopback,
+            allowed_by_firewall,
+            ..ListeningSocket::default()
+        };
+        let measured = |sockets: &[ListeningSocket]| {
+            let place = Place::default().measured(sockets);
+            let risk = assess(&exploited, &place, &RiskWeights::default(), 1);
+            (
+                place.is_exposed(),
+                risk.missing.contains(&"exposure".to_owned()),
+            )
+        };
+        assert_eq!(measured(&[]), (None, true));
+        assert_eq!(measured(&[socket(false, None)]), (Some(false), false));
+        assert_eq!(measured(&[socket(true, None)]), (None, true));
+        assert_eq!(
+            measured(&[socket(false, None), socket(true, Some(true))]),
+            (Some(true), false)
+        );
+        let labelled = place("internal", "high").measured(&[socket(true, Some(true))]);
+        assert_eq!(
+            labelled.is_exposed(),
+            Some(false),
+            "a label's word counts first"
+        );
         assert!((assess(&exploited, &odd, &only_criticality, 1).score - 50.0).abs() < 1e-9);
     }
 }

@@ -42,6 +42,11 @@ pub(crate) struct Evaluation {
     pub(crate) problem: String,
 }
 
+/// Where a host stands.
+pub(super) fn place_of(host: &Host) -> Place {
+    Place::of(&host.labels).measured(&host.facts.listening)
+}
+
 /// The exposures that a host with these components and updates has.
 fn wanted<'a>(
     catalog: &Catalog,
@@ -225,7 +230,7 @@ impl Inventory {
             open: open.into_values().flatten().collect(),
             wanted: wanted(
                 catalog,
-                &Place::of(&host.labels),
+                &place_of(host),
                 &scoring.weights,
                 &siblings(catalog, host, pairs()),
                 pairs(),
@@ -338,7 +343,7 @@ impl Inventory {
                 open: open.remove(&host.id).unwrap_or_default(),
                 wanted: wanted(
                     catalog,
-                    &Place::of(&host.labels),
+                    &place_of(host),
                     &scoring.weights,
                     &siblings,
                     asked,
@@ -390,7 +395,7 @@ impl Inventory {
                 });
             }
             let baselines = baselines_of(followed, &groups, host);
-            let place = Place::of(&host.labels);
+            let place = place_of(host);
             let change = change(case.open, case.wanted, now, |wanted, first_seen_at| {
                 due(
                     catalog,

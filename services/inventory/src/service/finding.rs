@@ -50,7 +50,7 @@ fn finding(
         offer: stored.offer,
         risk: assess(
             &known.threat,
-            &Place::of(&stored.labels),
+            &Place::of(&stored.labels).measured(&stored.listening),
             &scoring.weights,
             scoring.weights_version,
         ),

@@ -277,12 +277,15 @@ impl Inventory {
         }
         store::host::set_facts(&tx, request.host, &facts).await?;
         self.judge_again(&tx, &stored.host, &facts).await?;
-        // Another kernel runs: what waited for the restart, or was left behind by it, stands otherwise now.
-        if stored.host.facts.kernel != facts.kernel && stored.host.manifest.is_some() {
-            let host = Host {
-                facts: facts.clone(),
-                ..stored.host.clone()
-            };
+        // Another kernel runs: what waited for the restart, or was left behind by it, stands otherwise now. And whether others
+        // reach the host counts in the risk.
+        let host = Host {
+            facts: facts.clone(),
+            ..stored.host.clone()
+        };
+        let is_otherwise = stored.host.facts.kernel != facts.kernel
+            || super::evaluation::place_of(&stored.host) != super::evaluation::place_of(&host);
+        if is_otherwise && stored.host.manifest.is_some() {
             let (components, updates) = self.parts(&tx, &host).await?;
             let now = self.clock.now();
             self.evaluate(&tx, &catalog, &host, &components, &updates, now)

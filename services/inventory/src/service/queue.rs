@@ -55,7 +55,7 @@ fn risk(
                 .advisory(findings.advisory)
                 .map(|known| known.threat)
                 .unwrap_or_default(),
-            Place::of(&findings.labels),
+            Place::of(&findings.labels).measured(&findings.listening),
         ),
         None if origin.is_security() => (Threat::default(), Place::default()),
         None => return (0, Risk::default()),

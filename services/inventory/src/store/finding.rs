@@ -5,7 +5,8 @@ use crate::store::component::ecosystem;
 use crate::store::{column, decoded, number, sql::Query};
 use chrono::{DateTime, Duration, Utc};
 use netpatch_inventory_api::{
-    Deadline, FindingFilter, FindingGroupList, FindingGrouping, FindingOrder, Offer,
+    Deadline, FindingFilter, FindingGroupList, FindingGrouping, FindingOrder, ListeningSocket,
+    Offer,
 };
 use netpatch_storage::{StorageResult, TenantTx};
 use netpatch_types::{ComponentKey, FindingId, Labels, RequestContext, Severity};
@@ -27,6 +28,8 @@ pub(crate) struct StoredFinding {
     pub(crate) site: Uuid,
     /// Its labels.
     pub(crate) labels: Labels,
+    /// Who listens on it.
+    pub(crate) listening: Vec<ListeningSocket>,
     /// Advisory number.
     pub(crate) advisory: u32,
     /// What.
@@ -61,6 +64,7 @@ struct Row {
     hostname: String,
     site_id: Uuid,
     labels: serde_json::Value,
+    listening: Option<serde_json::Value>,
     advisory: i32,
     ecosystem: String,
     distribution: String,
@@ -85,7 +89,15 @@ struct Row {
     label: Option<String>,
 }
 
-const COLUMNS: &str = "e.id, e.tenant_id, e.host_id, h.hostname, h.site_id, h.labels, e.advisory, c.ecosystem, c.distribution, c.release, \
+/// The sockets of a host's facts; none when an older agent did not say.
+pub(crate) fn listening(facts: Option<serde_json::Value>) -> StorageResult<Vec<ListeningSocket>> {
+    facts.map_or_else(
+        || Ok(Vec::new()),
+        |facts| decoded("a host's sockets", facts),
+    )
+}
+
+const COLUMNS: &str = "e.id, e.tenant_id, e.host_id, h.hostname, h.site_id, h.labels, h.facts -> 'listening' as listening, e.advisory, c.ecosystem, c.distribution, c.release, \
     c.name, c.version, c.arch, c.source, c.source_version, e.installed_version, e.fixed_version, e.rule, e.risk, e.patch_id, \
     e.applicability, e.due, e.opened_at, e.closed_at, u.candidate_version, u.origin, u.suite, u.label";
 
@@ -106,6 +118,7 @@ fn stored(row: Row) -> StorageResult<StoredFinding> {
         hostname: row.hostname,
         site: row.site_id,
         labels: decoded("a host's labels", row.labels)?,
+        listening: listening(row.listening)?,
         advisory: number(row.advisory),
         component: ComponentKey {
             ecosystem: ecosystem(&row.ecosystem)?,

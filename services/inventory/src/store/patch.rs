@@ -4,7 +4,9 @@ use crate::domain::content::Offer;
 use crate::store::update::{COLUMNS as UPDATE, UpdateRow};
 use crate::store::{decoded, encoded, number, sql::Query};
 use chrono::{DateTime, Utc};
-use netpatch_inventory_api::{Deadline, HostFacts, PatchRefusal, PatchRefusals, Target};
+use netpatch_inventory_api::{
+    Deadline, HostFacts, ListeningSocket, PatchRefusal, PatchRefusals, Target,
+};
 use netpatch_storage::{Database, StorageResult, TenantTx};
 use netpatch_types::{
     HostId, Labels, PatchId, RequestContext, Selector, Severity, SiteId, TenantId,
@@ -270,6 +272,8 @@ pub(crate) struct PatchFindings {
     pub(crate) risk: i32,
     /// Labels of its host.
     pub(crate) labels: Labels,
+    /// Who listens on it.
+    pub(crate) listening: Vec<ListeningSocket>,
     /// The earliest deadline among them.
     pub(crate) due: Option<Deadline>,
 }
@@ -283,6 +287,7 @@ struct FindingsRow {
     advisory: i32,
     risk: i32,
     labels: serde_json::Value,
+    listening: Option<serde_json::Value>,
     due: Option<serde_json::Value>,
 }
 
@@ -297,7 +302,7 @@ pub(crate) async fn findings(
     let mut query = Query::new(
         "select distinct on (e.tenant_id, e.patch_id) e.tenant_id, e.patch_id, \
          count(*) over (partition by e.tenant_id, e.patch_id) as findings, \
-         min(e.opened_at) over (partition by e.tenant_id, e.patch_id) as first_seen_at, e.advisory, e.risk, h.labels, \
+         min(e.opened_at) over (partition by e.tenant_id, e.patch_id) as first_seen_at, e.advisory, e.risk, h.labels, h.facts -> 'listening' as listening, \
          first_value(e.due) over (partition by e.tenant_id, e.patch_id order by e.due_at nulls last, e.id) as due \
          from inventory.exposures e join inventory.hosts h on h.tenant_id = e.tenant_id and h.id = e.host_id \
          where e.closed_at is null and e.patch_id is not null",
@@ -329,6 +334,7 @@ pub(crate) async fn findings(
                 advisory: number(row.advisory),
                 risk: row.risk,
                 labels: decoded("a host's labels", row.labels)?,
+                listening: super::finding::listening(row.listening)?,
                 due: row.due.map(|due| decoded("a deadline", due)).transpose()?,
             })
         })
