@@ -232,7 +232,7 @@ async function deadlines({ page, url }) {
   expect(await due.getByText('when it was seen first here').isVisible(), 'the date says from when it counts');
   await page.getByLabel('Only overdue').check();
   await until(async () => page.url().includes('overdue=true'), 'the filter stands in the address');
-  await until(async () => (await page.locator('tbody tr').count()) === (await page.locator('tbody tr:has-text("overdue")').count()), 'every row is overdue');
+  await until(async () => (await page.locator('tbody tr:has(summary)').count()) === (await page.locator('tbody tr:has(summary):has-text("overdue")').count()), 'every row is overdue');
   await page.goto(`${url}/o/new/baselines?make=true`);
   const dialog = page.locator('[role=dialog]');
   await dialog.getByLabel('Name').fill('Ours');

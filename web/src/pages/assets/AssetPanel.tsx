@@ -1,11 +1,12 @@
 import { Button, Text } from '@mantine/core';
-import { useState } from 'react';
+import { lazy, Suspense, useState } from 'react';
 import { useQuery } from 'urql';
 import { useText, useWord } from '../../i18n/text.ts';
 import { Loaded } from '../../ui/Loaded.tsx';
 import { Facts, Panel } from '../../ui/Page.tsx';
-import { AssetForm } from './AssetForm.tsx';
 import { HostAssetQuery, type Asset } from './queries.ts';
+
+const AssetForm = lazy(() => import('./AssetForm.tsx').then((module) => ({ default: module.AssetForm })));
 
 /** What the organization knows of a host besides what its agent reports, and a way to say more. */
 export function AssetPanel({ host }: { host: string }) {
@@ -29,7 +30,11 @@ export function AssetPanel({ host }: { host: string }) {
               setEditing(false);
               if (isSaved) refresh();
             };
-            return <AssetForm asset={asset} hostId={host} onDone={done} />;
+            return (
+              <Suspense fallback={null}>
+                <AssetForm asset={asset} hostId={host} onDone={done} />
+              </Suspense>
+            );
           }
           return asset ? <AssetFactsList asset={asset} /> : <Text className="np-muted">{text('asset.none')}</Text>;
         }}

@@ -1,5 +1,6 @@
 import { Button } from '@mantine/core';
 import { getRouteApi } from '@tanstack/react-router';
+import { lazy, Suspense } from 'react';
 import { useQuery } from 'urql';
 import { useOrganization, useScope } from '../../app/organization.ts';
 import { useText } from '../../i18n/text.ts';
@@ -12,8 +13,9 @@ import { Pager } from '../../ui/Pager.tsx';
 import { SiteChoice } from '../../ui/SiteChoice.tsx';
 import { criticalities, linkStates } from '../../ui/status.tsx';
 import { useAssetColumns } from './columns.tsx';
-import { ImportDialog } from './ImportDialog.tsx';
 import { AssetsQuery } from './queries.ts';
+
+const ImportDialog = lazy(() => import('./ImportDialog.tsx').then((module) => ({ default: module.ImportDialog })));
 
 const route = getRouteApi('/signed-in/o/$org/assets');
 
@@ -79,7 +81,11 @@ export function AssetsPage() {
           );
         }}
       </Loaded>
-      {search.make ? <ImportDialog onClose={close} /> : null}
+      {search.make ? (
+        <Suspense fallback={null}>
+          <ImportDialog onClose={close} />
+        </Suspense>
+      ) : null}
     </Page>
   );
 }

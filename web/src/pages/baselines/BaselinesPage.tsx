@@ -1,5 +1,6 @@
 import { Button } from '@mantine/core';
 import { getRouteApi } from '@tanstack/react-router';
+import { lazy, Suspense } from 'react';
 import { useQuery } from 'urql';
 import { useOrganization } from '../../app/organization.ts';
 import { useText } from '../../i18n/text.ts';
@@ -8,9 +9,10 @@ import { Loaded } from '../../ui/Loaded.tsx';
 import { Page } from '../../ui/Page.tsx';
 import { Pager } from '../../ui/Pager.tsx';
 import { BaselinePanel } from './BaselinePanel.tsx';
-import { NewBaseline } from './NewBaseline.tsx';
 import { BaselinesQuery } from './queries.ts';
 import { WeightsPanel } from './WeightsPanel.tsx';
+
+const NewBaseline = lazy(() => import('./NewBaseline.tsx').then((module) => ({ default: module.NewBaseline })));
 
 const route = getRouteApi('/signed-in/o/$org/baselines');
 
@@ -46,7 +48,11 @@ export function BaselinesPage() {
                 <BaselinePanel key={baseline.id} baseline={baseline} onChanged={refresh} />
               ))}
               {riskWeights ? <WeightsPanel key={riskWeights.etag} weights={riskWeights} onChanged={refresh} /> : null}
-              {make ? <NewBaseline standards={standards ?? []} onClose={() => making(false)} onMade={refresh} /> : null}
+              {make ? (
+                <Suspense fallback={null}>
+                  <NewBaseline standards={standards ?? []} onClose={() => making(false)} onMade={refresh} />
+                </Suspense>
+              ) : null}
             </>
           );
         }}

@@ -1,6 +1,7 @@
 import { Alert, Button, Tabs } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { getRouteApi } from '@tanstack/react-router';
+import { lazy, Suspense } from 'react';
 import { useQuery } from 'urql';
 import { useChange } from '../../api/change.ts';
 import { useOrganization } from '../../app/organization.ts';
@@ -10,12 +11,12 @@ import { Empty } from '../../ui/Empty.tsx';
 import { Loaded } from '../../ui/Loaded.tsx';
 import { Page } from '../../ui/Page.tsx';
 import { Problem, Refusals } from '../../ui/Problem.tsx';
-import { HostComponents } from './HostComponents.tsx';
 import { HostFacts } from './HostFacts.tsx';
 import { HostFindings } from './HostFindings.tsx';
-import { HostRuns } from './HostRuns.tsx';
 import { HostQuery, ScanHost } from './queries.ts';
 
+const HostComponents = lazy(() => import('./HostComponents.tsx').then((module) => ({ default: module.HostComponents })));
+const HostRuns = lazy(() => import('./HostRuns.tsx').then((module) => ({ default: module.HostRuns })));
 const route = getRouteApi('/signed-in/o/$org/hosts/$host');
 const tabs = ['findings', 'components', 'runs'] as const;
 
@@ -49,10 +50,14 @@ export function HostPage() {
                   <HostFindings id={id} />
                 </Tabs.Panel>
                 <Tabs.Panel value="components">
-                  <HostComponents id={id} />
+                  <Suspense fallback={null}>
+                    <HostComponents id={id} />
+                  </Suspense>
                 </Tabs.Panel>
                 <Tabs.Panel value="runs">
-                  <HostRuns id={id} />
+                  <Suspense fallback={null}>
+                    <HostRuns id={id} />
+                  </Suspense>
                 </Tabs.Panel>
               </Tabs>
             </>
