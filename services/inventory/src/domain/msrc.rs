@@ -33,7 +33,7 @@ const MAX_ITEMS: usize = 50_000;
 /// Where Microsoft's product names count.
 #[must_use]
 pub fn release() -> Release {
-    Release::os(Ecosystem::Windows, "microsoft", "windows")
+    Release::os(Ecosystem::Windows, "microsoft", "")
 }
 
 /// What a KB brings to some products.

@@ -48,7 +48,7 @@ fn windows(name: &str, build: &str) -> ComponentKey {
     ComponentKey {
         ecosystem: Ecosystem::Windows,
         distribution: "microsoft".into(),
-        release: "windows".into(),
+        release: String::new(),
         name: name.into(),
         version: build.into(),
         arch: "amd64".into(),
