@@ -37,6 +37,8 @@ fn only_the_database_owners_use_the_database_library() {
         "netpatch-policy",
         "netpatch-scheduler",
         "netpatch-reporting",
+        // It compares with tables of its own, and sees everything.
+        "netpatch-loadtest",
     ];
     for package in graph.members() {
         if !owners.contains(&package.name.as_str()) {
