@@ -236,7 +236,10 @@ mod tests {
     #[test]
     fn a_patch_needs_room_for_all_its_packages_and_what_they_bring() {
         let small = update("a", "amd64", "", 125_000);
-        assert_eq!(judge(&facts(), &BTreeSet::new(), &[small.clone()]), [None]);
+        assert_eq!(
+            judge(&facts(), &BTreeSet::new(), std::slice::from_ref(&small)),
+            [None]
+        );
         let two = [small.clone(), update("b", "all", "", 126_000)];
         let wanted = Some(Incompatibility::DiskTooSmall {
             needed_bytes: 1_004_000,

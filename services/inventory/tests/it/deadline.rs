@@ -460,7 +460,7 @@ async fn the_queue_carries_the_earliest_deadline_of_each_patch() {
             due_within_days: Some(3),
             ..list.clone()
         };
-        assert_eq!(ask(within).await, [zip.clone()]);
+        assert_eq!(ask(within).await, std::slice::from_ref(&zip));
         world.clock.advance(3 * DAY);
         let overdue = |is| QueueList {
             overdue: Some(is),
