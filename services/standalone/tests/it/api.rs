@@ -21,7 +21,8 @@ fn finding() -> Value {
     json!({
         "id": "find_x", "hostname": "web-1", "applicability": "INSTALLABLE", "firstSeenAt": "2026-01-01T00:00:00Z",
         "component": {"name": "libcurl4", "version": "7.88.1-10+deb12u1",
-            "purl": "pkg:deb/debian/libcurl4@7.88.1-10%2Bdeb12u1?arch=amd64&distro=bookworm&upstream=curl"},
+            "source": "curl", "sourceVersion": "7.88.1-10+deb12u1",
+            "purl": "pkg:deb/debian/libcurl4@7.88.1-10%2Bdeb12u1?arch=amd64&distro=bookworm"},
         "advisory": {"name": "CVE-2023-38545", "summary": "overflow"},
         "evidence": {"feed": "debian-bookworm", "record": record["id"], "rule": "debian-source",
             "recordDigest": netpatch_types::Sha256::of(line.as_bytes()).to_string(),
@@ -56,9 +57,7 @@ fn a_finding_is_decided_again_without_a_platform() {
 
     // A host that has the fix, and a record that the pack does not have like this.
     let mut fixed = finding();
-    fixed["component"]["purl"] = json!(
-        "pkg:deb/debian/libcurl4@7.88.1-10%2Bdeb12u4?arch=amd64&distro=bookworm&upstream=curl"
-    );
+    fixed["component"]["sourceVersion"] = json!("7.88.1-10+deb12u4");
     fixed["evidence"]["installedVersion"] = json!("7.88.1-10+deb12u4");
     let (code, out, _) = explained(&fixed, &with_pack);
     assert_eq!(code, Some(1), "{out}");

@@ -120,8 +120,17 @@ fn claim(finding: &Value) -> anyhow::Result<Claim> {
     };
     let purl: Purl = member("/component/purl")?.parse()?;
     let digest = member("/evidence/recordDigest")?;
+    let mut component = ComponentKey::from_purl(&purl)?;
+    // A package URL need not name what it was built from; the finding does.
+    if let (Ok(source), Ok(version)) = (
+        member("/component/source"),
+        member("/component/sourceVersion"),
+    ) {
+        source.clone_into(&mut component.source);
+        version.clone_into(&mut component.source_version);
+    }
     Ok(Claim {
-        component: ComponentKey::from_purl(&purl)?,
+        component,
         advisory: member("/advisory/name")?.to_owned(),
         feed: member("/evidence/feed")?.to_owned(),
         record: member("/evidence/record")?.to_owned(),
