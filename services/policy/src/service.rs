@@ -18,7 +18,8 @@ use netpatch_inventory_api::InventoryApi;
 use netpatch_policy_api::*;
 use netpatch_storage::{Database, SharedBus, StorageError, TenantTx, keys::KeyFolder, outbox};
 use netpatch_types::{
-    ActorKind, EventPage, Page, RequestContext, ServiceError, ServiceResult, SharedClock, TenantId,
+    ActorKind, EventPage, Page, Permission, RequestContext, ServiceError, ServiceResult,
+    SharedClock, TenantId,
 };
 use std::sync::Arc;
 
@@ -137,6 +138,13 @@ fn whole_organization(ctx: &RequestContext) -> ServiceResult<()> {
             "this holds for the whole organization; your grant covers some of its sites",
         ))
     }
+}
+
+/// The organization whose rules the request may write.
+fn writable(ctx: &RequestContext) -> ServiceResult<TenantId> {
+    ctx.require(Permission::PolicyWrite)?;
+    whole_organization(ctx)?;
+    ctx.tenant()
 }
 
 /// The name is taken; anything else as usual.

@@ -48,17 +48,18 @@ impl Dnf {
         ))
     }
 
+    async fn said(&self, job: &str, words: Value, limit: Duration) -> Result<Value, Failure> {
+        let output = self.runner.run(&self.program(job, words)?, limit).await?;
+        answer(&output)
+    }
+
     /// A question that needs no network.
     pub(super) async fn ask<T: DeserializeOwned>(
         &self,
         job: &str,
         words: Value,
     ) -> Result<T, Failure> {
-        let output = self
-            .runner
-            .run(&self.program(job, words)?, READ_LIMIT)
-            .await?;
-        answer(&output).and_then(understood)
+        self.said(job, words, READ_LIMIT).await.and_then(understood)
     }
 
     /// A job that fetches.
@@ -67,11 +68,9 @@ impl Dnf {
         job: &str,
         words: Value,
     ) -> Result<T, Failure> {
-        let output = self
-            .runner
-            .run(&self.program(job, words)?, FETCH_LIMIT)
-            .await?;
-        answer(&output).and_then(understood)
+        self.said(job, words, FETCH_LIMIT)
+            .await
+            .and_then(understood)
     }
 
     /// A question whose answer may be a refusal.
@@ -80,11 +79,7 @@ impl Dnf {
         job: &str,
         words: Value,
     ) -> Result<T, PlanError> {
-        let output = self
-            .runner
-            .run(&self.program(job, words)?, READ_LIMIT)
-            .await?;
-        let value = answer(&output)?;
+        let value = self.said(job, words, READ_LIMIT).await?;
         match serde_json::from_value::<Refusing>(value.clone()) {
             Ok(refusing) => Err(refused(refusing)),
             Err(_) => Ok(understood(value)?),

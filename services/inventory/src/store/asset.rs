@@ -1,7 +1,10 @@
 //! Assets. The labels of a linked asset are its host's.
 
 use crate::domain::asset::{Keys, asset_labels, hostname_key, serial_key};
-use crate::store::{decoded, encoded, sql::Query};
+use crate::store::{
+    decoded, encoded,
+    sql::{Query, count},
+};
 use chrono::{DateTime, NaiveDate, Utc};
 use netpatch_inventory_api::{
     Asset, AssetFilter, AssetLink, AssetLinkRule, AssetLinkState, AssetOrigin,
@@ -439,11 +442,7 @@ pub(crate) async fn list(
     query.of_tenant(filter.tenant, "a");
     in_scope(&mut query, ctx);
     narrow(&mut query, filter);
-    let counted = format!(
-        "select count(*) from (select 1{} limit 10000) counted",
-        query.text
-    );
-    let total: Option<i64> = tx.value(&counted, query.values.clone()).await?;
+    let total = count(tx, &query).await?;
     if let Some((name, id)) = after {
         let (name, id) = (query.bind(name), query.bind(id));
         query.push(&format!(" and (a.hostname, a.id) > ({name}, {id})"));
@@ -458,12 +457,7 @@ pub(crate) async fn list(
         .into_iter()
         .map(stored)
         .collect::<StorageResult<Vec<_>>>()?;
-    Ok((
-        assets,
-        total
-            .and_then(|total| u64::try_from(total).ok())
-            .unwrap_or_default(),
-    ))
+    Ok((assets, total))
 }
 
 fn narrow(query: &mut Query, filter: &AssetFilter) {

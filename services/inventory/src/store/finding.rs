@@ -2,7 +2,10 @@
 
 use crate::domain::link::applicability_word;
 use crate::store::component::ecosystem;
-use crate::store::{column, decoded, number, sql::Query};
+use crate::store::{
+    column, decoded, number,
+    sql::{Query, count},
+};
 use chrono::{DateTime, Duration, Utc};
 use netpatch_inventory_api::{
     Deadline, FindingFilter, FindingGroupList, FindingGrouping, FindingOrder, ListeningSocket,
@@ -269,12 +272,7 @@ pub(crate) async fn list(
     part: Part,
     now: DateTime<Utc>,
 ) -> StorageResult<(Vec<StoredFinding>, u64)> {
-    let counted = filtered(ctx, filter, advisories.clone(), HOST, now);
-    let sql = format!(
-        "select count(*) from (select 1{} limit 10000) counted",
-        counted.text
-    );
-    let total: Option<i64> = tx.value(&sql, counted.values).await?;
+    let total = count(tx, &filtered(ctx, filter, advisories.clone(), HOST, now)).await?;
     let joins = format!("{HOST} {COMPONENT} {OFFER}");
     let mut query = filtered(ctx, filter, advisories, &joins, now);
     match part.after {
@@ -304,12 +302,7 @@ pub(crate) async fn list(
         .into_iter()
         .map(stored)
         .collect::<StorageResult<Vec<_>>>()?;
-    Ok((
-        findings,
-        total
-            .and_then(|total| u64::try_from(total).ok())
-            .unwrap_or_default(),
-    ))
+    Ok((findings, total))
 }
 
 /// Findings that have something in common. What they do not have in common is nil or 0.

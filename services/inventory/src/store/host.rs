@@ -1,7 +1,10 @@
 //! Hosts.
 
 use crate::domain::asset::serial_key;
-use crate::store::{decoded, encoded, sql::Query};
+use crate::store::{
+    decoded, encoded,
+    sql::{Query, count},
+};
 use chrono::{DateTime, Utc};
 use netpatch_inventory_api::{Host, HostFacts, HostFilter, Seen};
 use netpatch_storage::{StorageResult, TenantTx};
@@ -248,11 +251,7 @@ pub(crate) async fn list(
     if let Some(pending) = filter.reboot_pending {
         query.and("h.reboot_pending =", pending, "");
     }
-    let counted = format!(
-        "select count(*) from (select 1{} limit 10000) counted",
-        query.text
-    );
-    let total: Option<i64> = tx.value(&counted, query.values.clone()).await?;
+    let total = count(tx, &query).await?;
     if let Some((name, id)) = after {
         let (name, id) = (query.bind(name), query.bind(id));
         query.push(&format!(" and (h.hostname, h.id) > ({name}, {id})"));
@@ -267,12 +266,7 @@ pub(crate) async fn list(
         .into_iter()
         .map(stored)
         .collect::<StorageResult<Vec<_>>>()?;
-    Ok((
-        hosts,
-        total
-            .and_then(|total| u64::try_from(total).ok())
-            .unwrap_or_default(),
-    ))
+    Ok((hosts, total))
 }
 
 /// A new host.

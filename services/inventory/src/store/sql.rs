@@ -1,5 +1,6 @@
 //! A query whose conditions depend on the request. Values are always bound, never written into the text.
 
+use netpatch_storage::{StorageResult, TenantTx};
 use netpatch_types::{RequestContext, Selector, TenantId};
 use sea_orm::Value;
 use uuid::Uuid;
@@ -75,6 +76,21 @@ impl Query {
         }
         self
     }
+}
+
+/// Most rows that a list counts.
+const COUNTED: u32 = 10_000;
+
+/// How many rows ` from …` gives, counted up to 10,000.
+pub(crate) async fn count(tx: &TenantTx, from: &Query) -> StorageResult<u64> {
+    let sql = format!(
+        "select count(*) from (select 1{} limit {COUNTED}) counted",
+        from.text
+    );
+    let total: Option<i64> = tx.value(&sql, from.values.clone()).await?;
+    Ok(total
+        .and_then(|total| u64::try_from(total).ok())
+        .unwrap_or_default())
 }
 
 /// Text for `ilike` that matches the part as it is.

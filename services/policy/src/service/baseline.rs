@@ -1,10 +1,10 @@
 //! Baselines: create, change, archive, read; and the followed ones for inventory, which knows the facts and computes the dates.
 
 use super::policy::{json_digest, name_cursor};
-use super::{PolicyService, name_taken, whole_organization};
+use super::{PolicyService, name_taken, whole_organization, writable};
 use crate::domain::baseline::check_baseline;
 use crate::store::{self, work};
-use netpatch_inventory_api::{BaselinesSet, FollowedBaseline, GroupList};
+use netpatch_inventory_api::{BaselinesSet, FollowedBaseline};
 use netpatch_policy_api::*;
 use netpatch_storage::{StorageError, TenantTx};
 use netpatch_types::{
@@ -136,22 +136,9 @@ impl PolicyService {
         ctx: &RequestContext,
         spec: &BaselineSpec,
     ) -> ServiceResult<TenantId> {
-        ctx.require(Permission::PolicyWrite)?;
-        whole_organization(ctx)?;
-        let tenant = ctx.tenant()?;
+        let tenant = writable(ctx)?;
         check_baseline(spec)?;
-        if let Some(group) = spec.group {
-            let groups = self
-                .inventory
-                .group_list(&self.system(tenant), GroupList {})
-                .await?;
-            if !groups.iter().any(|known| known.id == group) {
-                return Err(ServiceError {
-                    path: vec!["group".to_owned()],
-                    ..ServiceError::not_found("group")
-                });
-            }
-        }
+        self.check_group(tenant, spec.group).await?;
         Ok(tenant)
     }
 

@@ -1,13 +1,14 @@
 //! Policies: create, change, read.
 
-use super::{PolicyService, name_taken, whole_organization};
+use super::{PolicyService, name_taken, writable};
 use crate::domain::spec::check_policy;
 use crate::store;
 use netpatch_inventory_api::GroupList;
 use netpatch_policy_api::*;
 use netpatch_storage::TenantTx;
 use netpatch_types::{
-    Page, Permission, PolicyId, RequestContext, ServiceError, ServiceResult, Sha256, TenantId,
+    GroupId, Page, Permission, PolicyId, RequestContext, ServiceError, ServiceResult, Sha256,
+    TenantId,
 };
 use uuid::Uuid;
 
@@ -103,23 +104,30 @@ impl PolicyService {
         ctx: &RequestContext,
         spec: &PolicySpec,
     ) -> ServiceResult<TenantId> {
-        ctx.require(Permission::PolicyWrite)?;
-        whole_organization(ctx)?;
-        let tenant = ctx.tenant()?;
+        let tenant = writable(ctx)?;
         check_policy(spec)?;
-        if let Some(group) = spec.group {
-            let groups = self
-                .inventory
-                .group_list(&self.system(tenant), GroupList {})
-                .await?;
-            if !groups.iter().any(|known| known.id == group) {
-                return Err(ServiceError {
-                    path: vec!["group".to_owned()],
-                    ..ServiceError::not_found("group")
-                });
-            }
-        }
+        self.check_group(tenant, spec.group).await?;
         Ok(tenant)
+    }
+
+    /// The group that rules are for must be one of the organization.
+    pub(super) async fn check_group(
+        &self,
+        tenant: TenantId,
+        group: Option<GroupId>,
+    ) -> ServiceResult<()> {
+        let Some(group) = group else { return Ok(()) };
+        let groups = self
+            .inventory
+            .group_list(&self.system(tenant), GroupList {})
+            .await?;
+        if groups.iter().any(|known| known.id == group) {
+            return Ok(());
+        }
+        Err(ServiceError {
+            path: vec!["group".to_owned()],
+            ..ServiceError::not_found("group")
+        })
     }
 
     /// The event for the ledger, and a new decision about everything.
