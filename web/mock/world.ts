@@ -3,6 +3,7 @@ import { connection, type PageArgs } from './connection.ts';
 import { Baselines, byDeadline, deadline, type DueArgs } from './deadlines.ts';
 import { makeHosts, patches, sites, type MockHost, type MockPatch } from './fixtures.ts';
 import { MockLedger } from './ledger.ts';
+import { machine } from './machines.ts';
 import { deliveries, Setup } from './setup.ts';
 import { runStatus, type Filter, type StoredApproval, type StoredDeployment, type StoredRun, type StoredWave } from './stored.ts';
 
@@ -300,7 +301,7 @@ export class World {
       openFindings: open,
       etag: '1',
       asset: () => this.assets.of(host.id),
-      refusedPatches: [],
+      ...machine(host),
       findings: (args: PageArgs & { filter?: Filter }) => connection(this.findings({ ...args.filter, hostId: host.id }), args),
       components: (args: PageArgs & { nameContains?: string | null }) =>
         connection(

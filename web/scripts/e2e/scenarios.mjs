@@ -291,6 +291,33 @@ async function assets({ page, url }) {
   await panel.locator('dd >> text=Finance').waitFor();
 }
 
+/** A host's tabs say what it is, what listens and what was refused; what was filtered is in the address. */
+async function machine({ page, url }) {
+  await page.goto(`${url}/o/acme/hosts/host_0000`);
+  await page.getByRole('tab', { name: 'System' }).click();
+  await page.waitForSelector('section[aria-labelledby=system] >> text=a reboot brings it');
+  await page.waitForSelector('section[aria-labelledby=stale] tbody >> text=libcrypto.so.3');
+  await page.getByRole('tab', { name: 'Listening' }).click();
+  await page.waitForSelector('text=7 of 7 sockets');
+  const row = (word) => page.locator('tbody tr', { hasText: word });
+  expect((await row('5432').textContent())?.includes('only the host itself'), 'a loopback address is open to nobody else');
+  expect((await row('9100').textContent())?.includes('firewall keeps others out'), 'the firewall closes a port');
+  await page.getByLabel('Only what others may reach').check();
+  await page.waitForSelector('text=5 of 7 sockets');
+  expect(page.url().includes('exposed=true') && (await row('5432').count()) === 0, 'the filter filters and is in the address');
+  await page.goto(`${url}/o/acme/hosts/host_0000?tab=listening&name=nginx`);
+  await page.waitForSelector('text=1 of 7 sockets');
+  await page.getByRole('tab', { name: 'Refused updates' }).click();
+  await page.waitForSelector('nav[aria-label="Pages of the list"] >> text=61');
+  expect(!page.url().includes('name='), 'another tab begins without the filter of the one before');
+  await page.getByRole('button', { name: 'Next' }).click();
+  await until(async () => (await page.locator('tbody tr').count()) === 11, 'the second page has the rest');
+  expect(page.url().includes('after=%2250%22'), 'the page is in the address');
+  await page.getByLabel('Why not').selectOption('DISK_TOO_SMALL');
+  await until(async () => (await page.locator('tbody tr').count()) === 1, 'one has too little space');
+  expect((await page.locator('tbody').textContent())?.includes('make room'), 'it says what to do');
+}
+
 export const scenarios = [
   { name: 'keyboard only: sign in, approve', run: keyboard, fresh: true },
   { name: 'self-approval is refused and explained', run: selfApproval, fresh: true },
@@ -298,6 +325,7 @@ export const scenarios = [
   { name: 'live counters and pause', run: liveAndPause },
   { name: 'address, Back and counts', run: address },
   { name: 'assets: import and edit', run: assets },
+  { name: 'machine, sockets and refusals', run: machine },
   { name: 'ledger checked in the browser', run: ledger },
   { name: 'evidence pack', run: pack },
   { name: 'palette and keys', run: palette },

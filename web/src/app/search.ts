@@ -29,7 +29,12 @@ export const findingsSearch = v.object({
 });
 export const hostsSearch = v.object({ ...page, severity, site: word, name: word, group: word, reboot: flag, unknown: flag, never: flag });
 export const assetsSearch = v.object({ ...page, name: word, site: word, link: oneOf(linkStates), department: word, criticality: oneOf(criticalities), make: flag });
-export const hostSearch = v.object({ ...page, tab: oneOf(['findings', 'components', 'runs']), name: word, severity });
+/** The parts of a host. */
+export const hostTabs = ['findings', 'components', 'system', 'listening', 'refused', 'runs'] as const;
+/** Why a host cannot take an update. */
+export const refusalCodes = ['RELEASE_UNKNOWN', 'OTHER_RELEASE', 'ARCHITECTURE', 'DISK_TOO_SMALL'] as const;
+
+export const hostSearch = v.object({ ...page, tab: oneOf(hostTabs), name: word, severity, exposed: flag, code: oneOf(refusalCodes) });
 export const approvalsSearch = v.object({ ...page, tab: oneOf(['waiting', 'decided']), approval: word, patch: word });
 export const deploymentsSearch = v.object({ ...page, status: oneOf(deploymentStatuses) });
 export const deploymentSearch = v.object({ ...page, runs: oneOf(['failed', 'all']), run: word });

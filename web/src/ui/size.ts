@@ -13,6 +13,11 @@ export function readableBytes(bytes: string | null | undefined, locale: string):
   return new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'short', maximumSignificantDigits: 3 }).format(value);
 }
 
+/** A number of MiB for people. */
+export function readableMib(mib: number | null, locale: string): string {
+  return readableBytes(mib === null ? null : String(mib * 1_048_576), locale);
+}
+
 /** `PT2H30M` for people; what is not understood is shown as it is. */
 export function readableDuration(iso: string): string {
   const parts = /^P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?$/.exec(iso);

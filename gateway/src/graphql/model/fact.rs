@@ -55,6 +55,8 @@ pub struct Hardware {
     pub processor_count: i32,
     /// Memory, MiB.
     pub memory_mib: i32,
+    /// Room for packages to install, MiB; null when the agent did not look.
+    pub free_mib: Option<i32>,
     /// Disks by name.
     pub disks: Vec<Disk>,
     /// Network cards by name.
@@ -143,6 +145,7 @@ impl From<&inventory::HostFacts> for Hardware {
             virtualization: filled(&machine.virtualization),
             processor_count: int(facts.cpu_count),
             memory_mib: mib(facts.memory_bytes),
+            free_mib: Some(mib(facts.disk_free_bytes)).filter(|_| facts.disk_free_bytes > 0),
             disks: machine
                 .disks
                 .iter()
@@ -181,5 +184,25 @@ impl From<&inventory::ProviderState> for HostProvider {
             component_count: int(provider.components),
             problem: filled(&provider.problem),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_free_space_reported_is_not_known_rather_than_none() {
+        let of = |disk_free_bytes| {
+            let facts = inventory::HostFacts {
+                disk_free_bytes,
+                ..Default::default()
+            };
+            Hardware::from(&facts).free_mib
+        };
+        assert_eq!(of(0), None);
+        assert_eq!(of(1), Some(0));
+        assert_eq!(of(3 << 20), Some(3));
+        assert_eq!(of(u64::MAX), Some(i32::MAX));
     }
 }

@@ -124,6 +124,11 @@ impl Host {
         &self.0.facts.os_release
     }
 
+    /// Its number, e.g. `12`; null where the system has none.
+    async fn os_version(&self) -> Option<&str> {
+        Some(self.0.facts.os_version.as_str()).filter(|version| !version.is_empty())
+    }
+
     /// Package architecture.
     async fn arch(&self) -> &str {
         &self.0.facts.arch
@@ -216,6 +221,11 @@ impl Host {
     /// Sockets that wait for others, as the host itself sees them.
     async fn listening(&self) -> Vec<ListeningSocket> {
         self.0.facts.listening.iter().map(Into::into).collect()
+    }
+
+    /// What its firewall was read with: `nft`, `iptables`; null when neither answered or its agent does not look.
+    async fn firewall_reader(&self) -> Option<&str> {
+        Some(self.0.facts.firewall.reader.as_str()).filter(|reader| !reader.is_empty())
     }
 
     /// Why it is not known what its firewall lets through; null when it is known.

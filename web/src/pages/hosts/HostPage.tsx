@@ -5,6 +5,7 @@ import { lazy, Suspense } from 'react';
 import { useQuery } from 'urql';
 import { useChange } from '../../api/change.ts';
 import { useOrganization } from '../../app/organization.ts';
+import { hostTabs } from '../../app/search.ts';
 import { useText } from '../../i18n/text.ts';
 import { AssetPanel } from '../assets/AssetPanel.tsx';
 import { Empty } from '../../ui/Empty.tsx';
@@ -16,9 +17,13 @@ import { HostFindings } from './HostFindings.tsx';
 import { HostQuery, ScanHost } from './queries.ts';
 
 const HostComponents = lazy(() => import('./HostComponents.tsx').then((module) => ({ default: module.HostComponents })));
+const HostListening = lazy(() => import('./HostListening.tsx').then((module) => ({ default: module.HostListening })));
+const HostRefused = lazy(() => import('./HostRefused.tsx').then((module) => ({ default: module.HostRefused })));
 const HostRuns = lazy(() => import('./HostRuns.tsx').then((module) => ({ default: module.HostRuns })));
+const HostSystem = lazy(() => import('./HostSystem.tsx').then((module) => ({ default: module.HostSystem })));
 const route = getRouteApi('/signed-in/o/$org/hosts/$host');
-const tabs = ['findings', 'components', 'runs'] as const;
+/** What each tab shows; all but the first are loaded when they are looked at. */
+const parts = { findings: HostFindings, components: HostComponents, system: HostSystem, listening: HostListening, refused: HostRefused, runs: HostRuns };
 
 /** State of this machine, and why? */
 export function HostPage() {
@@ -38,27 +43,24 @@ export function HostPage() {
               {host.isQuarantined ? <Alert variant="outline" color="red">{text('host.quarantined')}</Alert> : null}
               <HostFacts host={host} />
               <AssetPanel key={id} host={id} />
-              <Tabs value={tab} keepMounted={false} onChange={(value) => void navigate({ search: { tab: tabs.find((one) => one === value) } })}>
+              <Tabs value={tab} keepMounted={false} onChange={(value) => void navigate({ search: { tab: hostTabs.find((one) => one === value) } })}>
                 <Tabs.List aria-label={text('host.tabs')} mb="md">
-                  {tabs.map((one) => (
+                  {hostTabs.map((one) => (
                     <Tabs.Tab key={one} value={one}>
                       {text(`host.tab.${one}`)}
                     </Tabs.Tab>
                   ))}
                 </Tabs.List>
-                <Tabs.Panel value="findings">
-                  <HostFindings id={id} />
-                </Tabs.Panel>
-                <Tabs.Panel value="components">
-                  <Suspense fallback={null}>
-                    <HostComponents id={id} />
-                  </Suspense>
-                </Tabs.Panel>
-                <Tabs.Panel value="runs">
-                  <Suspense fallback={null}>
-                    <HostRuns id={id} />
-                  </Suspense>
-                </Tabs.Panel>
+                {hostTabs.map((one) => {
+                  const Part = parts[one];
+                  return (
+                    <Tabs.Panel key={one} value={one}>
+                      <Suspense fallback={null}>
+                        <Part id={id} />
+                      </Suspense>
+                    </Tabs.Panel>
+                  );
+                })}
               </Tabs>
             </>
           ) : (

@@ -77,6 +77,54 @@ export const HostComponentsQuery = graphql(`
   }
 `);
 
+/** What the machine is. */
+export const HostSystemQuery = graphql(`
+  query HostSystem($id: ID!) {
+    node(id: $id) {
+      __typename
+      id
+      ... on Host {
+        osName osRelease osVersion arch kernel installedKernel isRebootPending bootId lastScanAt
+        hardware {
+          vendor model serial firmware virtualization processor processorCount memoryMib freeMib
+          disks { name model sizeMib }
+          cards { name address }
+        }
+        staleServices { unit process files }
+        providers { name componentCount problem }
+      }
+    }
+  }
+`);
+
+/** What waits on it for others. */
+export const HostListeningQuery = graphql(`
+  query HostListening($id: ID!) {
+    node(id: $id) {
+      __typename
+      id
+      ... on Host {
+        lastScanAt firewallReader firewallProblem
+        listening { protocol address port isReachable isAllowedByFirewall process unit package }
+      }
+    }
+  }
+`);
+
+/** What it cannot take. */
+export const HostRefusedQuery = graphql(`
+  query HostRefused($id: ID!) {
+    node(id: $id) {
+      __typename
+      id
+      ... on Host {
+        lastScanAt
+        refusedPatches { package arch version code reason patch { id name fixedVersion } }
+      }
+    }
+  }
+`);
+
 /** What was done to it, newest first. */
 export const HostRunsQuery = graphql(
   `
