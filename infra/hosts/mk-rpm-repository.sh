@@ -95,8 +95,18 @@ echo "np-held-up: waiting"
 while [ -e /run/np-held-up.wait ]; do sleep 0.1; done'
 
 # kernel: versions stand side by side
-file=np-kernel-1.0 package np-kernel 1.0 'Provides: installonlypkg(kernel)'
-file=np-kernel-2.0 package np-kernel 2.0 'Provides: installonlypkg(kernel)'
+file=np-kernel-1.0 package np-kernel 1.0 'Provides: installonlypkg(kernel)
+Provides: multiversion(kernel)'
+file=np-kernel-2.0 package np-kernel 2.0 'Provides: installonlypkg(kernel)
+Provides: multiversion(kernel)'
+
+# vendor: 2.0 comes from somebody else
+package np-vendor 1.0 'Vendor: NetPatch tests'
+package np-vendor 2.0 'Vendor: Somebody else'
+
+# retracted: its vendor took 2.0 back
+package np-retracted 1.0
+package np-retracted 2.0
 
 # stream: 1.0 is in the stream "one" of the module np, 2.0 in "two"
 package np-stream 1.0
@@ -118,6 +128,7 @@ cat >"$work/updateinfo.xml" <<'X'
 <updates>
 <update from="tests@example.invalid" status="stable" type="security" version="1"><id>NPSA-2026:0001</id><title>np-secure security update</title><severity>Important</severity><issued date="2026-11-01 00:00:00"/><updated date="2026-11-01 00:00:00"/><references><reference href="x" id="CVE-2026-0001" type="cve" title="CVE-2026-0001"/></references><description>d</description><pkglist><collection short="t"><name>t</name><package name="np-secure" version="2.0" release="1" epoch="1" arch="noarch" src="np-secure-2.0-1.src.rpm"><filename>np-secure-2.0-1.noarch.rpm</filename></package></collection></pkglist></update>
 <update from="tests@example.invalid" status="stable" type="bugfix" version="1"><id>NPBA-2026:0002</id><title>np-good bug fix update</title><severity>None</severity><issued date="2026-11-01 00:00:00"/><updated date="2026-11-01 00:00:00"/><references/><description>d</description><pkglist><collection short="t"><name>t</name><package name="np-good" version="2.0" release="1" epoch="0" arch="noarch" src="np-good-2.0-1.src.rpm"><filename>np-good-2.0-1.noarch.rpm</filename></package></collection></pkglist></update>
+<update from="tests@example.invalid" status="retracted" type="recommended" version="1"><id>NPRU-2026:0003</id><title>np-retracted update</title><severity>None</severity><issued date="2026-11-01 00:00:00"/><updated date="2026-11-01 00:00:00"/><references/><description>d</description><pkglist><collection short="t"><name>t</name><package name="np-retracted" version="2.0" release="1" epoch="0" arch="noarch" src="np-retracted-2.0-1.src.rpm"><filename>np-retracted-2.0-1.noarch.rpm</filename></package></collection></pkglist></update>
 </updates>
 X
 cat >"$work/modules.yaml" <<'Y'

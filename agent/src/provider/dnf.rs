@@ -16,6 +16,7 @@ use super::{
     Installable, Installer, Inventory, PlanError, Provider, StageOutcome, Step, Verification,
 };
 use crate::command::Runner;
+use crate::facts::Family;
 use crate::provider::files::io_failure;
 use crate::supervisor::Script;
 use async_trait::async_trait;
@@ -84,8 +85,12 @@ impl Provider for Dnf {
         "dnf"
     }
 
+    /// On SUSE, where dnf may stand beside zypper, it is zypper that answers for their common database.
     async fn detect(&self) -> bool {
-        self.rpm.detect() && self.runner.outside("/usr/bin/dnf").exists()
+        self.rpm.detect()
+            && self.runner.outside("/usr/bin/dnf").exists()
+            && !(self.runner.outside("/usr/bin/zypper").exists()
+                && crate::facts::read(self.runner.root()).family == Family::Suse)
     }
 
     async fn inventory(&self) -> Result<Inventory, Failure> {
@@ -139,7 +144,9 @@ impl Installer for Dnf {
         folder: &Path,
         proxy: Option<&str>,
     ) -> Result<StageOutcome, PlanError> {
-        self.fetch_and_check(plan, folder, proxy).await
+        let staged = self.rpm.fetch_and_check(self, plan, folder, proxy).await?;
+        self.simulate_from_files(plan, folder).await?;
+        Ok(staged)
     }
 
     async fn snapshot(&self, _plan: &Plan, folder: &Path) -> Result<Sha256, Failure> {
@@ -163,7 +170,7 @@ impl Installer for Dnf {
                 .map(|item| serde_json::json!({"name": item.name, "arch": item.arch}))
                 .collect();
             let job = serde_json::json!({
-                "files": self.staged_files(plan, folder),
+                "files": self.rpm.staged_files(plan, folder),
                 "automatic": automatic,
             });
             script.main(&self.program("install", job)?);
@@ -179,7 +186,7 @@ impl Installer for Dnf {
         folder: &Path,
         attempt: usize,
     ) -> Result<ProcessRecord, Failure> {
-        self.rpm.start_rollback(folder, attempt).await
+        self.rpm.start_rollback(folder, attempt, &[]).await
     }
 
     async fn transaction(&self, folder: &Path, step: Step) -> Result<Transaction, Failure> {

@@ -56,13 +56,13 @@ impl Providers {
     pub async fn of_host(runner: &Runner, work: &Path) -> Self {
         let apt = Arc::new(Apt::new(runner.clone(), work.join("apt")));
         let dnf = Arc::new(Dnf::new(runner.clone(), work.join("dnf")));
-        let zypper = Reading::new(Arc::new(Zypper::new(runner.clone())), Ecosystem::Rpm);
+        let zypper = Arc::new(Zypper::new(runner.clone(), work.join("zypper")));
         let pacman = Arc::new(Pacman::new(runner.clone(), work.join("pacman")));
         let apk = Reading::new(Arc::new(Apk::new(runner.clone())), Ecosystem::Apk);
         let systems: Vec<(Family, Arc<dyn Installer>)> = vec![
             (Family::Debian, apt),
             (Family::RedHat, dnf),
-            (Family::Suse, Arc::new(zypper)),
+            (Family::Suse, zypper),
             (Family::Arch, pacman),
             (Family::Alpine, Arc::new(apk)),
         ];

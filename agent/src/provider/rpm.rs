@@ -1,4 +1,4 @@
-//! What dnf and zypper share: the rpm database, the state before a transaction, the way back, and the words of rpm.
+//! What dnf and zypper share: the rpm database, staging, the state before a transaction, the way back, and the words of rpm.
 //!
 //! rpm has no half-configured state: a transaction that was cut off leaves packages in two versions. So nothing is
 //! mended; the way back installs the kept files over whatever is there.
@@ -6,6 +6,7 @@
 pub(crate) mod database;
 pub(crate) mod diagnose;
 mod rollback;
+pub(crate) mod stage;
 pub(crate) mod state;
 mod verify;
 
@@ -22,7 +23,7 @@ use std::time::Duration;
 /// Limit of a question to the database.
 const READ_LIMIT: Duration = Duration::from_secs(180);
 /// How often a working package manager is looked at.
-const POLL: Duration = Duration::from_millis(500);
+pub(crate) const POLL: Duration = Duration::from_millis(500);
 /// Where rpm keeps its database: of old, and of newer Fedora and SUSE.
 pub(crate) const DATABASES: [&str; 2] = ["/var/lib/rpm", "/usr/lib/sysimage/rpm"];
 

@@ -56,8 +56,8 @@ async fn the_inventory_is_what_rpm_says() {
     )
     .await;
     assert_eq!(providers.installer().name(), "dnf");
-    assert!(host.dnf.detect().await);
-    assert_eq!(host.dnf.arch().await.expect("arch"), "x86_64");
+    assert!(host.installer.detect().await);
+    assert_eq!(host.installer.arch().await.expect("arch"), "x86_64");
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn a_damaged_database_is_never_an_empty_host() {
             let _ = fs::remove_file(place.with_file_name(name));
         }
         fs::write(&place, bytes).expect("a damaged database");
-        let failure = host.dnf.inventory().await.expect_err(what);
+        let failure = host.installer.inventory().await.expect_err(what);
         assert!(
             failure.evidence[0].contains("rpm database"),
             "{what}: {failure:?}"
@@ -104,7 +104,7 @@ async fn an_update_comes_with_hash_size_and_errata() {
     ];
     let host = RpmHost::with(&packages).await;
     use_repository(&host.machine, URL, "excludepkgs=np-held");
-    let updates = host.dnf.installable().await.expect("updates");
+    let updates = host.installer.installable().await.expect("updates");
     let good = find(&updates, "np-good");
     assert_eq!(
         (
@@ -173,7 +173,7 @@ async fn an_enabled_module_stream_decides() {
             &host.machine.path().join("etc/dnf/modules.d/np.module"),
             &text,
         );
-        let updates = host.dnf.installable().await.expect("updates");
+        let updates = host.installer.installable().await.expect("updates");
         assert_eq!(
             updates.iter().any(|update| update.name == "np-stream"),
             offered,
@@ -185,7 +185,7 @@ async fn an_enabled_module_stream_decides() {
 #[tokio::test]
 async fn what_cannot_be_planned_has_a_reason() {
     let host = RpmHost::with(&["np-unmet", "np-good"]).await;
-    match host.dnf.plan(&wanted(&["np-unmet"])).await {
+    match host.installer.plan(&wanted(&["np-unmet"])).await {
         Err(PlanError::Failed(failure)) => {
             assert_eq!(failure.cause, FailureCause::DependencyUnsatisfiable);
             assert!(
@@ -203,17 +203,17 @@ async fn what_cannot_be_planned_has_a_reason() {
         arch: "noarch".into(),
         version: "1.5-1".into(),
     };
-    match host.dnf.plan(&[gone]).await {
+    match host.installer.plan(&[gone]).await {
         Err(PlanError::Refused(refused)) => assert_eq!(refused.refusal, Refusal::Superseded),
         other => panic!("{other:?}"),
     }
     use_repository(&host.machine, URL, "excludepkgs=np-good");
-    match host.dnf.plan(&wanted(&["np-good"])).await {
+    match host.installer.plan(&wanted(&["np-good"])).await {
         Err(PlanError::Refused(refused)) => assert_eq!(refused.refusal, Refusal::Hold),
         other => panic!("{other:?}"),
     }
     use_repository(&host.machine, URL, "gpgcheck=0\nrepo_gpgcheck=0");
-    match host.dnf.plan(&wanted(&["np-good"])).await {
+    match host.installer.plan(&wanted(&["np-good"])).await {
         Err(PlanError::Failed(failure)) => {
             assert_eq!(failure.cause, FailureCause::SignatureInvalid)
         }
@@ -227,13 +227,13 @@ async fn https_repositories_are_fetched_through_the_loopback_and_stay_as_they_ar
     let https = URL.replace("http://", "https://");
     use_repository(&host.machine, &https, "");
     let before = fs::read(host.machine.path().join("etc/yum.repos.d/np.repo")).expect("repository");
-    let repositories = host.dnf.repositories().await.expect("repositories");
+    let repositories = host.installer.repositories().await.expect("repositories");
     assert_eq!(repositories, std::slice::from_ref(&https));
     let origin = PayloadOrigin::open(host.shelf.clone(), repositories)
         .await
         .expect("a port");
     host.shelf.asked.lock().expect("lock").clear();
-    host.dnf
+    host.installer
         .refresh(Some(&origin.url()))
         .await
         .expect("refreshed");
@@ -251,7 +251,7 @@ async fn a_damaged_or_unsigned_index_is_refused() {
     let host = RpmHost::with(&["np-good"]).await;
     *host.shelf.damaged.lock().expect("lock") = Some("repomd.xml.asc".into());
     let failure = host
-        .dnf
+        .installer
         .refresh(Some(&host.origin.url()))
         .await
         .expect_err("refused");
@@ -259,7 +259,7 @@ async fn a_damaged_or_unsigned_index_is_refused() {
     *host.shelf.damaged.lock().expect("lock") = None;
     *host.shelf.gone.lock().expect("lock") = Some("repomd.xml.asc".into());
     let failure = host
-        .dnf
+        .installer
         .refresh(Some(&host.origin.url()))
         .await
         .expect_err("refused");

@@ -39,7 +39,7 @@ async fn a_good_update_is_installed_from_staged_files_and_undone() {
     );
     let folder = host.run_folder();
     let verification = host
-        .dnf
+        .installer
         .verify(&plan, &content, &folder)
         .await
         .expect("verified");
@@ -53,7 +53,7 @@ async fn a_good_update_is_installed_from_staged_files_and_undone() {
         fs::read_to_string(&setting).expect("the setting"),
         "setting=mine\n"
     );
-    let differences = host.dnf.compare(&folder).await.expect("compared");
+    let differences = host.installer.compare(&folder).await.expect("compared");
     assert_eq!(differences.len(), 6, "{differences:?}");
     fs::write(&setting, "setting=1.0\n").expect("as the package has it, for rpm -Va");
     host.rolls_back_to(&before).await;
@@ -94,7 +94,7 @@ async fn new_replaced_and_parallel_packages_go_back_too() {
         host.log("install.log")
     );
     let verification = host
-        .dnf
+        .installer
         .verify(&plan, &content, &host.run_folder())
         .await
         .expect("verified");
@@ -133,12 +133,12 @@ async fn a_failing_post_script_is_noticed_although_rpm_is_content() {
         host.has("np-failing-post-2.0"),
         "rpm counts it as installed"
     );
-    let failure = host.dnf.diagnose(&folder, Step::Install, 3).await;
+    let failure = host.installer.diagnose(&folder, Step::Install, 3).await;
     assert_eq!(failure.cause, FailureCause::MaintainerScriptFailed);
     has(&failure, "cannot migrate the database");
     // An agent that lost the exit code finds it in the log.
     let found = host
-        .dnf
+        .installer
         .verify(&plan, &content, &folder)
         .await
         .expect("verified")
@@ -159,11 +159,11 @@ async fn a_failing_pre_script_is_named_and_undone() {
         panic!("it ended otherwise");
     };
     assert_ne!(code, 0);
-    let failure = host.dnf.diagnose(&folder, Step::Install, code).await;
+    let failure = host.installer.diagnose(&folder, Step::Install, code).await;
     assert_eq!(failure.cause, FailureCause::MaintainerScriptFailed);
     has(&failure, "this processor is too old");
     let verification = host
-        .dnf
+        .installer
         .verify(&plan, &content, &folder)
         .await
         .expect("verified");
@@ -178,7 +178,7 @@ async fn a_payload_with_another_hash_is_never_staged() {
     let folder = host.run_folder();
     *host.shelf.damaged.lock().expect("lock") = Some("np-good-2.0".into());
     match host
-        .dnf
+        .installer
         .stage(&plan, &folder, Some(&host.origin.url()))
         .await
     {
@@ -188,14 +188,14 @@ async fn a_payload_with_another_hash_is_never_staged() {
         other => panic!("{other:?}"),
     }
     *host.shelf.damaged.lock().expect("lock") = None;
-    host.dnf
+    host.installer
         .stage(&plan, &folder, Some(&host.origin.url()))
         .await
         .expect("the next try succeeds");
     // Right by its index, wrong by its own signature.
     let (plan, _) = host.plan(&["np-corrupt"]).await;
     match host
-        .dnf
+        .installer
         .stage(&plan, &folder, Some(&host.origin.url()))
         .await
     {
@@ -212,7 +212,7 @@ async fn without_the_installed_version_there_is_no_way_back() {
     *host.shelf.gone.lock().expect("lock") = Some("np-good-1.0".into());
     let (plan, _) = host.plan(&["np-good", "np-secure"]).await;
     let staged = host
-        .dnf
+        .installer
         .stage(&plan, &host.run_folder(), Some(&host.origin.url()))
         .await;
     assert_eq!(
@@ -239,19 +239,26 @@ async fn a_held_lock_stops_the_run_before_anything_is_changed() {
     // A lock of the open file: it counts as another program's.
     fcntl(&file, FcntlArg::F_OFD_SETLK(&lock)).expect("locks");
     let folder = host.run_folder();
-    let failure = host.dnf.snapshot(&plan, &folder).await.expect_err("locked");
+    let failure = host
+        .installer
+        .snapshot(&plan, &folder)
+        .await
+        .expect_err("locked");
     assert_eq!(failure.cause, FailureCause::PackageManagerLocked);
     drop(file);
-    host.dnf.snapshot(&plan, &folder).await.expect("free again");
+    host.installer
+        .snapshot(&plan, &folder)
+        .await
+        .expect("free again");
 }
 
 /// A host whose update waits in its script until the file is removed.
-async fn held_up() -> (RpmHost, Vec<String>, Plan, Vec<ContentItem>) {
+async fn held_up() -> (RpmHost<Dnf>, Vec<String>, Plan, Vec<ContentItem>) {
     let host = RpmHost::with(&["np-held-up", "np-good"]).await;
     let before = host.packages();
     fs::write(host.machine.path().join("run/np-held-up.wait"), "").expect("the file");
     let (plan, content) = host.made_ready(&["np-held-up", "np-good"]).await;
-    host.dnf
+    host.installer
         .start_install(&plan, &host.run_folder())
         .await
         .expect("starts");
@@ -305,9 +312,9 @@ async fn a_killed_dnf_is_noticed_and_rolled_back() {
         "the interruption left something half done"
     );
     fs::remove_file(host.machine.path().join("run/np-held-up.wait")).expect("lets the script end");
-    host.dnf.mend(&folder).await.expect("waited");
+    host.installer.mend(&folder).await.expect("waited");
     let failure = host
-        .dnf
+        .installer
         .verify(&plan, &content, &folder)
         .await
         .expect("verified")

@@ -34,3 +34,5 @@ mod rpm_run;
 mod session;
 mod staging;
 mod systemd;
+mod zypper_report;
+mod zypper_transaction;

@@ -1,21 +1,25 @@
-//! A host with rpm, dnf and zypper for one test: Debian's packages of them in a root folder that says it is AlmaLinux 9.
+//! A host with rpm, dnf and zypper for one test: Debian's packages of them in a root folder that says it is AlmaLinux 9 or openSUSE
+//! Leap 15.6.
 
 use crate::host::until;
 use crate::repository::{self, Shelf};
 use crate::root::{Root, debian};
 use netpatch_agent::payload::PayloadOrigin;
 use netpatch_agent::provider::Installer;
+use netpatch_agent::provider::Step;
 use netpatch_agent::provider::dnf::Dnf;
-use netpatch_agent::provider::{Provider as _, Step};
+use netpatch_agent::provider::zypper::Zypper;
 use netpatch_agent_core::decide::Transaction;
 use netpatch_agent_core::plan::{ContentItem, Plan, Wanted};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Base URL that the hosts' repositories name; nobody answers there but the shelf.
 pub(crate) const URL: &str = "http://packages.example.invalid/almalinux";
-const OS_RELEASE: &str = "NAME=\"AlmaLinux\"\nID=\"almalinux\"\nID_LIKE=\"rhel centos fedora\"\nVERSION_ID=\"9.4\"\nPRETTY_NAME=\"AlmaLinux 9.4\"\nPLATFORM_ID=\"platform:el9\"\n";
+const ALMALINUX: &str = "NAME=\"AlmaLinux\"\nID=\"almalinux\"\nID_LIKE=\"rhel centos fedora\"\nVERSION_ID=\"9.4\"\nPRETTY_NAME=\"AlmaLinux 9.4\"\nPLATFORM_ID=\"platform:el9\"\n";
+const OPENSUSE: &str = "NAME=\"openSUSE Leap\"\nID=\"opensuse-leap\"\nID_LIKE=\"suse opensuse\"\nVERSION_ID=\"15.6\"\nPRETTY_NAME=\"openSUSE Leap 15.6\"\n";
 /// Everything that the rpm world's hosts need, and the tools of the others besides: one root for all is made faster.
 const PACKAGES: &str = "dnf,rpm,zypper,pacman-package-manager,zstd,gnupg,ca-certificates";
 
@@ -29,70 +33,108 @@ pub(crate) fn base() -> PathBuf {
     debian("others", PACKAGES)
 }
 
-pub(crate) struct RpmHost {
+/// A host with an installer of the rpm world.
+pub(crate) struct RpmHost<I> {
     pub(crate) machine: Root,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) origin: PayloadOrigin,
-    pub(crate) dnf: Dnf,
+    pub(crate) installer: I,
 }
 
-impl RpmHost {
+impl RpmHost<Dnf> {
     /// A host with these packages of the test repository at 1.0-1, its indices fetched.
     pub(crate) async fn with(packages: &[&str]) -> Self {
-        let machine = Root::over(&base());
-        let root = machine.path();
-        write(&root.join("etc/os-release"), OS_RELEASE);
-        write(&root.join("etc/rpm/macros"), "%_dbpath /var/lib/rpm\n");
-        use_repository(&machine, URL, "");
-        let key = fs::read(folder().join("key.asc")).expect("the key");
-        fs::write(root.join("etc/netpatch-test.asc"), key).expect("the key");
-        assert!(machine.inside("rpm", &["--initdb"]).status.success());
-        let imported = machine.inside("rpm", &["--import", "/etc/netpatch-test.asc"]);
-        assert!(imported.status.success(), "{imported:?}");
-        let dnf = Dnf::new(machine.runner(), root.join("var/lib/netpatch-agent/dnf"));
-        let shelf = Arc::new(Shelf::of(folder()));
-        let repositories = dnf.repositories().await.expect("repositories");
-        let origin = PayloadOrigin::open(Arc::clone(&shelf) as _, repositories)
-            .await
-            .expect("a port");
-        let host = Self {
-            machine,
-            shelf,
-            origin,
-            dnf,
-        };
+        let machine = prepared(ALMALINUX);
+        let work = machine.path().join("var/lib/netpatch-agent/dnf");
+        let dnf = Dnf::new(machine.runner(), work);
+        let host = Self::over(machine, dnf).await;
         host.install(&["np-system"]);
         host.install(packages);
         host.refresh().await;
         host
     }
 
-    /// Installs packages of the test repository at 1.0-1, by rpm and by dnf's own hand for its history.
+    /// Installs packages of the test repository at 1.0-1, by dnf's own hand for its history.
     pub(crate) fn install(&self, packages: &[&str]) {
         if packages.is_empty() {
             return;
         }
-        let place = self.machine.path().join("var/tmp/first");
-        fs::create_dir_all(&place).expect("a folder");
-        let mut words = vec![
-            "-y".to_owned(),
-            "-q".into(),
-            "--disablerepo=*".into(),
-            "install".into(),
-        ];
-        for package in packages {
-            let name = format!("{package}-1.0-1.noarch.rpm");
-            fs::copy(folder().join(&name), place.join(&name)).expect("a package");
-            words.push(format!("/var/tmp/first/{name}"));
-        }
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let mut words = vec!["-y", "-q", "--disablerepo=*", "install"];
+        let files = first(&self.machine, packages);
+        words.extend(files.iter().map(String::as_str));
         let output = self.machine.inside("dnf", &words);
         assert!(output.status.success(), "{output:?}");
-        fs::remove_dir_all(&place).expect("the folder");
+    }
+}
+
+impl RpmHost<Zypper> {
+    /// The same on openSUSE: installed by rpm, so that all of them count as wanted by a person. Kernels stand side by side, as
+    /// SUSE's own configuration has it.
+    pub(crate) async fn with_zypper(packages: &[&str]) -> Self {
+        let machine = prepared(OPENSUSE);
+        write(
+            &machine.path().join("etc/zypp/zypp.conf"),
+            "[main]\nmultiversion = provides:multiversion(kernel)\n",
+        );
+        let work = machine.path().join("var/lib/netpatch-agent/zypper");
+        let zypper = Zypper::new(machine.runner(), work).waiting(Duration::ZERO);
+        let host = Self::over(machine, zypper).await;
+        let mut all = vec!["np-system"];
+        all.extend(packages);
+        let files = first(&host.machine, &all);
+        let mut words = vec!["-i"];
+        words.extend(files.iter().map(String::as_str));
+        let output = host.machine.inside("rpm", &words);
+        assert!(output.status.success(), "{output:?}");
+        host.refresh().await;
+        host
+    }
+}
+
+/// A root folder with an empty rpm database, the repository's key and the repository.
+fn prepared(os_release: &str) -> Root {
+    let machine = Root::over(&base());
+    let root = machine.path();
+    write(&root.join("etc/os-release"), os_release);
+    write(&root.join("etc/rpm/macros"), "%_dbpath /var/lib/rpm\n");
+    use_repository(&machine, URL, "");
+    let key = fs::read(folder().join("key.asc")).expect("the key");
+    fs::write(root.join("etc/netpatch-test.asc"), key).expect("the key");
+    assert!(machine.inside("rpm", &["--initdb"]).status.success());
+    let imported = machine.inside("rpm", &["--import", "/etc/netpatch-test.asc"]);
+    assert!(imported.status.success(), "{imported:?}");
+    machine
+}
+
+/// Brings packages of the test repository at 1.0-1 onto a host.
+fn first(machine: &Root, packages: &[&str]) -> Vec<String> {
+    let place = machine.path().join("var/tmp/first");
+    fs::create_dir_all(&place).expect("a folder");
+    let names = packages.iter().map(|package| {
+        let name = format!("{package}-1.0-1.noarch.rpm");
+        fs::copy(folder().join(&name), place.join(&name)).expect("a package");
+        format!("/var/tmp/first/{name}")
+    });
+    names.collect()
+}
+
+impl<I: Installer> RpmHost<I> {
+    async fn over(machine: Root, installer: I) -> Self {
+        let shelf = Arc::new(Shelf::of(folder()));
+        let repositories = installer.repositories().await.expect("repositories");
+        let origin = PayloadOrigin::open(Arc::clone(&shelf) as _, repositories)
+            .await
+            .expect("a port");
+        Self {
+            machine,
+            shelf,
+            origin,
+            installer,
+        }
     }
 
     pub(crate) async fn refresh(&self) {
-        self.dnf
+        self.installer
             .refresh(Some(&self.origin.url()))
             .await
             .expect("indices of the test repository");
@@ -120,7 +162,11 @@ impl RpmHost {
 
     /// The plan for these packages at 2.0-1, with the content list that approves exactly it.
     pub(crate) async fn plan(&self, packages: &[&str]) -> (Plan, Vec<ContentItem>) {
-        let plan = self.dnf.plan(&wanted(packages)).await.expect("a plan");
+        let plan = self
+            .installer
+            .plan(&wanted(packages))
+            .await
+            .expect("a plan");
         let content = content(&plan);
         (plan, content)
     }
@@ -130,18 +176,21 @@ impl RpmHost {
         let (plan, content) = self.plan(packages).await;
         let folder = self.run_folder();
         let staged = self
-            .dnf
+            .installer
             .stage(&plan, &folder, Some(&self.origin.url()))
             .await
             .expect("staged");
         assert!(staged.without_way_back.is_empty(), "{staged:?}");
-        self.dnf.snapshot(&plan, &folder).await.expect("a snapshot");
+        self.installer
+            .snapshot(&plan, &folder)
+            .await
+            .expect("a snapshot");
         (plan, content)
     }
 
     /// Starts the install and waits for its end.
     pub(crate) async fn installed(&self, plan: &Plan) -> Transaction {
-        self.dnf
+        self.installer
             .start_install(plan, &self.run_folder())
             .await
             .expect("starts");
@@ -150,19 +199,22 @@ impl RpmHost {
 
     /// Waits until a transaction is over.
     pub(crate) async fn ended(&self, step: Step) -> Transaction {
-        ended(&self.dnf, &self.run_folder(), step).await
+        ended(&self.installer, &self.run_folder(), step).await
     }
 
     /// Rolls back and asserts that nothing differs, in our comparison and in rpm's own list.
     pub(crate) async fn rolls_back_to(&self, packages: &[String]) {
         let folder = self.run_folder();
-        self.dnf.mend(&folder).await.expect("mended");
-        self.dnf.start_rollback(&folder, 1).await.expect("starts");
+        self.installer.mend(&folder).await.expect("mended");
+        self.installer
+            .start_rollback(&folder, 1)
+            .await
+            .expect("starts");
         let state = self.ended(Step::Rollback(1)).await;
         let log = fs::read_to_string(folder.join("rollback-1.log")).unwrap_or_default();
         assert_eq!(state, Transaction::Ended(0), "{log}");
         assert_eq!(
-            self.dnf.compare(&folder).await.expect("compared"),
+            self.installer.compare(&folder).await.expect("compared"),
             Vec::<String>::new(),
             "{log}"
         );
@@ -178,7 +230,11 @@ impl RpmHost {
     }
 
     pub(crate) async fn components(&self) -> Vec<netpatch_types::ComponentKey> {
-        self.dnf.inventory().await.expect("inventory").components
+        self.installer
+            .inventory()
+            .await
+            .expect("inventory")
+            .components
     }
 }
 

@@ -4,8 +4,8 @@
 use crate::host::PATIENCE;
 use crate::order::{Agent, order};
 use crate::rpm_host::{RpmHost, folder};
-use netpatch_agent::provider::Providers;
 use netpatch_agent::provider::union::Known;
+use netpatch_agent::provider::{Installer, Providers};
 use netpatch_agent::run::Runs;
 use netpatch_agent::run::engine::Advance;
 use netpatch_agent::scan::{Scan, scan};
@@ -25,17 +25,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Runs an order with this content.
-async fn run(host: &RpmHost, content: &[ContentItem]) -> Run {
+async fn run<I: Installer + Clone + 'static>(host: &RpmHost<I>, content: &[ContentItem]) -> Run {
     let agent = Agent::start(&host.machine.path().join("var/lib/netpatch-agent"));
     agent.accept(&order(content, 1, agent.clock.now().timestamp_millis()));
-    let engine = agent.engine(Arc::new(host.dnf.clone()), host.shelf.clone());
+    let engine = agent.engine(Arc::new(host.installer.clone()), host.shelf.clone());
     let mut journal = Runs::new(&agent.state).all(0).pop().expect("a run");
     let deadline = std::time::Instant::now() + PATIENCE;
     loop {
         match engine.advance(&mut journal).await.expect("advances") {
             Advance::Moved => {}
             Advance::Finished => return journal.run().clone(),
-            // dnf works; it is asked again until the deadline.
+            // The package manager works; it is asked again until the deadline.
             Advance::Wait { reason, .. } => {
                 assert!(std::time::Instant::now() < deadline, "{reason}");
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -53,6 +53,24 @@ async fn a_script_that_fails_is_rolled_back_with_its_cause() {
     assert_eq!(run.state, RunState::RolledBack, "{:?}", run.steps.last());
     assert_eq!(run.cause, Some(FailureCause::MaintainerScriptFailed));
     assert_eq!(host.packages(), before);
+}
+
+#[tokio::test]
+async fn zypper_carries_out_an_order_and_undoes_one_that_fails() {
+    let host = RpmHost::with_zypper(&["np-failing-post", "np-good", "np-secure"]).await;
+    let before = host.packages();
+    let (_, content) = host.plan(&["np-failing-post", "np-good"]).await;
+    let failed = run(&host, &content).await;
+    assert_eq!(failed.state, RunState::RolledBack, "{:?}", failed.steps);
+    assert_eq!(failed.cause, Some(FailureCause::MaintainerScriptFailed));
+    assert_eq!(host.packages(), before);
+
+    let host = RpmHost::with_zypper(&["np-good", "np-secure"]).await;
+    let (_, content) = host.plan(&["np-good", "np-secure"]).await;
+    let done = run(&host, &content).await;
+    assert_eq!(done.state, RunState::Succeeded, "{:?}", done.steps);
+    assert!(done.bytes_from.0 > 0);
+    assert!(host.has("np-secure-2.0") && host.has("np-good-2.0"));
 }
 
 /// An inventory service over a database of its own, which knows one advisory.

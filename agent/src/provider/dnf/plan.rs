@@ -3,6 +3,7 @@
 use super::Dnf;
 use crate::provider::PlanError;
 use crate::provider::rpm::database::file_name;
+use crate::provider::rpm::stage::Outline;
 use netpatch_agent_core::plan::{Change, Plan, PlanItem, Wanted};
 use netpatch_agent_core::{Failure, FailureCause};
 use netpatch_types::Sha256;
@@ -67,7 +68,7 @@ impl Item {
     }
 
     /// What happens, without hash and size.
-    pub(super) fn outline(&self) -> (String, String, Option<String>, Option<String>) {
+    pub(super) fn outline(&self) -> Outline {
         (
             self.name.clone(),
             self.arch.clone(),

@@ -106,24 +106,28 @@ fn package(line: &str) -> Option<Package> {
     if next().is_some() || name.is_empty() || version.is_empty() {
         return None;
     }
-    let evr = match epoch {
-        "0" | "(none)" | "" => format!("{version}-{release}"),
-        epoch => format!("{epoch}:{version}-{release}"),
-    };
     let (source, source_version) =
         source(source_file).unwrap_or_else(|| (name.to_owned(), format!("{version}-{release}")));
     Some(Package {
         name: name.to_owned(),
         arch: arch.to_owned(),
-        version: evr,
+        version: evr(epoch, version, release),
         source,
         source_version,
         digest: digest.to_owned(),
     })
 }
 
+/// `[epoch:]version-release`; an epoch of 0 is none.
+pub(crate) fn evr(epoch: &str, version: &str, release: &str) -> String {
+    match epoch {
+        "0" | "(none)" | "" => format!("{version}-{release}"),
+        epoch => format!("{epoch}:{version}-{release}"),
+    }
+}
+
 /// `bash-5.1.8-6.el9.src.rpm`
-fn source(file: &str) -> Option<(String, String)> {
+pub(crate) fn source(file: &str) -> Option<(String, String)> {
     let stem = file
         .strip_suffix(".src.rpm")
         .or_else(|| file.strip_suffix(".nosrc.rpm"))?;

@@ -25,6 +25,7 @@ const RULES: [(FailureCause, &[&str]); 8] = [
             "database is locked",
             "is locked by",
             "Waiting for process with pid",
+            "System management is locked",
         ],
     ),
     (
@@ -38,6 +39,8 @@ const RULES: [(FailureCause, &[&str]); 8] = [
             "Signature verification failed",
             "repomd.xml GPG",
             "signature of",
+            "is signed with an unknown key",
+            "SIGNATURES NOT OK",
         ],
     ),
     (
@@ -47,6 +50,8 @@ const RULES: [(FailureCause, &[&str]); 8] = [
             "hecksum doesn't match",
             "Checksum error",
             "digest: BAD",
+            "Digest verification failed",
+            "corrupted during transfer",
             "Digest mismatch",
             "does not verify",
             "cpio: ",
@@ -78,6 +83,8 @@ const RULES: [(FailureCause, &[&str]); 8] = [
             "All mirrors were tried",
             "Status code: 5",
             "Timeout exceeded",
+            "Download (curl) error",
+            "not found on medium",
         ],
     ),
     (
@@ -175,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_of_rpm_4_18_and_dnf_4_14_have_causes() {
+    fn the_words_of_rpm_4_18_dnf_4_14_and_zypper_1_14_have_causes() {
         for (output, expected) in [
             (
                 "error: unpacking of archive failed on file /usr/x;65: cpio: write failed - No space left on device",
@@ -220,6 +227,22 @@ mod tests {
             (
                 "package a-1-1.riscv64 is intended for a different architecture",
                 FailureCause::Incompatible,
+            ),
+            (
+                "System management is locked by the application with pid 8743 (zypper).\nClose this application before trying again.",
+                FailureCause::PackageManagerLocked,
+            ),
+            (
+                "File 'repomd.xml' from repository 'x' is signed with an unknown key '12C2CFD1EF8F857A'.\nRepository 'x' is invalid.\n - Can't provide /repodata/repomd.xml",
+                FailureCause::SignatureInvalid,
+            ),
+            (
+                "Digest verification failed for file 'a-2-1.noarch.rpm'\nPackage a-2-1.noarch (x) seems to be corrupted during transfer.",
+                FailureCause::PayloadCorrupt,
+            ),
+            (
+                "Problem retrieving files from 'x'.\nDownload (curl) error for 'http://x/repodata/repomd.xml':\nError code: Connection failed",
+                FailureCause::NetworkUnreachable,
             ),
             ("something new", FailureCause::Unknown(Some(1))),
         ] {

@@ -18,11 +18,13 @@ use std::path::Path;
 const OVER: [&str; 4] = ["-U", "--oldpackage", "--replacepkgs", "--replacefiles"];
 
 impl Rpm {
-    /// Starts the n-th way back. From the second on, scripts of what goes are left out: one of them may be the reason.
+    /// Starts the n-th way back; at its end the package manager's own marks are put back by these commands. From the second
+    /// on, scripts of what goes are left out: one of them may be the reason.
     pub(crate) async fn start_rollback(
         &self,
         folder: &Path,
         attempt: usize,
+        afterwards: &[CommandLine],
     ) -> Result<ProcessRecord, Failure> {
         let before = Before::read(folder)?;
         let now = self.database().await?;
@@ -70,6 +72,9 @@ impl Rpm {
             if !gone.is_empty() {
                 script.also(&CommandLine::new("rpm", erase));
             }
+        }
+        for command in afterwards {
+            script.also(command);
         }
         Step::Rollback(attempt)
             .supervised(folder)

@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 use std::fs;
 use std::path::Path;
 
-/// What dnf's program says at last when all went well.
+/// What the program around dnf or zypper says at last when all went well.
 const ENDED: &str = r#"{"code": 0}"#;
 /// Most replaced files that are named.
 const MAX_IN_USE: usize = 50;
