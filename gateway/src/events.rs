@@ -226,6 +226,7 @@ fn inventory_event(envelope: &EventEnvelope) -> Option<ThinEvent> {
     match event {
         InventoryEventV1::HostReported { host, .. }
         | InventoryEventV1::HostRegistered { host, .. }
+        | InventoryEventV1::SoftwareImported { host, .. }
         | InventoryEventV1::HostChanged { host } => thin(
             envelope,
             "host.reported",

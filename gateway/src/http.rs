@@ -8,6 +8,7 @@
 //! | `GET /reports/<id>` | the bytes of a report |
 //! | `POST /import/assets` | assets as comma-separated values |
 //! | `POST /import/glpi` | inventories of GLPI agents |
+//! | `POST /import/cyclonedx` | a bill of materials of a machine without an agent |
 //! | `GET /sbom/hosts/<id>`, `GET /sbom/fleet` | a bill of materials, CycloneDX 1.6 |
 //! | everything else | the portal |
 //!
@@ -48,6 +49,7 @@ pub fn router(state: GatewayState) -> Router {
         .route("/sbom/fleet", get(sbom::fleet))
         .route("/import/assets", post(import::assets))
         .route("/import/glpi", post(import::glpi))
+        .route("/import/cyclonedx", post(import::cyclonedx))
         .fallback(portal::portal)
         .layer(from_fn(security_headers))
         .with_state(state)

@@ -1,11 +1,14 @@
-//! What is sent in as a file: assets as comma-separated values, inventories of GLPI agents. With the same credentials and rights as the mutation of the name.
+//! What is sent in as a file: assets as comma-separated values, inventories of GLPI agents, bills of materials. With the same credentials and rights as the mutation of the name.
 //!
 //! A body is bounded before it is read, an upload costs [`POINTS`], and nothing of it is kept but what it says.
 
 mod assets;
+mod cyclonedx;
 mod glpi;
+mod software;
 
 pub(crate) use assets::assets;
+pub(crate) use cyclonedx::cyclonedx;
 pub(crate) use glpi::glpi;
 
 use super::answer::{Manner, failed};
@@ -14,7 +17,7 @@ use super::negotiate::Media;
 use crate::graphql::context::{Caller, Session, organization_id};
 use crate::state::GatewayState;
 use axum::body::{Body, Bytes};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use netpatch_types::{ErrorCode, OrganizationId, RequestContext, ServiceError, ServiceResult};
 
@@ -87,6 +90,33 @@ async fn bounded(body: Body, limit: usize) -> ServiceResult<Bytes> {
             ),
         )
     })
+}
+
+/// What a body must say that it is: a form of another site cannot say it.
+struct MediaType {
+    /// Any of these.
+    names: &'static [&'static str],
+    /// What to do else.
+    remedy: &'static str,
+}
+
+impl MediaType {
+    fn check(&self, headers: &HeaderMap) -> ServiceResult<()> {
+        let given = headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let media = given.split(';').next().unwrap_or_default().trim();
+        if self
+            .names
+            .iter()
+            .any(|name| media.eq_ignore_ascii_case(name))
+        {
+            Ok(())
+        } else {
+            Err(ServiceError::invalid("contentType", self.remedy))
+        }
+    }
 }
 
 /// A session of the caller in one organization.

@@ -428,6 +428,9 @@ fn software(component: &inventory::Component) -> Value {
         properties.push(json!({"name": "netpatch:source", "value": key.source}));
         properties.push(json!({"name": "netpatch:source-version", "value": key.source_version}));
     }
+    if let Some(image) = key.image() {
+        properties.push(json!({"name": "netpatch:image", "value": image}));
+    }
     json!({
         "type": "library",
         "bom-ref": component.id.public(),

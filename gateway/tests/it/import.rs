@@ -261,10 +261,19 @@ async fn a_glpi_agent_is_answered_and_its_inventory_becomes_an_asset() {
     let answer = send(&basic, inventory().to_string().into()).await;
     assert_eq!(answer.json()["status"], "ok", "{}", answer.text);
     let calls = world.script.calls();
-    let write = &calls[0].body["write"];
+    let write = &calls[0].body["machine"];
+    assert_eq!(calls[0].method, "software_import");
     assert_eq!(
-        (calls[0].method.as_str(), &calls[0].body["origin"]),
-        ("asset_upsert", &json!("glpi"))
+        calls[0].body["document"],
+        json!({"glpi": {"os_name": "Debian GNU/Linux", "os_full_name": "Debian GNU/Linux 12 (bookworm)", "os_version": "12.11",
+            "os_arch": "x86_64", "programs": [{"name": "adduser", "version": "3.134", "arch": "all", "from": "deb"}]}})
+    );
+    assert_eq!(
+        (
+            &answer.json()["software"]["components"],
+            &answer.json()["software"]["skippedCount"]
+        ),
+        (&json!(2), &json!(1))
     );
     for (field, value) in [
         ("hostname", "vm"),
@@ -281,18 +290,26 @@ async fn a_glpi_agent_is_answered_and_its_inventory_becomes_an_asset() {
     let mut partial = inventory();
     partial["content"] = json!({"hardware": {"name": "vm"}});
     send(&basic, partial.to_string().into()).await;
+    let call = &world.script.calls()[1];
     assert_eq!(
-        world.script.calls()[1].body["write"]["serial"],
-        json!("keep"),
+        (call.method.as_str(), &call.body["write"]["serial"]),
+        ("asset_upsert", &json!("keep")),
         "what is not said stays"
     );
     world.script.forget();
     let mut printer = inventory();
     printer["itemtype"] = json!("Printer");
     let wrong_type = json!({"action": "inventory", "content": {"bios": {"ssn": 7}}});
+    let wrong_list = json!({"action": "inventory", "content": {"softwares": {"name": "curl"}}});
+    let endless = format!(
+        "{{\"action\": \"inventory\", \"content\": {{\"softwares\": [{}{{}}]}}}}",
+        "{},".repeat(100_000)
+    );
     for (body, status) in [
         (printer.to_string().into_bytes(), StatusCode::BAD_REQUEST),
         (wrong_type.to_string().into_bytes(), StatusCode::BAD_REQUEST),
+        (wrong_list.to_string().into_bytes(), StatusCode::BAD_REQUEST),
+        (endless.into_bytes(), StatusCode::BAD_REQUEST),
         (
             b"<?xml version=\"1.0\"?><REQUEST/>".to_vec(),
             StatusCode::BAD_REQUEST,
@@ -328,5 +345,107 @@ async fn a_glpi_agent_is_answered_and_its_inventory_becomes_an_asset() {
         send(&auditor, inventory().to_string().into()).await.status,
         StatusCode::FORBIDDEN
     );
+    assert!(world.script.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_bill_of_materials_goes_to_inventory_for_the_machine_that_is_named() {
+    let world = World::new().await;
+    let create = SiteCreate {
+        name: "Main".into(),
+        time_zone: "UTC".into(),
+        direct_allowed: true,
+        upstreams: Vec::new(),
+    };
+    let site = world
+        .auth
+        .site_create(&world.system(world.own), create)
+        .await
+        .unwrap();
+    let token = world
+        .program(world.own, &[Permission::Read, Permission::AssetWrite])
+        .await;
+    let post = async |query: &str, token: &str, media: &str, body: &[u8]| {
+        // Uploads are paid for; the bucket fills with time.
+        world.clock.advance(std::time::Duration::from_secs(3));
+        let mut request =
+            Request::post(format!("/import/cyclonedx?{query}")).header("content-type", media);
+        if !token.is_empty() {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        world
+            .send(request.body(Body::from(body.to_vec())).unwrap())
+            .await
+    };
+    const BOM: &str = "application/vnd.cyclonedx+json; version=1.6";
+    let own = of(&world, world.own);
+    world.script.forget();
+    let answer = post(&format!("{own}&hostname=web1"), &token, BOM, b"{}").await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    let said = answer.json();
+    assert!(
+        said["hostId"].as_str().unwrap().starts_with("host_"),
+        "{said}"
+    );
+    assert_eq!(
+        said["skipped"],
+        json!([{"reason": "no package URL", "count": 1, "examples": ["odd"]}])
+    );
+    assert_eq!(
+        (&said["findingsOpened"], &said["left"]),
+        (&json!(1), &json!(null))
+    );
+    let call = &world.script.calls()[0];
+    assert_eq!(call.body["document"], json!({"cyclonedx": "{}"}));
+    assert_eq!(call.body["machine"]["hostname"], json!({"set": "web1"}));
+    assert_eq!(
+        (&call.body["site"], &call.body["host"]),
+        (&json!(site.id), &json!(null))
+    );
+    let host = netpatch_types::HostId(uuid::Uuid::from_u128(9));
+    let named = format!("hostId={}&dryRun=true", host.public(world.own));
+    assert_eq!(
+        post(&named, &token, "application/json", b"{}").await.status,
+        StatusCode::OK
+    );
+    let call = &world.script.calls()[1];
+    assert_eq!(
+        (&call.body["host"], &call.body["dry_run"]),
+        (&json!(host), &json!(true))
+    );
+    world.script.forget();
+    let auditor = world.bearer(world.own, Role::Auditor).await;
+    let foreign_host = format!("hostId={}", host.public(world.foreign));
+    let foreign_site = format!("{own}&siteId={}", site.id.public(world.foreign));
+    let (foreign, unknown) = (of(&world, world.foreign), format!("{own}&serial=1"));
+    let big = vec![b' '; netpatch_inventory_api::MAX_DOCUMENT_BYTES + 1];
+    for (query, token, media, body, status) in [
+        (own.as_str(), "", BOM, &b"{}"[..], StatusCode::UNAUTHORIZED),
+        (&own, &auditor, BOM, b"{}", StatusCode::FORBIDDEN),
+        (&foreign, &token, BOM, b"{}", StatusCode::NOT_FOUND),
+        (&foreign_host, &token, BOM, b"{}", StatusCode::NOT_FOUND),
+        (&foreign_site, &token, BOM, b"{}", StatusCode::NOT_FOUND),
+        ("hostId=host_1", &token, BOM, b"{}", StatusCode::NOT_FOUND),
+        ("", &token, BOM, b"{}", StatusCode::BAD_REQUEST),
+        (&unknown, &token, BOM, b"{}", StatusCode::BAD_REQUEST),
+        (
+            &own,
+            &token,
+            "application/xml",
+            b"<bom/>",
+            StatusCode::BAD_REQUEST,
+        ),
+        (
+            &own,
+            &token,
+            BOM,
+            b"{\"a\": \"\xff\"}",
+            StatusCode::BAD_REQUEST,
+        ),
+        (&own, &token, BOM, &big, StatusCode::PAYLOAD_TOO_LARGE),
+    ] {
+        let answer = post(query, token, media, body).await;
+        assert_eq!(answer.status, status, "{query}: {}", answer.text);
+    }
     assert!(world.script.calls().is_empty());
 }

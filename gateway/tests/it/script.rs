@@ -136,6 +136,10 @@ fn usual(
         "asset_upsert" => {
             json!({"asset": asset(tenant, json!(Uuid::from_u128(7)), now), "outcome": "changed"})
         }
+        "software_import" => json!({
+            "host": Uuid::from_u128(7), "asset": Uuid::from_u128(8), "left": "", "is_new_host": true, "is_changed": true, "components": 2,
+            "skipped": [{"reason": "no_purl", "count": 1, "examples": ["odd"]}], "opened": 1, "evaluated": true,
+        }),
         "asset_import" | "asset_file_import" => {
             json!({"created": 1, "changed": 0, "unchanged": 0, "ambiguous": 0, "errors": [], "error_count": 0, "ignored_columns": []})
         }

@@ -19,6 +19,7 @@ mod manifest;
 mod patch;
 mod queue;
 mod sbom;
+mod software;
 mod weights;
 
 pub(crate) use catalog::{Catalog, CatalogAdvisory};
@@ -238,6 +239,15 @@ impl InventoryApi for Inventory {
     ) -> ServiceResult<AssetImported> {
         ctx.require(Permission::AssetWrite)?;
         self.import_asset_file(ctx, request).await
+    }
+
+    async fn software_import(
+        &self,
+        ctx: &RequestContext,
+        request: SoftwareImport,
+    ) -> ServiceResult<SoftwareImported> {
+        ctx.require(Permission::AssetWrite)?;
+        self.import_software(ctx, request).await
     }
 
     async fn asset_delete(

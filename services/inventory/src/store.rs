@@ -18,6 +18,7 @@ pub(crate) mod migrations;
 pub(crate) mod patch;
 pub(crate) mod report;
 pub(crate) mod scoring;
+pub(crate) mod software;
 pub(crate) mod sql;
 pub(crate) mod update;
 

@@ -183,6 +183,11 @@ impl Host {
         self.0.last_scan_at.map(DateTime)
     }
 
+    /// Who says what it consists of.
+    async fn software_from(&self) -> SoftwareOrigin {
+        self.0.software_from.into()
+    }
+
     /// Why the last scan was incomplete; null when it was complete.
     async fn scan_problem(&self) -> Option<&str> {
         Some(self.0.scan_problem.as_str()).filter(|problem| !problem.is_empty())
@@ -529,6 +534,7 @@ mod tests {
             groups: Vec::new(),
             ring: "broad".into(),
             time_zone: String::new(),
+            software_from: Default::default(),
             manifest: None,
             registered_at: now,
             last_seen_at: Some(now),

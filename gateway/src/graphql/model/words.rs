@@ -352,6 +352,18 @@ pub enum Standard {
     Iso27001,
 }
 
+/// Who says what a host consists of.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "netpatch_inventory_api::SoftwareOrigin")]
+pub enum SoftwareOrigin {
+    /// Its agent.
+    Agent,
+    /// A CycloneDX document: the host has no agent.
+    CycloneDx,
+    /// A GLPI agent: the host has no agent of ours.
+    Glpi,
+}
+
 /// Keys of an order of findings.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "netpatch_inventory_api::FindingOrder")]

@@ -3,19 +3,26 @@
 //! `map` says, as often as needed, which field a column says; nothing behind the colon passes the column over. All lines are written or
 //! none; what is wrong is said by line and column, with 422, or with 200 when it was only asked for (`dryRun`). `Idempotency-Key` is the mutation's `idempotencyKey`.
 
-use super::{Parameters, answered, bounded, flag, inside, known, manner, organization, pay};
+use super::{
+    MediaType, Parameters, answered, bounded, flag, inside, known, manner, organization, pay,
+};
 use crate::graphql::mutation::asset::{line_errors, refused};
 use crate::graphql::once::{Once, once_bytes};
 use crate::graphql::right;
 use crate::http::caller;
 use crate::state::GatewayState;
 use axum::extract::{Query, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use netpatch_inventory_api::{AssetFileImport, AssetImported, MAX_FILE_BYTES};
 use netpatch_types::{RequestContext, ServiceError, ServiceResult, Sha256, SiteId};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+
+const CSV: MediaType = MediaType {
+    names: &["text/csv"],
+    remedy: "send the file as text/csv",
+};
 
 pub(crate) async fn assets(
     State(state): State<GatewayState>,
@@ -37,7 +44,7 @@ async fn import(
     let ctx = inside(&session, organization(parameters)?)?;
     right::require(&ctx, "assetImport")?;
     pay(state, &caller, caller::address(&parts.extensions))?;
-    check_type(&parts.headers)?;
+    CSV.check(&parts.headers)?;
     let bytes = bounded(body, MAX_FILE_BYTES).await?;
     let text = String::from_utf8(bytes.to_vec()).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
@@ -109,22 +116,6 @@ fn key(headers: &HeaderMap) -> ServiceResult<&str> {
                 "send a header Idempotency-Key; the same key and file again change nothing again",
             )
         })
-}
-
-fn check_type(headers: &HeaderMap) -> ServiceResult<()> {
-    let given = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let media = given.split(';').next().unwrap_or_default().trim();
-    if media.eq_ignore_ascii_case("text/csv") {
-        Ok(())
-    } else {
-        Err(ServiceError::invalid(
-            "contentType",
-            "send the file as text/csv",
-        ))
-    }
 }
 
 fn mapping(parameters: &Parameters) -> ServiceResult<BTreeMap<String, String>> {

@@ -2,9 +2,11 @@
 //!
 //! The agent is configured with this address as `server` and with an API client as `oauth-client-id`/`user` and its secret. It asks first
 //! (`contact`), is told to go on, and sends an inventory, packed with zlib or gzip. Name, serial number, vendor and model become an asset;
-//! what is not in a partial inventory stays. Software is not taken from here: the agent names no source packages, so matching it would
-//! miss advisories; hosts with an agent of ours report it exactly.
+//! what is not in a partial inventory stays. Its packages of dpkg and rpm become what the host consists of, unless the host has an agent
+//! of ours: that reports source packages and epochs, which this one does not know. What is no such package is counted in the answer
+//! (`software`). A machine without a host becomes one on the site `siteId`, or on the organization's only one.
 
+use super::software::{shown, site_of};
 use super::{Parameters, bounded, inside, known, manner, organization, parameter, pay};
 use crate::graphql::context::{Caller, Channel};
 use crate::graphql::right;
@@ -24,6 +26,8 @@ use std::io::Read;
 const MAX_PACKED_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of what comes out of it: an inventory of thousands of programs has about one.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
+/// Most programs of an inventory.
+const MAX_PROGRAMS: usize = 100_000;
 /// Hours after which the agent comes again.
 const AGAIN_AFTER_HOURS: u32 = 24;
 
@@ -41,6 +45,73 @@ struct Message {
 struct Content {
     bios: Bios,
     hardware: Hardware,
+    operatingsystem: OperatingSystem,
+    /// Absent from a partial inventory.
+    softwares: Option<Programs>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct OperatingSystem {
+    name: Option<String>,
+    full_name: Option<String>,
+    version: Option<String>,
+    arch: Option<String>,
+}
+
+/// A list that is bounded while it is read.
+#[derive(Default)]
+struct Programs(Vec<inventory::GlpiProgram>);
+
+/// A row of the list; versions of the agent differ in whether a version that looks like a number is one.
+#[derive(Deserialize)]
+struct Program {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    version: Option<Value>,
+    #[serde(default)]
+    arch: Option<String>,
+    #[serde(default)]
+    from: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Programs {
+    fn deserialize<D: serde::Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct Rows;
+        impl<'de> serde::de::Visitor<'de> for Rows {
+            type Value = Programs;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an array of programs")
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                self,
+                mut rows: A,
+            ) -> Result<Programs, A::Error> {
+                let mut programs = Vec::new();
+                while let Some(row) = rows.next_element::<Program>()? {
+                    if programs.len() == MAX_PROGRAMS {
+                        let why = format!("more than {MAX_PROGRAMS} programs");
+                        return Err(serde::de::Error::custom(why));
+                    }
+                    programs.push(inventory::GlpiProgram {
+                        name: row.name.unwrap_or_default(),
+                        version: match row.version {
+                            Some(Value::String(text)) => text,
+                            Some(Value::Number(number)) => number.to_string(),
+                            _ => String::new(),
+                        },
+                        arch: row.arch.unwrap_or_default(),
+                        from: row.from.unwrap_or_default(),
+                    });
+                }
+                Ok(Programs(programs))
+            }
+        }
+        json.deserialize_seq(Rows)
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -91,7 +162,7 @@ async fn take(
 ) -> ServiceResult<Value> {
     let (parts, body) = request.into_parts();
     let caller = who(state, &parts.headers).await?;
-    known(parameters, &["organizationId"])?;
+    known(parameters, &["organizationId", "siteId"])?;
     let session = state.session(caller.clone());
     let of = match parameter(parameters, "organizationId") {
         Some(_) => organization(parameters)?,
@@ -109,12 +180,27 @@ async fn take(
     match (message.action.as_str(), message.itemtype.as_deref()) {
         ("contact", _) => Ok(go_on),
         ("inventory", None | Some("Computer")) => {
-            let upsert = inventory::AssetUpsert {
-                write: said(message.content),
-                origin: inventory::AssetOrigin::Glpi,
+            let software = software(&message.content);
+            let machine = said(message.content);
+            let Some(software) = software else {
+                let upsert = inventory::AssetUpsert {
+                    write: machine,
+                    origin: inventory::AssetOrigin::Glpi,
+                };
+                state.apis().inventory.asset_upsert(&ctx, upsert).await?;
+                return Ok(go_on);
             };
-            state.apis().inventory.asset_upsert(&ctx, upsert).await?;
-            Ok(go_on)
+            let import = inventory::SoftwareImport {
+                host: None,
+                machine,
+                site: site_of(state, &ctx, parameters).await?,
+                document: inventory::SoftwareDocument::Glpi(software),
+                dry_run: false,
+            };
+            let done = state.apis().inventory.software_import(&ctx, import).await?;
+            let mut answer = go_on;
+            answer["software"] = shown(&done, of, false);
+            Ok(answer)
         }
         ("inventory", Some(_)) => Err(ServiceError::invalid(
             "itemtype",
@@ -183,6 +269,20 @@ fn read(packed: impl Read) -> ServiceResult<Vec<u8>> {
         ));
     }
     Ok(bytes)
+}
+
+/// What an inventory says is installed; `None` when it says nothing of that.
+fn software(content: &Content) -> Option<inventory::GlpiSoftware> {
+    let programs = &content.softwares.as_ref()?.0;
+    let os = &content.operatingsystem;
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    (!programs.is_empty()).then(|| inventory::GlpiSoftware {
+        os_name: text(&os.name),
+        os_full_name: text(&os.full_name),
+        os_version: text(&os.version),
+        os_arch: text(&os.arch),
+        programs: programs.clone(),
+    })
 }
 
 /// What an inventory says of an asset; what it does not say stays.

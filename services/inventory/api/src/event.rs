@@ -1,6 +1,6 @@
 //! Events of inventory, versioned; payloads of the outbox.
 
-use crate::{AssetLinkRule, AssetOrigin, RiskWeights};
+use crate::{AssetLinkRule, AssetOrigin, RiskWeights, SoftwareOrigin};
 use netpatch_types::{Actor, AssetId, FindingId, HostId, PatchId, Sha256, SiteId};
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +89,21 @@ pub enum InventoryEventV1 {
         /// By what way.
         origin: AssetOrigin,
         /// Of what was said.
+        digest: Sha256,
+        /// Who.
+        by: Actor,
+    },
+    /// A document that says what a host without an agent consists of was handed in. Goes to the ledger.
+    SoftwareImported {
+        /// The host.
+        host: HostId,
+        /// What kind of document.
+        origin: SoftwareOrigin,
+        /// Components that were taken from it.
+        components: u64,
+        /// What became no component.
+        skipped: u64,
+        /// Of the document.
         digest: Sha256,
         /// Who.
         by: Actor,

@@ -1,6 +1,6 @@
 //! Hosts: what they are, where they stand, when they were seen.
 
-use crate::{Firewall, Hardware, ListeningSocket, ProviderState, StaleService};
+use crate::{Firewall, Hardware, ListeningSocket, ProviderState, SoftwareOrigin, StaleService};
 use chrono::{DateTime, Utc};
 use netpatch_types::{
     AdvisoryId, ComponentId, ComponentKey, GroupId, HostId, Labels, PageRequest, RelayId, Severity,
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 pub struct HostFacts {
     /// As the host calls itself.
     pub hostname: String,
-    /// Salted hash of the machine id, 64 hexadecimal digits.
+    /// Salted hash of the machine id, 64 hexadecimal digits; empty for a host without an agent.
     pub machine_id: String,
     /// os-release `ID`, e.g. `debian`.
     pub os_id: String,
@@ -90,6 +90,9 @@ pub struct Host {
     pub ring: String,
     /// Label `timezone`, else as reported; empty: the site's.
     pub time_zone: String,
+    /// Who says what it consists of: without an agent, a document.
+    #[serde(default)]
+    pub software_from: SoftwareOrigin,
     /// Newest manifest.
     pub manifest: Option<Sha256>,
     /// When it enrolled.

@@ -18,6 +18,7 @@ pub mod patch;
 pub mod report;
 pub mod risk;
 pub mod sbom;
+pub mod software;
 pub mod ssvc;
 
 pub use advisory::*;
@@ -36,6 +37,7 @@ pub use patch::*;
 pub use report::*;
 pub use risk::*;
 pub use sbom::*;
+pub use software::*;
 pub use ssvc::*;
 
 use netpatch_types::{EventPage, Page};
@@ -80,6 +82,8 @@ netpatch_chassis::rpc_service! {
         asset_import(AssetImport) -> AssetImported;
         /// Writes the assets of a file, all or none; what is wrong is said by line and column. `AssetWrite`.
         asset_file_import(AssetFileImport) -> AssetImported;
+        /// Takes in what a document says a machine without an agent consists of; makes the host where there is none. `AssetWrite`.
+        software_import(SoftwareImport) -> SoftwareImported;
         /// Removes an asset. `AssetWrite`.
         asset_delete(AssetDelete) -> Done;
         /// A named set of hosts. `PolicyWrite`.

@@ -1,7 +1,11 @@
-//! Assets: one read, lists, and the removal. Writing is `asset/write.rs`, linking `asset/link.rs`.
+//! Assets: one read, lists, and the removal. Writing is `asset/write.rs`, linking `asset/link.rs`, the machine of a document
+//! `asset/machine.rs`.
 
 mod link;
+mod machine;
 mod write;
+
+pub(super) use machine::Machine;
 
 use crate::domain::asset_csv;
 use crate::service::Inventory;
@@ -131,7 +135,7 @@ impl Inventory {
     }
 
     /// Appends an event of an object.
-    async fn tell_about(
+    pub(in crate::service) async fn tell_about(
         &self,
         tx: &TenantTx,
         object: Uuid,

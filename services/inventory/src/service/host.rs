@@ -75,6 +75,22 @@ fn with_groups(stored: StoredHost, groups: &[Group]) -> Host {
     host
 }
 
+/// A machine that enrols takes the place of the one host without an agent that it is, if there is one.
+async fn take_over(tx: &TenantTx, request: &HostRegister) -> ServiceResult<()> {
+    let (site, facts) = (request.site, &request.facts);
+    if store::software::stand_ins(tx, site, facts)
+        .await?
+        .is_empty()
+    {
+        return Ok(());
+    }
+    store::asset::lock(tx).await?;
+    if let [stand_in] = store::software::stand_ins(tx, site, facts).await?[..] {
+        store::software::take_over(tx, stand_in, request.id).await?;
+    }
+    Ok(())
+}
+
 impl Inventory {
     pub(super) async fn register(
         &self,
@@ -106,6 +122,7 @@ impl Inventory {
             now,
         )
         .await?;
+        take_over(&tx, &request).await?;
         let stored = store::host::lock(&tx, ctx, request.id)
             .await?
             .ok_or_else(|| ServiceError::not_found("host"))?;

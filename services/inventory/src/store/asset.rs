@@ -291,7 +291,8 @@ struct KeysRow {
 pub(crate) async fn hosts_matching(tx: &TenantTx, wanted: &Wanted) -> StorageResult<Vec<HostRow>> {
     let rows: Vec<KeysRow> = tx
         .all(
-            "select h.id, h.site_id, h.hostname, h.hostname_key, h.machine_id, h.serial_key, h.labels, h.version, \
+            "select h.id, h.site_id, h.hostname, h.hostname_key, \
+             case when h.software_from = 'agent' then h.machine_id else '' end as machine_id, h.serial_key, h.labels, h.version, \
              (select a.id from inventory.assets a where a.tenant_id = h.tenant_id and a.host_id = h.id) as asset_id from inventory.hosts h \
              where h.tenant_id = $1 and (h.id = any($2) or h.machine_id = any($3) or h.serial_key = any($4) or h.hostname_key = any($5)) \
              order by h.id for update of h",

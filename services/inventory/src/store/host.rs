@@ -6,7 +6,7 @@ use crate::store::{
     sql::{Query, count},
 };
 use chrono::{DateTime, Utc};
-use netpatch_inventory_api::{Host, HostFacts, HostFilter, Seen};
+use netpatch_inventory_api::{Host, HostFacts, HostFilter, Seen, SoftwareOrigin};
 use netpatch_storage::{StorageResult, TenantTx};
 use netpatch_types::{
     HostId, Labels, RequestContext, Selector, Severity, Sha256, SiteId, TenantId,
@@ -46,11 +46,12 @@ struct Row {
     open_unknown: i32,
     open_medium: i32,
     open_low: i32,
+    software_from: String,
 }
 
 const COLUMNS: &str = "h.tenant_id, h.id, h.site_id, h.facts, h.labels, h.manifest, h.applicability_digest, h.scan_problem, \
     h.registered_at, h.last_seen_at, h.last_scan_at, h.relay_id, h.reboot_pending, h.quarantined, h.version, h.open_critical, \
-    h.open_high, h.open_unknown, h.open_medium, h.open_low";
+    h.open_high, h.open_unknown, h.open_medium, h.open_low, h.software_from";
 
 /// The column of a severity's counter.
 fn counter(severity: Severity) -> &'static str {
@@ -84,6 +85,11 @@ fn stored(row: Row) -> StorageResult<StoredHost> {
             groups: Vec::new(),
             ring: ring_of(&labels),
             time_zone: time_zone_of(&labels, &facts),
+            // A word of a newer version is a document of some kind, not an agent.
+            software_from: SoftwareOrigin::ALL
+                .into_iter()
+                .find(|origin| origin.as_str() == row.software_from)
+                .unwrap_or(SoftwareOrigin::CycloneDx),
             manifest: digest(row.manifest),
             registered_at: row.registered_at,
             last_seen_at: row.last_seen_at,

@@ -1,6 +1,7 @@
 //! The schema `inventory`.
 
 mod evaluation;
+mod software;
 
 use netpatch_storage::{
     OutboxPrune, execute_all, outbox_table_sql, protect_catalog_table, protect_tenant_table,
@@ -49,6 +50,7 @@ impl MigratorTrait for Migrator {
             Box::new(Ecosystems),
             Box::new(evaluation::Evaluation),
             Box::new(Refusals),
+            Box::new(software::Software),
         ]
     }
 

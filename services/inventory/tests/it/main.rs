@@ -24,6 +24,7 @@ mod process;
 mod rights;
 mod rpm;
 mod sbom;
+mod software;
 mod status;
 mod tenancy;
 mod weights;

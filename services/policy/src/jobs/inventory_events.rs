@@ -54,6 +54,7 @@ impl PolicyService {
             | InventoryEventV1::CriticalFinding { .. }
             | InventoryEventV1::AssetChanged { .. }
             | InventoryEventV1::AssetsImported { .. }
+            | InventoryEventV1::SoftwareImported { .. }
             | InventoryEventV1::AssetLinked { .. }
             | InventoryEventV1::AssetDeleted { .. }
             | InventoryEventV1::RiskWeightsChanged { .. } => {

@@ -188,6 +188,7 @@ impl World {
             groups,
             ring: "canary".into(),
             time_zone: "Europe/Berlin".into(),
+            software_from: Default::default(),
             manifest: None,
             registered_at: self.clock.now(),
             last_seen_at: None,

@@ -335,6 +335,26 @@ pub(crate) fn of_inventory(id: Uuid, at: DateTime<Utc>, event: &InventoryEventV1
                 .with("origin", word(origin))
                 .with("sha256", digest.to_string()),
         ),
+        InventoryEventV1::SoftwareImported {
+            host,
+            origin,
+            components,
+            skipped,
+            digest,
+            by,
+        } => Some(
+            Draft::new(
+                id,
+                at,
+                "software.imported",
+                by.clone(),
+                format!("host:{host}"),
+            )
+            .with("components", components.to_string())
+            .with("skipped", skipped.to_string())
+            .with("origin", origin.as_str().to_owned())
+            .with("sha256", digest.to_string()),
+        ),
         InventoryEventV1::AssetDeleted { asset, by, .. } => Some(Draft::new(
             id,
             at,

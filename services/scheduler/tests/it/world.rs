@@ -209,6 +209,7 @@ impl World {
                 groups: vec![],
                 ring: "broad".into(),
                 time_zone: "Europe/Berlin".into(),
+                software_from: Default::default(),
                 manifest: None,
                 registered_at: now,
                 last_seen_at: Some(now),

@@ -1,4 +1,6 @@
-//! `netpatch sbom export`: a software bill of materials, CycloneDX 1.6 in JSON.
+//! `netpatch sbom`: software bills of materials, CycloneDX in JSON, out of the platform and into it.
+
+mod import;
 
 use crate::cli::api::{Server, block_on};
 use anyhow::Context as _;
@@ -6,7 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Write bills of materials.
+/// Write and read bills of materials.
 #[derive(clap::Subcommand)]
 pub(crate) enum Sbom {
     /// Write what a host, or every host of an organization, consists of, with the open findings as vulnerabilities.
@@ -29,17 +31,28 @@ pub(crate) enum Sbom {
         #[command(flatten)]
         server: Server,
     },
+    /// Take in what a machine without an agent consists of: its packages are matched like any other's.
+    ///
+    /// The machine is found by `--host`, else by `--hostname` or the document's subject of the type `device`; one that is not known
+    /// becomes a host. A host with an agent takes no document. What became no component is said on standard error, with reasons.
+    ///
+    /// Exit codes: 0 taken, or checked; 1 refused, standard error says why; 2 wrong usage; 4 not allowed; 5 no such host, site or
+    /// organization; 7 the platform cannot be reached.
+    Import(import::Import),
 }
 
 impl Sbom {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let Self::Export {
-            host,
-            fleet: _,
-            organization,
-            file,
-            server,
-        } = self;
+        let (host, organization, file, server) = match self {
+            Self::Import(import) => return import.run(),
+            Self::Export {
+                host,
+                fleet: _,
+                organization,
+                file,
+                server,
+            } => (host, organization, file, server),
+        };
         block_on(async {
             let api = server.connect().await?;
             let path = match &host {

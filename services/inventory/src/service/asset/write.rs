@@ -129,6 +129,11 @@ impl Drafts {
         }
     }
 
+    /// The one that a single record says something of.
+    pub(super) fn said(&self) -> Option<&Draft> {
+        self.all.iter().find(|draft| draft.line.is_some())
+    }
+
     /// The assets that share a key with this, in their order.
     pub(super) fn sharing(&self, keys: &Keys) -> BTreeSet<usize> {
         keys.in_order()
@@ -224,26 +229,56 @@ impl Inventory {
         origin: AssetOrigin,
     ) -> ServiceResult<AssetUpserted> {
         let tx = self.db.write(ctx).await?;
+        let (drafts, fleet) = self.draft_one(&tx, ctx, write, origin).await?;
+        let (id, outcome) = self.tell_written(&tx, ctx, &drafts, origin).await?;
+        let after = self.keep(&tx, ctx, &drafts, &fleet).await?;
+        tx.commit().await?;
+        self.hint().await;
+        self.judge_later(&after);
+        let tx = self.db.read(ctx).await?;
+        let asset = store::asset::get(&tx, ctx, id)
+            .await?
+            .ok_or_else(|| ServiceError::not_found("asset"))?;
+        Ok(AssetUpserted {
+            asset: asset.into_asset(),
+            outcome,
+        })
+    }
+
+    /// Decides what a single record does.
+    pub(super) async fn draft_one(
+        &self,
+        tx: &TenantTx,
+        ctx: &RequestContext,
+        write: AssetWrite,
+        origin: AssetOrigin,
+    ) -> ServiceResult<(Drafts, Fleet)> {
         let row = AssetRow { line: 1, write };
-        let (drafts, fleet) = match self.draft(&tx, ctx, vec![row], origin).await? {
-            (drafts, fleet, refused) if refused.is_empty() => (drafts, fleet),
+        match self.draft(tx, ctx, vec![row], origin).await? {
+            (drafts, fleet, refused) if refused.is_empty() => Ok((drafts, fleet)),
             (.., mut refused) => {
                 let first = refused.swap_remove(0);
                 let message = match first.remedy.as_str() {
                     "" => first.error.message,
                     remedy => format!("{}; {remedy}", first.error.message),
                 };
-                return Err(ServiceError {
+                Err(ServiceError {
                     message,
                     ..*first.error
-                });
+                })
             }
-        };
-        let said = drafts
-            .all
-            .iter()
-            .find(|draft| draft.line.is_some())
-            .ok_or_else(ServiceError::internal)?;
+        }
+    }
+
+    /// Tells what a single record did.
+    pub(super) async fn tell_written(
+        &self,
+        tx: &TenantTx,
+        ctx: &RequestContext,
+        drafts: &Drafts,
+        origin: AssetOrigin,
+    ) -> ServiceResult<(AssetId, AssetOutcome)> {
+        let said = drafts.said().ok_or_else(ServiceError::internal)?;
         let (id, outcome) = (said.asset.id, said.outcome());
         if outcome != AssetOutcome::Unchanged {
             let event = InventoryEventV1::AssetChanged {
@@ -258,20 +293,9 @@ impl Inventory {
                 origin,
                 by: ctx.actor.clone(),
             };
-            self.tell_about(&tx, id.0, event).await?;
+            self.tell_about(tx, id.0, event).await?;
         }
-        let after = self.keep(&tx, ctx, &drafts, &fleet).await?;
-        tx.commit().await?;
-        self.hint().await;
-        self.judge_later(&after);
-        let tx = self.db.read(ctx).await?;
-        let asset = store::asset::get(&tx, ctx, id)
-            .await?
-            .ok_or_else(|| ServiceError::not_found("asset"))?;
-        Ok(AssetUpserted {
-            asset: asset.into_asset(),
-            outcome,
-        })
+        Ok((id, outcome))
     }
 
     pub(super) async fn write_assets(
@@ -637,7 +661,7 @@ impl Inventory {
     }
 
     /// Wakes the background job for findings that were left to it, after the commit.
-    pub(super) fn judge_later(&self, hosts: &[uuid::Uuid]) {
+    pub(in crate::service) fn judge_later(&self, hosts: &[uuid::Uuid]) {
         if !hosts.is_empty() {
             self.reported.notify_one();
         }
@@ -645,7 +669,7 @@ impl Inventory {
 }
 
 /// Whether the request reaches what stands on a site; what stands nowhere is for those who reach every site.
-fn reaches(ctx: &RequestContext, site: Option<netpatch_types::SiteId>) -> bool {
+pub(super) fn reaches(ctx: &RequestContext, site: Option<netpatch_types::SiteId>) -> bool {
     ctx.sites
         .as_ref()
         .is_none_or(|allowed| site.is_some_and(|site| allowed.contains(&site)))
