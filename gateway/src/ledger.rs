@@ -1,11 +1,12 @@
-//! Carries what happens in identity (people, rights, enrolment, claiming) into the ledger of the organization it happened in.
+//! Carries what happens in identity (people, rights, enrolment, claiming) and in the gateway itself (downloads) into the ledger of the
+//! organization it happened in.
 //!
 //! Delivery is at least once; the ledger takes an event once, by its id.
 
 use crate::graphql::context::Apis;
 use netpatch_auth::{IdentityEvent, IdentityEventV1};
 use netpatch_reporting_api::LedgerAppend;
-use netpatch_types::{Actor, ActorKind, EventEnvelope, RequestContext, ServiceResult};
+use netpatch_types::{Actor, ActorKind, EventEnvelope, RequestContext, ServiceResult, TenantId};
 use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
 
@@ -27,12 +28,7 @@ async fn append(apis: &Apis, envelope: EventEnvelope) -> ServiceResult<()> {
             return Ok(());
         }
     };
-    let (action, subject, mut details) = entry(&event);
-    details.insert("actor_kind".to_owned(), word(by.kind).to_owned());
-    details.extend(
-        by.delegation
-            .map(|delegation| ("delegation".to_owned(), delegation.to_string())),
-    );
+    let (action, subject, details) = entry(&event);
     let request = LedgerAppend {
         event: id,
         at,
@@ -40,6 +36,22 @@ async fn append(apis: &Apis, envelope: EventEnvelope) -> ServiceResult<()> {
         subject,
         details,
     };
+    record(apis, tenant, by, request).await
+}
+
+/// Appends an entry that names who acted.
+pub(crate) async fn record(
+    apis: &Apis,
+    tenant: TenantId,
+    by: Actor,
+    mut request: LedgerAppend,
+) -> ServiceResult<()> {
+    let details = &mut request.details;
+    details.insert("actor_kind".to_owned(), word(by.kind).to_owned());
+    details.extend(
+        by.delegation
+            .map(|delegation| ("delegation".to_owned(), delegation.to_string())),
+    );
     // Only the platform appends; it names who acted.
     let system = RequestContext::system(tenant, "identity", apis.auth.clock().now());
     let ctx = RequestContext {

@@ -1,6 +1,7 @@
 //! `GET /sbom/hosts/<id>` and `GET /sbom/fleet?organizationId=org_…`: a software bill of materials, CycloneDX 1.6 in JSON
 //! (<https://cyclonedx.org/docs/1.6/json/>), with the open findings as vulnerabilities.
 //!
+//! The ledger has who took which document and when, before anything of it leaves; without that there is none.
 //! Written while it is read, page by page; what is remembered is which components were written, so that no reference leads nowhere.
 //! A document that broke off is no JSON: the connection ends without its last bytes.
 
@@ -14,8 +15,10 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use netpatch_inventory_api as inventory;
+use netpatch_reporting_api::LedgerAppend;
 use netpatch_types::{
-    ComponentId, HostId, OrganizationId, Permission, ServiceError, ServiceResult, Severity,
+    ComponentId, HostId, OrganizationId, Permission, RequestContext, ServiceError, ServiceResult,
+    Severity,
 };
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -111,6 +114,7 @@ async fn begin(
         .map_err(|_| ServiceError::not_found(noun))?;
     ctx.require(Permission::Report)?;
     let first = hosts(&session, scope, None, true).await?;
+    recorded(&session, scope, &ctx, state.clock().now()).await?;
     let name = match scope.host {
         Some(_) => format!(
             "{}.cdx.json",
@@ -141,6 +145,26 @@ async fn begin(
         receiver.recv().await.map(|piece| (piece, receiver))
     });
     Ok((name, Body::from_stream(stream)))
+}
+
+/// The ledger has who took what, before anything of it leaves.
+async fn recorded(
+    session: &Session,
+    scope: Scope,
+    ctx: &RequestContext,
+    now: chrono::DateTime<chrono::Utc>,
+) -> ServiceResult<()> {
+    let request = LedgerAppend {
+        event: netpatch_types::id::uuid_v7(now),
+        at: now,
+        action: "sbom.exported".to_owned(),
+        subject: match scope.host {
+            Some(host) => format!("host:{host}"),
+            None => format!("organization:{}", scope.of),
+        },
+        details: [("format".to_owned(), "CycloneDX 1.6".to_owned())].into(),
+    };
+    crate::ledger::record(&session.apis, scope.of, ctx.actor.clone(), request).await
 }
 
 async fn hosts(

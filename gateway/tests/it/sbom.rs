@@ -7,7 +7,9 @@ use netpatch_auth::Role;
 use netpatch_inventory_api::{
     Advisory, Component, SbomAffected, SbomFindingPage, SbomHost, SbomHostPage, SbomVulnerability,
 };
-use netpatch_types::{AdvisoryId, Clock as _, ComponentId, ComponentKey, Ecosystem, Severity};
+use netpatch_types::{
+    AdvisoryId, Clock as _, ComponentId, ComponentKey, Ecosystem, HostId, ServiceError, Severity,
+};
 use serde_json::{Value, json};
 use std::path::Path;
 use uuid::Uuid;
@@ -192,6 +194,13 @@ async fn a_host_and_a_fleet_are_valid_documents_whose_references_hold() {
     fleet(&world);
     let host = format!("/sbom/hosts/{}", public("host", world.own));
     let fleet = format!("/sbom/fleet?organizationId={}", world.id(world.own));
+    let subjects = [
+        format!(
+            "host:{}",
+            HostId::parse_public(&public("host", world.own)).unwrap().1
+        ),
+        format!("organization:{}", world.own),
+    ];
     for (path, kind, components) in [
         (
             host,
@@ -230,6 +239,41 @@ async fn a_host_and_a_fleet_are_valid_documents_whose_references_hold() {
         assert_eq!(first["ratings"][0]["method"], "CVSSv31");
         assert_eq!(first["affects"].as_array().unwrap().len(), 1);
     }
+    let logged: Vec<_> = world
+        .script
+        .calls()
+        .into_iter()
+        .filter(|call| call.method == "ledger_append")
+        .map(|call| (call.ctx.write, call.ctx.actor.display, call.body))
+        .collect();
+    for ((of, by, entry), subject) in logged.iter().zip(&subjects) {
+        assert_eq!((*of, by.as_str()), (Some(world.own), "auditor"));
+        assert_eq!(
+            (
+                &entry["action"],
+                &entry["subject"],
+                &entry["details"]["actor_kind"]
+            ),
+            (&json!("sbom.exported"), &json!(subject), &json!("user"))
+        );
+    }
+    assert_eq!(logged.len(), 2);
+    // What the ledger does not have is not handed out.
+    world.script.answer_with(|method, _| match method {
+        "ledger_append" => Some(Err(ServiceError::unavailable("ledger"))),
+        "sbom_hosts" => Some(Ok(json!(SbomHostPage::default()))),
+        _ => None,
+    });
+    let fleet = format!("/sbom/fleet?organizationId={}", world.id(world.own));
+    let refused = world
+        .get(&fleet, &[("authorization", &authorization)])
+        .await;
+    assert_eq!(
+        refused.status,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "{}",
+        refused.text
+    );
     // The schema is not one that takes anything.
     let wrong = json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [{"type": "thing", "name": "x"}]});
     assert_eq!(crate::json_schema::errors(&schema, &wrong).len(), 1);
