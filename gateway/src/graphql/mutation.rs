@@ -11,6 +11,7 @@ pub mod compliance;
 pub mod delegation;
 pub mod deployment;
 pub mod enrolment;
+pub mod exception;
 pub mod feed;
 pub mod group;
 pub mod host;
@@ -48,6 +49,7 @@ pub struct Mutation(
     window::WindowMutation,
     policy::PolicyMutation,
     baseline::BaselineMutation,
+    exception::ExceptionMutation,
     approval::ApprovalMutation,
     deployment::DeploymentMutation,
     compliance::ComplianceMutation,

@@ -5,6 +5,7 @@ pub mod approval;
 pub mod asset;
 pub mod baseline;
 pub mod deployment;
+pub mod exception;
 pub mod finding;
 pub mod host;
 pub mod node;
@@ -32,6 +33,7 @@ pub struct Query(
     deployment::DeploymentQuery,
     policy::PolicyQuery,
     baseline::BaselineQuery,
+    exception::ExceptionQuery,
     window::WindowQuery,
     relay::RelayQuery,
     risk::RiskQuery,

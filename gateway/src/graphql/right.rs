@@ -5,7 +5,7 @@ use netpatch_types::Permission::{self, *};
 use netpatch_types::{RequestContext, ServiceError};
 
 /// Every mutation.
-const RIGHTS: [(&str, Permission); 40] = [
+const RIGHTS: [(&str, Permission); 42] = [
     ("organizationCreate", Admin),
     ("siteCreate", Admin),
     ("delegationCreate", Admin),
@@ -34,6 +34,8 @@ const RIGHTS: [(&str, Permission); 40] = [
     ("baselineUpdate", PolicyWrite),
     ("baselineArchive", PolicyWrite),
     ("riskWeightsSet", PolicyWrite),
+    ("exceptionRequest", Deploy),
+    ("exceptionEnd", Deploy),
     ("approvalRequest", Deploy),
     ("approvalDecide", Approve),
     ("deploymentCreate", Deploy),

@@ -41,6 +41,7 @@ fn missed(now: DateTime<Utc>) -> Deadline {
         standard: Standard::CisaBod2604,
         reason: "CISA BOD 26-04: 3 days".into(),
         forensic_triage: true,
+        moved_by: None,
     }
 }
 

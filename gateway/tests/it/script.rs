@@ -178,6 +178,8 @@ fn usual(
         "baseline_get" | "baseline_create" | "baseline_update" | "baseline_archive" => {
             baseline(tenant, id(body))
         }
+        "exception_get" | "exception_request" | "exception_end" => exception(tenant, id(body), now),
+        "exception_list" => page(exception(tenant, id(body), now)),
         "baseline_list" => page(baseline(tenant, id(body))),
         "window_get" | "window_create" | "window_update" => window(tenant, id(body)),
         "window_list" => page(window(tenant, id(body))),
@@ -280,6 +282,12 @@ fn window(tenant: OrganizationId, id: Value) -> Value {
 fn baseline(tenant: OrganizationId, id: Value) -> Value {
     json!({"id": id, "tenant": tenant, "etag": "1", "archived_at": null, "spec": {"name": "ours", "standard": "own", "group": null,
         "rules": [{"name": "all", "within_days": 14}], "followed": true}})
+}
+
+fn exception(tenant: OrganizationId, id: Value, now: DateTime<Utc>) -> Value {
+    json!({"id": id, "tenant": tenant, "status": "in_force", "requested_by": actor(tenant), "requested_at": now, "ended_at": null,
+        "approval": approval(tenant, json!(Uuid::from_u128(7)), now), "spec": {"name": "late", "owner": "Ada", "reason": "no fix",
+        "until": now, "covers": {"packages": ["curl"]}}})
 }
 
 fn actor(tenant: OrganizationId) -> Value {

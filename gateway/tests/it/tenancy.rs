@@ -79,8 +79,17 @@ impl Ids {
             text = text.replace(name, &format!("\"{id}\""));
         }
         for prefix in [
-            "host", "asset", "relay", "deploy", "window", "policy", "approval", "webhook",
-            "delivery", "baseline",
+            "host",
+            "asset",
+            "relay",
+            "deploy",
+            "window",
+            "policy",
+            "approval",
+            "webhook",
+            "delivery",
+            "baseline",
+            "exception",
         ] {
             text = text.replace(
                 &format!("${prefix}"),

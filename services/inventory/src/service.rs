@@ -395,6 +395,15 @@ impl InventoryApi for Inventory {
         self.set_baselines(ctx, request).await
     }
 
+    async fn exceptions_set(
+        &self,
+        ctx: &RequestContext,
+        request: ExceptionsSet,
+    ) -> ServiceResult<Done> {
+        guard::platform(ctx)?;
+        self.set_exceptions(ctx, request).await
+    }
+
     async fn risk_weights_get(
         &self,
         ctx: &RequestContext,

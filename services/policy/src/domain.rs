@@ -4,6 +4,7 @@ pub(crate) mod approval;
 pub(crate) mod baseline;
 pub(crate) mod content;
 pub(crate) mod decide;
+pub(crate) mod exception;
 #[cfg(test)]
 mod fixture;
 pub(crate) mod glob;

@@ -4,6 +4,7 @@ mod approval;
 mod baseline;
 mod block;
 mod evaluation;
+mod exception;
 mod lifecycle;
 mod membership;
 mod policy;
@@ -336,6 +337,38 @@ impl PolicyApi for PolicyService {
         request: BaselineList,
     ) -> ServiceResult<Page<Baseline>> {
         self.list_baselines(ctx, request).await
+    }
+
+    async fn exception_request(
+        &self,
+        ctx: &RequestContext,
+        request: ExceptionRequest,
+    ) -> ServiceResult<Exception> {
+        self.request_exception(ctx, request).await
+    }
+
+    async fn exception_end(
+        &self,
+        ctx: &RequestContext,
+        request: ExceptionEnd,
+    ) -> ServiceResult<Exception> {
+        self.end_exception(ctx, request).await
+    }
+
+    async fn exception_get(
+        &self,
+        ctx: &RequestContext,
+        request: ExceptionGet,
+    ) -> ServiceResult<Exception> {
+        self.get_exception(ctx, request).await
+    }
+
+    async fn exception_list(
+        &self,
+        ctx: &RequestContext,
+        request: ExceptionList,
+    ) -> ServiceResult<Page<Exception>> {
+        self.list_exceptions(ctx, request).await
     }
 
     async fn membership_get(

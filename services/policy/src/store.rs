@@ -3,6 +3,7 @@
 pub(crate) mod approval;
 pub(crate) mod baseline;
 pub(crate) mod block;
+pub(crate) mod exception;
 pub(crate) mod membership;
 pub(crate) mod migration;
 pub(crate) mod policy;

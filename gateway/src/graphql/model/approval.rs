@@ -39,13 +39,14 @@ impl Approval {
         &self.0.title
     }
 
-    /// A patch, or a deployment that was halted.
+    /// A patch, or a deployment that was halted; null for an exception.
     async fn subject(&self, ctx: &Context<'_>) -> Result<Option<Node>> {
         match self.0.subject {
             policy::Subject::Patch { patch, .. } => Ok(loaders(ctx)?
                 .patch(self.0.tenant, patch)
                 .await?
                 .map(Node::from)),
+            policy::Subject::Exception { .. } => Ok(None),
             policy::Subject::Deployment { deployment } => {
                 Ok(
                     super::deployment::find(session(ctx)?, self.0.tenant, deployment)
@@ -124,7 +125,17 @@ impl Approval {
     async fn group(&self, ctx: &Context<'_>) -> Result<Option<Group>> {
         match self.0.subject {
             policy::Subject::Patch { group, .. } => loaders(ctx)?.group(self.0.tenant, group).await,
-            policy::Subject::Deployment { .. } => Ok(None),
+            policy::Subject::Deployment { .. } | policy::Subject::Exception { .. } => Ok(None),
+        }
+    }
+
+    /// The exception that it is about; null when it is about something else.
+    async fn exception(&self, ctx: &Context<'_>) -> Result<Option<Exception>> {
+        match self.0.subject {
+            policy::Subject::Exception { exception } => {
+                super::exception::find(session(ctx)?, self.0.tenant, exception).await
+            }
+            policy::Subject::Patch { .. } | policy::Subject::Deployment { .. } => Ok(None),
         }
     }
 

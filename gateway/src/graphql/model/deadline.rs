@@ -47,6 +47,18 @@ impl RemediationDeadline {
         self.deadline.forensic_triage
     }
 
+    /// The date that the rules demand, where an exception moved it; null where none did.
+    async fn original_due_at(&self) -> Option<DateTime> {
+        let moved = self.deadline.moved_by.as_ref();
+        moved.map(|moved| moved.original_due_at.into())
+    }
+
+    /// Name of the exception that moved the date; null where none did.
+    async fn exception_name(&self) -> Option<&str> {
+        let moved = self.deadline.moved_by.as_ref();
+        moved.map(|moved| moved.name.as_str())
+    }
+
     /// Whether it was missed: the finding is still there, or went too late.
     async fn is_overdue(&self, ctx: &Context<'_>) -> Result<bool> {
         let now = session(ctx)?.apis.auth.clock().now();

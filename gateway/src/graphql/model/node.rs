@@ -33,6 +33,7 @@ pub enum Node {
     Policy(super::Policy),
     MaintenanceWindow(super::MaintenanceWindow),
     Baseline(super::Baseline),
+    Exception(super::Exception),
     Approval(super::Approval),
     Deployment(super::Deployment),
     Wave(super::Wave),
@@ -121,6 +122,9 @@ async fn tenant(
             .await?
             .map(Node::from),
         BaselineId::PREFIX => super::baseline::find(session, of, object.into())
+            .await?
+            .map(Node::from),
+        ExceptionId::PREFIX => super::exception::find(session, of, object.into())
             .await?
             .map(Node::from),
         WindowId::PREFIX => super::window::find(session, of, object.into())

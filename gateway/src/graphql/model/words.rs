@@ -364,6 +364,22 @@ pub enum SoftwareOrigin {
     Glpi,
 }
 
+/// Where an exception stands.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "netpatch_policy_api::ExceptionStatus")]
+pub enum ExceptionStatus {
+    /// People must decide, or the ledger does not have it yet.
+    Awaiting,
+    /// It moves deadlines.
+    InForce,
+    /// People said no.
+    Declined,
+    /// Its end has come.
+    Expired,
+    /// Somebody ended it.
+    Ended,
+}
+
 /// Keys of an order of findings.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "netpatch_inventory_api::FindingOrder")]

@@ -4,7 +4,7 @@
 pub(crate) type Case = (&'static str, &'static str, &'static str);
 
 /// Root fields that take an id: with a foreign one they are null.
-pub(crate) const QUERIES: [Case; 18] = [
+pub(crate) const QUERIES: [Case; 19] = [
     ("node", "id: $host", "{ id }"),
     ("nodes", "ids: [$host, $deploy]", "{ id }"),
     ("organization", "id: $org", "{ name }"),
@@ -63,6 +63,11 @@ pub(crate) const QUERIES: [Case; 18] = [
         "organizationId: $org, first: 1",
         "{ nodes { name } }",
     ),
+    (
+        "exceptions",
+        "organizationId: $org, first: 1",
+        "{ nodes { name } }",
+    ),
     ("riskWeights", "organizationId: $org", "{ version }"),
     (
         "policyExplain",
@@ -103,7 +108,7 @@ pub(crate) const SHARED: [Case; 7] = [
 pub(crate) const ROLLOUT: &str = "rollout: {waves: [{hosts: 1}]}, rules: [], windowIds: []";
 
 /// Mutations and their input without the key.
-pub(crate) const MUTATIONS: [(&str, &str); 40] = [
+pub(crate) const MUTATIONS: [(&str, &str); 42] = [
     (
         "organizationCreate",
         "name: \"New\", kind: CUSTOMER, partnerId: $org",
@@ -182,6 +187,11 @@ pub(crate) const MUTATIONS: [(&str, &str); 40] = [
         "id: $baseline, name: \"b\", standard: CISA_BOD_2604",
     ),
     ("baselineArchive", "id: $baseline"),
+    (
+        "exceptionRequest",
+        "organizationId: $org, name: \"late\", owner: \"Ada\", reason: \"no fix yet\", until: \"2027-01-01T00:00:00Z\", packages: [\"curl\"]",
+    ),
+    ("exceptionEnd", "id: $exception"),
     (
         "riskWeightsSet",
         "organizationId: $org, weights: [{kind: KEV, points: 40}, {kind: RANSOMWARE, points: 10}, {kind: EPSS, points: 20}, \

@@ -3,6 +3,7 @@
 //! Policy owns the baselines; it hands those that an organization follows to inventory, which knows the facts that the
 //! rules ask for and computes the dates.
 
+use crate::MovedBy;
 use chrono::{DateTime, NaiveDate, Utc};
 use netpatch_types::{GroupId, Selector, Severity};
 use serde::{Deserialize, Serialize};
@@ -234,6 +235,9 @@ pub struct Deadline {
     pub reason: String,
     /// The rule also demands to look for signs of a break-in before the evidence is gone.
     pub forensic_triage: bool,
+    /// The exception that moved the date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_by: Option<MovedBy>,
 }
 
 impl Deadline {

@@ -9,6 +9,7 @@ pub mod compliance;
 pub mod cve;
 pub mod deadline;
 pub mod event;
+pub mod exception;
 pub mod facts;
 pub mod feed;
 pub mod finding;
@@ -27,6 +28,7 @@ pub use compliance::*;
 pub use cve::*;
 pub use deadline::*;
 pub use event::*;
+pub use exception::*;
 pub use facts::*;
 pub use feed::*;
 pub use finding::*;
@@ -118,6 +120,8 @@ netpatch_chassis::rpc_service! {
         advisory_get(AdvisoryGet) -> Advisory;
         /// The baselines that the organization follows, from policy, which owns them; an older version is ignored. System.
         baselines_set(BaselinesSet) -> Done;
+        /// The exceptions that are in force, from policy, which owns them; an older version is ignored. System.
+        exceptions_set(ExceptionsSet) -> Done;
         /// The weights of one organization's risk. `Read`.
         risk_weights_get(RiskWeightsGet) -> RiskWeightsHeld;
         /// New weights; every open finding is ranked anew. `PolicyWrite`.

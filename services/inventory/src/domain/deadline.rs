@@ -6,6 +6,7 @@
 
 pub mod bod_26_04;
 pub mod essential_eight;
+pub mod exception;
 pub mod own;
 pub mod pci_dss;
 
@@ -149,6 +150,7 @@ pub fn earliest<'a>(
                     demand.reason
                 ),
                 forensic_triage: demand.forensic_triage,
+                moved_by: None,
             })
         })
         .min_by_key(|deadline| deadline.due_at.unwrap_or(DateTime::<Utc>::MAX_UTC))
@@ -412,6 +414,7 @@ pub(crate) mod tests {
             standard: Standard::Own,
             reason: String::new(),
             forensic_triage: false,
+            moved_by: None,
         };
         assert!(!deadline.overdue(None, at("2026-11-05T23:59:59Z")));
         assert!(deadline.overdue(None, at("2026-11-06T00:00:00Z")));

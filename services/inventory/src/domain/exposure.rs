@@ -1,7 +1,7 @@
 //! What changes between the exposures that a host carries and those that it should carry.
 //!
 //! A component that is upgraded but stays affected keeps its exposure: the clock of an exposure starts when the host
-//! first carried the vulnerability in that package, and a half-way update does not reset it.
+//! first carried the vulnerability in that package, and neither a half-way update resets it nor that another feed tells of it now.
 
 use crate::domain::link::applicability_word;
 use chrono::{DateTime, Utc};
@@ -93,13 +93,24 @@ impl Change {
     }
 }
 
-/// The change from what is open to what is wanted. `due` says which date the rules demand for an exposure that was seen first then.
+/// What an advisory is known as, whichever feed tells of it: its CVE when it is about one, else its own name.
+#[must_use]
+pub fn known_as(name: &str, cves: &[String]) -> String {
+    match cves {
+        [cve] => cve.to_ascii_uppercase(),
+        _ => name.to_ascii_uppercase(),
+    }
+}
+
+/// The change from what is open to what is wanted. `due` says which date the rules demand for an exposure that was seen first then,
+/// `known_as` what an advisory is known as.
 #[must_use]
 pub fn change(
     open: Vec<Open>,
     wanted: Vec<Wanted>,
     now: DateTime<Utc>,
     due: impl Fn(&Wanted, DateTime<Utc>) -> Option<Deadline>,
+    known_as: impl Fn(u32) -> Option<String>,
 ) -> Change {
     let dated = |wanted: Wanted, first_seen_at| Wanted {
         due: due(&wanted, first_seen_at),
@@ -134,6 +145,33 @@ pub fn change(
     for wanted in rest {
         let key = (wanted.advisory, wanted.name.clone(), wanted.arch.clone());
         match left.get_mut(&key).and_then(Vec::pop) {
+            Some((id, opened_at)) => change.moved.push((id, dated(wanted, opened_at))),
+            None => change.opened.push(wanted),
+        }
+    }
+    left.retain(|_, open| !open.is_empty());
+    // What is gone and what is new may be one vulnerability of which another feed tells now.
+    let mut renamed: HashMap<(String, String, String), Vec<Package>> = HashMap::new();
+    if !change.opened.is_empty() {
+        for (package, open) in &left {
+            if let Some(known) = known_as(package.0) {
+                renamed
+                    .entry((known, package.1.clone(), package.2.clone()))
+                    .or_default()
+                    .extend(open.iter().map(|_| package.clone()));
+            }
+        }
+    }
+    for wanted in std::mem::take(&mut change.opened) {
+        let before = if renamed.is_empty() {
+            None
+        } else {
+            known_as(wanted.advisory)
+                .map(|known| (known, wanted.name.clone(), wanted.arch.clone()))
+                .and_then(|key| renamed.get_mut(&key)?.pop())
+                .and_then(|package| left.get_mut(&package)?.pop())
+        };
+        match before {
             Some((id, opened_at)) => change.moved.push((id, dated(wanted, opened_at))),
             None => change.opened.push(dated(wanted, now)),
         }
@@ -183,6 +221,7 @@ mod tests {
             standard: netpatch_inventory_api::Standard::Own,
             reason: "r".into(),
             forensic_triage: false,
+            moved_by: None,
         }
     }
 
@@ -191,9 +230,14 @@ mod tests {
     }
 
     fn change(open: Vec<Open>, wanted: Vec<Wanted>) -> Change {
-        super::change(open, wanted, now(), |_, first_seen_at| {
-            Some(due(first_seen_at))
-        })
+        let known_as = |advisory: u32| Some(format!("CVE-{}", advisory % 100));
+        super::change(
+            open,
+            wanted,
+            now(),
+            |_, first_seen_at| Some(due(first_seen_at)),
+            known_as,
+        )
     }
 
     fn dated(wanted: Wanted, first_seen_at: DateTime<Utc>) -> Wanted {
@@ -241,6 +285,36 @@ mod tests {
         );
         assert_eq!(change.closed, [Uuid::from_u128(2)]);
         assert_eq!(change.opened, [dated(wanted(9, 2, "a"), now())]);
+    }
+
+    #[test]
+    fn another_feeds_advisory_of_the_same_vulnerability_keeps_the_finding() {
+        let moved = change(
+            vec![open(1, 7, 1, "a"), open(2, 7, 2, "b"), open(3, 8, 1, "a")],
+            vec![wanted(107, 1, "a"), wanted(107, 3, "c"), wanted(9, 1, "a")],
+        );
+        assert_eq!(
+            moved.moved,
+            [(Uuid::from_u128(1), dated(wanted(107, 1, "a"), EARLIER))],
+            "its clock goes on"
+        );
+        assert_eq!(moved.closed, [Uuid::from_u128(2), Uuid::from_u128(3)]);
+        assert_eq!(
+            moved.opened,
+            [
+                dated(wanted(107, 3, "c"), now()),
+                dated(wanted(9, 1, "a"), now())
+            ],
+            "neither another package nor another vulnerability"
+        );
+        let cves = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(known_as("x-1", &cves(&["cve-2026-1"])), "CVE-2026-1");
+        assert_eq!(known_as("alsa-1", &cves(&["CVE-1", "CVE-2"])), "ALSA-1");
     }
 
     #[test]

@@ -4,8 +4,9 @@
 //! A host that waits is compared as a whole, or only in the packages that changed since the manifest which its exposures are of.
 //! What applies to a component is found once an epoch and shared by all hosts that have it.
 
+use crate::domain::deadline::exception::{covering, moved};
 use crate::domain::deadline::{Case, Software, earliest};
-use crate::domain::exposure::{Change, Open, Wanted, change};
+use crate::domain::exposure::{Change, Open, Wanted, change, known_as};
 use crate::domain::link::{Offers, candidate_version};
 use crate::domain::risk::{Place, score_tenths};
 use crate::domain::standing::{Siblings, family, standing};
@@ -369,10 +370,20 @@ impl Inventory {
         now: DateTime<Utc>,
     ) -> ServiceResult<HashMap<HostId, Evaluation>> {
         let followed = &scoring.baselines;
-        let groups = if followed.iter().any(|baseline| baseline.group.is_some()) {
+        let is_grouped = followed.iter().any(|baseline| baseline.group.is_some())
+            || scoring
+                .exceptions
+                .iter()
+                .any(|exception| exception.covers.group.is_some());
+        let groups = if is_grouped {
             store::group::list(tx).await?
         } else {
             Vec::new()
+        };
+        // Also of those that are not told of any more.
+        let known_as = |advisory: u32| {
+            let known = &catalog.advisory(advisory)?.advisory;
+            Some(known_as(&known.name, &known.cves))
         };
         let mut done = HashMap::with_capacity(cases.len());
         let (mut judged, mut events) = (Vec::new(), Vec::new());
@@ -395,18 +406,31 @@ impl Inventory {
                 });
             }
             let baselines = baselines_of(followed, &groups, host);
+            let exceptions = covering(&scoring.exceptions, &groups, host);
             let place = place_of(host);
-            let change = change(case.open, case.wanted, now, |wanted, first_seen_at| {
-                due(
-                    catalog,
-                    &baselines,
-                    &place,
-                    host,
-                    wanted,
-                    first_seen_at,
-                    now,
-                )
-            });
+            let change = change(
+                case.open,
+                case.wanted,
+                now,
+                |wanted, first_seen_at| {
+                    due(
+                        catalog,
+                        &baselines,
+                        &place,
+                        host,
+                        wanted,
+                        first_seen_at,
+                        now,
+                    )
+                    .map(|due| match catalog.advisory(wanted.advisory) {
+                        Some(known) => {
+                            moved(due, &exceptions, &known.advisory, &wanted.source, now)
+                        }
+                        None => due,
+                    })
+                },
+                known_as,
+            );
             let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
             let evaluation = Evaluation {
                 opened: count(change.opened.len()),

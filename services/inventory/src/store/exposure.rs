@@ -130,6 +130,13 @@ const NAMES: &str = "component, installed_version, fixed_version, rule, severity
 const VALUES: &str = "component, installed_version, fixed_version, rule, severity, kev, risk, nullif(patch_id, '00000000-0000-0000-0000-000000000000'::uuid), \
     applicability, nullif(due_at, 'epoch'::timestamptz), nullif(due, '')::jsonb";
 
+/// Which advisory and what it names, as arrays.
+fn advisories(rows: &[&Wanted]) -> [Value; 2] {
+    let numbers: Vec<i32> = rows.iter().map(|row| column(row.advisory)).collect();
+    let sources: Vec<String> = rows.iter().map(|row| row.source.clone()).collect();
+    [numbers.into(), sources.into()]
+}
+
 /// Opens exposures.
 pub(crate) async fn insert(
     tx: &TenantTx,
@@ -147,36 +154,26 @@ pub(crate) async fn insert(
         let hosts: Vec<Uuid> = portion.iter().map(|(_, host, _)| host.0).collect();
         let mut values: Vec<Value> = vec![tx.tenant()?.0.into(), ids.into()];
         values.extend(arrays(&wanted)?);
-        values.extend([
-            now.into(),
-            hosts.into(),
-            wanted
-                .iter()
-                .map(|row| column(row.advisory))
-                .collect::<Vec<_>>()
-                .into(),
-            wanted
-                .iter()
-                .map(|row| row.source.clone())
-                .collect::<Vec<_>>()
-                .into(),
-        ]);
+        values.extend([now.into(), hosts.into()]);
+        values.extend(advisories(&wanted));
         tx.execute(&sql, values).await?;
     }
     Ok(())
 }
 
-/// Exposures go on with other evidence, risk, severity or patch.
+/// Exposures go on with other evidence, risk, severity or patch, or under another feed's advisory of the same vulnerability.
 pub(crate) async fn update(tx: &TenantTx, moved: &[&(Uuid, Wanted)]) -> StorageResult<()> {
     for portion in moved.chunks(10_000) {
         let wanted: Vec<&Wanted> = portion.iter().map(|(_, wanted)| wanted).collect();
         let ids: Vec<Uuid> = portion.iter().map(|(id, _)| *id).collect();
         let sql = format!(
-            "update inventory.exposures e set ({NAMES}) = (select {VALUES} from (select r.*) r) \
-             from unnest($2::uuid[], {ARRAYS}) as r(id, {NAMES}) where e.tenant_id = $1 and e.id = r.id"
+            "update inventory.exposures e set ({NAMES}, advisory, source) = (select {VALUES}, advisory, source from (select r.*) r) \
+             from unnest($2::uuid[], {ARRAYS}, $14::integer[], $15::text[]) as r(id, {NAMES}, advisory, source) \
+             where e.tenant_id = $1 and e.id = r.id"
         );
         let mut values: Vec<Value> = vec![tx.tenant()?.0.into(), ids.into()];
         values.extend(arrays(&wanted)?);
+        values.extend(advisories(&wanted));
         tx.execute(&sql, values).await?;
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! The schema `inventory`.
 
 mod evaluation;
+mod exceptions;
 mod software;
 
 use netpatch_storage::{
@@ -51,6 +52,7 @@ impl MigratorTrait for Migrator {
             Box::new(evaluation::Evaluation),
             Box::new(Refusals),
             Box::new(software::Software),
+            Box::new(exceptions::Exceptions),
         ]
     }
 

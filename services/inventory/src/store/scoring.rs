@@ -5,7 +5,7 @@
 
 use crate::store::{decoded, encoded};
 use chrono::{DateTime, Utc};
-use netpatch_inventory_api::{FollowedBaseline, RiskWeights, RiskWeightsHeld};
+use netpatch_inventory_api::{Exception, FollowedBaseline, RiskWeights, RiskWeightsHeld};
 use netpatch_storage::{StorageResult, TenantTx, WorkerTx};
 use netpatch_types::TenantId;
 use sea_orm::FromQueryResult;
@@ -21,6 +21,8 @@ pub(crate) struct Scoring {
     pub(crate) weights_version: u64,
     /// The clocks that run.
     pub(crate) baselines: Vec<FollowedBaseline>,
+    /// What may be late.
+    pub(crate) exceptions: Vec<Exception>,
 }
 
 impl Default for Scoring {
@@ -29,6 +31,7 @@ impl Default for Scoring {
             weights: RiskWeights::default(),
             weights_version: 0,
             baselines: vec![FollowedBaseline::undecided()],
+            exceptions: Vec::new(),
         }
     }
 }
@@ -38,6 +41,7 @@ struct Row {
     weights: Option<serde_json::Value>,
     weights_version: i64,
     baselines: Option<serde_json::Value>,
+    exceptions: Option<serde_json::Value>,
 }
 
 fn scoring(row: Row) -> StorageResult<Scoring> {
@@ -51,6 +55,10 @@ fn scoring(row: Row) -> StorageResult<Scoring> {
         baselines: match row.baselines {
             Some(baselines) => decoded("followed baselines", baselines)?,
             None => Scoring::default().baselines,
+        },
+        exceptions: match row.exceptions {
+            Some(exceptions) => decoded("exceptions", exceptions)?,
+            None => Vec::new(),
         },
     })
 }
@@ -114,7 +122,7 @@ pub(crate) async fn hold(tx: &TenantTx) -> StorageResult<Scoring> {
     .await?;
     let row: Option<Row> = tx
         .one(
-            "select weights, weights_version, baselines from inventory.scoring where tenant_id = $1",
+            "select weights, weights_version, baselines, exceptions from inventory.scoring where tenant_id = $1",
             [tenant.0.into()],
         )
         .await?;
@@ -125,7 +133,7 @@ pub(crate) async fn hold(tx: &TenantTx) -> StorageResult<Scoring> {
 pub(crate) async fn readable(tx: &TenantTx) -> StorageResult<HashMap<TenantId, Scoring>> {
     let rows: Vec<OwnedRow> = tx
         .all(
-            "select tenant_id, weights, weights_version, baselines from inventory.scoring",
+            "select tenant_id, weights, weights_version, baselines, exceptions from inventory.scoring",
             [],
         )
         .await?;
@@ -224,6 +232,28 @@ pub(crate) async fn set_baselines(
             [
                 tx.tenant()?.0.into(),
                 encoded("followed baselines", &baselines)?.into(),
+                version.into(),
+            ],
+        )
+        .await?;
+    Ok(changed > 0)
+}
+
+/// Replaces the exceptions in force unless newer ones are held; whether anything changed.
+pub(crate) async fn set_exceptions(
+    tx: &TenantTx,
+    version: i64,
+    exceptions: &[Exception],
+) -> StorageResult<bool> {
+    lock(tx).await?;
+    let changed = tx
+        .execute(
+            "insert into inventory.scoring (tenant_id, exceptions, exceptions_version, version, stale) values ($1, $2, $3, 1, true) \
+             on conflict (tenant_id) do update set exceptions = excluded.exceptions, exceptions_version = excluded.exceptions_version, \
+             version = scoring.version + 1, stale = true where scoring.exceptions_version < excluded.exceptions_version",
+            [
+                tx.tenant()?.0.into(),
+                encoded("exceptions", &exceptions)?.into(),
                 version.into(),
             ],
         )

@@ -567,3 +567,148 @@ async fn an_unknown_group_does_not_loosen_a_baseline() {
     let host = exposed_host(&world, 1, &[]).await;
     assert_eq!(due(&world, host).await[0].1, Some(in_days(&world, 1)));
 }
+
+async fn except(world: &World, version: u64, exceptions: Vec<Exception>) {
+    world
+        .api
+        .exceptions_set(
+            &world.ctx,
+            ExceptionsSet {
+                version,
+                exceptions,
+            },
+        )
+        .await
+        .expect("exceptions");
+    world.inventory.reevaluate().await.expect("re-evaluation");
+}
+
+#[tokio::test]
+async fn an_exception_moves_the_deadline_until_its_end_and_names_the_original_date() {
+    for world in World::both().await {
+        world.import().await;
+        let host = exposed_host(&world, 1, &[("tier", "server")]).await;
+        let other = exposed_host(&world, 2, &[]).await;
+        follow(&world, 1, vec![own(vec![rule("all", &[], 14)])]).await;
+        let (original, until) = (in_days(&world, 14), world.clock.now() + DAY * 60);
+        let exception = |number: u128, covers: ExceptionScope| Exception {
+            id: netpatch_types::ExceptionId(uuid::Uuid::from_u128(number)),
+            name: "legacy app".into(),
+            until,
+            covers,
+        };
+        let servers = GroupCreate {
+            name: "servers".into(),
+            selector: Selector {
+                any_of: [("tier".to_owned(), ["server".to_owned()].into())].into(),
+                ..Selector::default()
+            },
+        };
+        let servers = world
+            .api
+            .group_create(&world.ctx, servers)
+            .await
+            .expect("group")
+            .id;
+        let curl = ExceptionScope {
+            packages: vec!["curl".into()],
+            group: Some(servers),
+            ..ExceptionScope::default()
+        };
+        except(&world, 1, vec![exception(1, curl)]).await;
+        let dates = async |host| -> Vec<_> {
+            due(&world, host)
+                .await
+                .into_iter()
+                .map(|(_, at)| at)
+                .collect()
+        };
+        let [old, new] = [Some(original), Some(until)];
+        assert_eq!(dates(host).await, [new, new, old]);
+        assert_eq!(dates(other).await, [old, old, old], "outside of the group");
+        let filter = FindingFilter {
+            host: Some(host),
+            ..FindingFilter::default()
+        };
+        let findings = world.findings(filter.clone()).await;
+        let moved = findings.iter().find_map(|one| {
+            let deadline = one.deadline.as_ref()?;
+            Some((deadline.moved_by.clone()?, deadline.reason.clone()))
+        });
+        let (by, reason) = moved.expect("a moved deadline");
+        assert_eq!(
+            (by.name.as_str(), by.original_due_at),
+            ("legacy app", original)
+        );
+        let day = original.format("%Y-%m-%d").to_string();
+        assert!(
+            reason.starts_with("exception \"legacy app\" until") && reason.contains(&day),
+            "{reason}"
+        );
+        // By a CVE in any spelling; an older version is ignored; one that ends before the date moves nothing.
+        let one = ExceptionScope {
+            advisories: vec!["cve-2026-10001".into()],
+            hosts: vec![host],
+            ..ExceptionScope::default()
+        };
+        let short = Exception {
+            until: world.clock.now() + DAY,
+            ..exception(
+                2,
+                ExceptionScope {
+                    packages: vec!["zip".into()],
+                    ..ExceptionScope::default()
+                },
+            )
+        };
+        except(&world, 2, vec![exception(1, one), short]).await;
+        except(&world, 1, vec![]).await;
+        let count = async |host| {
+            dates(host)
+                .await
+                .into_iter()
+                .filter(|at| *at == new)
+                .count()
+        };
+        assert_eq!((count(host).await, count(other).await), (1, 0));
+        // Past its end the rules' own date holds again, whoever asks.
+        world.clock.advance(DAY * 61);
+        world
+            .report(
+                host,
+                vec![
+                    component("curl", "7.88.1-10+deb12u1", "curl"),
+                    component("tar", "1", "tar"),
+                ],
+            )
+            .await;
+        except(&world, 3, vec![]).await;
+        assert_eq!(count(host).await, 0);
+        let findings = world.findings(filter).await;
+        assert!(findings.iter().all(|one| {
+            one.deadline
+                .as_ref()
+                .is_some_and(|due| due.moved_by.is_none() && due.due_at == old)
+        }));
+    }
+}
+
+#[tokio::test]
+async fn only_the_platform_sets_exceptions() {
+    let world = World::direct().await;
+    let none = ExceptionsSet {
+        version: 9,
+        exceptions: vec![],
+    };
+    let mut person = world.ctx.clone();
+    person.actor.kind = netpatch_types::ActorKind::User;
+    let refused = world
+        .api
+        .exceptions_set(&person, none.clone())
+        .await
+        .expect_err("refused");
+    assert_eq!(refused.code, netpatch_types::ErrorCode::Forbidden);
+    let mut narrow = world.ctx.clone();
+    narrow.sites = Some(vec![world.site]);
+    assert!(world.api.exceptions_set(&narrow, none).await.is_err());
+}

@@ -2,7 +2,7 @@
 
 use crate::world::{World, bundled_pack, component, cve_records, osv, write_pack};
 use netpatch_inventory_api::*;
-use netpatch_types::{ErrorCode, Severity};
+use netpatch_types::{Clock as _, ErrorCode, Severity};
 
 #[tokio::test]
 async fn the_bundled_pack_is_imported_with_licence_and_limits() {
@@ -368,6 +368,13 @@ async fn debians_own_lists_go_before_the_table_and_the_nvd_comes_last() {
         component("less", "590-2", "less"),
     ];
     world.report(host, installed).await;
+    let sights = async || -> Vec<_> {
+        let of = |one: Finding| (one.advisory.name, (one.id, one.first_seen_at));
+        let all = world.findings(FindingFilter::default()).await;
+        all.into_iter().map(of).collect()
+    };
+    let before: std::collections::HashMap<_, _> = sights().await.into_iter().collect();
+    world.clock.advance(std::time::Duration::from_secs(86_400));
     let write = |path: &str, text: String| {
         let path = world.pack.path().join(path);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("folder");
@@ -424,6 +431,18 @@ async fn debians_own_lists_go_before_the_table_and_the_nvd_comes_last() {
             told("CVE-2026-10004", "debian-tracker", "", Some(9.8)),
         ]
     );
+    // The same vulnerability in the same package, whoever tells of it: its finding goes on.
+    let after = sights().await;
+    for (cve, sight) in &after {
+        match before.get(cve) {
+            Some(first) => assert_eq!(sight, first, "{cve}"),
+            None => assert_eq!(
+                (cve.as_str(), sight.1),
+                ("CVE-2026-10004", world.clock.now())
+            ),
+        }
+    }
+    assert_eq!(after.len(), 3);
     for (feed, word) in [("nvd", "last resort"), ("debian-tracker", "Debian")] {
         let status = status(&world, feed).await;
         assert!(

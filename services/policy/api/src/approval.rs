@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use netpatch_types::{
-    Actor, ApprovalId, DeploymentId, GroupId, PageRequest, PatchId, PolicyId, Sha256, TenantId,
+    Actor, ApprovalId, DeploymentId, ExceptionId, GroupId, PageRequest, PatchId, PolicyId, Sha256,
+    TenantId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,11 @@ pub enum Subject {
     Deployment {
         /// Which.
         deployment: DeploymentId,
+    },
+    /// Accepting lateness.
+    Exception {
+        /// Which.
+        exception: ExceptionId,
     },
 }
 

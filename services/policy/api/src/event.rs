@@ -1,7 +1,10 @@
 //! Events of policy, versioned; payloads of the outbox.
 
 use crate::{ApprovalStatus, Standard, Subject};
-use netpatch_types::{Actor, ApprovalId, BaselineId, HostId, PolicyId, Sha256, WindowId};
+use chrono::{DateTime, Utc};
+use netpatch_types::{
+    Actor, ApprovalId, BaselineId, ExceptionId, HostId, PolicyId, Sha256, WindowId,
+};
 use serde::{Deserialize, Serialize};
 
 /// What happened in policy.
@@ -51,6 +54,21 @@ pub enum PolicyEventV1 {
         followed: bool,
         /// Whether it ended.
         archived: bool,
+        /// SHA-256 of the JSON of its spec.
+        digest: Sha256,
+        /// By whom.
+        by: Actor,
+    },
+    /// An exception was asked for, or ended before its end. Goes to the ledger.
+    ExceptionChanged {
+        /// Which.
+        exception: ExceptionId,
+        /// Its name.
+        name: String,
+        /// Its end.
+        until: DateTime<Utc>,
+        /// Whether somebody ended it.
+        ended: bool,
         /// SHA-256 of the JSON of its spec.
         digest: Sha256,
         /// By whom.

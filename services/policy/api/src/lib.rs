@@ -8,6 +8,7 @@ pub mod approval;
 pub mod baseline;
 pub mod block;
 pub mod event;
+pub mod exception;
 pub mod membership;
 pub mod rule;
 pub mod window;
@@ -16,6 +17,7 @@ pub use approval::*;
 pub use baseline::*;
 pub use block::*;
 pub use event::*;
+pub use exception::*;
 pub use membership::*;
 pub use netpatch_types::EventsAfter;
 pub use rule::*;
@@ -77,6 +79,14 @@ netpatch_chassis::rpc_service! {
         baseline_get(BaselineGet) -> Baseline;
         /// Baselines in order of name. `Read`.
         baseline_list(BaselineList) -> Page<Baseline>;
+        /// Asks people to accept lateness until a date. `Deploy`.
+        exception_request(ExceptionRequest) -> Exception;
+        /// Ends an exception; the dates hold again that the rules demand. `Deploy`.
+        exception_end(ExceptionEnd) -> Exception;
+        /// One exception. `Read`.
+        exception_get(ExceptionGet) -> Exception;
+        /// Exceptions, newest first. `Read`.
+        exception_list(ExceptionList) -> Page<Exception>;
         /// The signed membership document of a host, if newer than what the agent holds. System.
         membership_get(MembershipGet) -> Option<Membership>;
         /// The approval key of the organization, made at first use. System.

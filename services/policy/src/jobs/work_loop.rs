@@ -74,6 +74,7 @@ impl PolicyService {
             (work::EVALUATE, work::ALL, _) => self.evaluate_all(tenant).await?,
             (work::MEMBERSHIP, work::ALL, _) => self.refresh_memberships(tenant).await?,
             (work::BASELINES, work::ALL, _) => self.hand_over_baselines(tenant).await?,
+            (work::EXCEPTIONS, work::ALL, _) => self.hand_over_exceptions(tenant).await?,
             (work::EVALUATE, _, Ok(patch)) => self.evaluate_patch(tenant, PatchId(patch)).await?,
             (work::MEMBERSHIP, _, Ok(host)) => {
                 match self.refresh_membership(tenant, HostId(host)).await {

@@ -77,6 +77,9 @@ impl PolicyService {
             self.clock.now(),
         )?;
         let status = stored.standing.approval.status;
+        if let Subject::Exception { exception } = stored.standing.approval.subject {
+            self.exception_decided(&tx, &mut stored, exception).await?;
+        }
         stored.envelope = if status == ApprovalStatus::Approved {
             self.sign_approval(&stored.standing.approval)?
         } else {
@@ -120,6 +123,12 @@ impl PolicyService {
             Subject::Patch { patch, group } => {
                 self.asked_patch(ctx, tenant, patch, group, request.required)
                     .await?
+            }
+            Subject::Exception { .. } => {
+                return Err(ServiceError::invalid(
+                    "subject",
+                    "an exception asks for its approval itself; ask for another exception",
+                ));
             }
             Subject::Deployment { deployment } => self.asked(
                 ctx,
@@ -176,10 +185,18 @@ impl PolicyService {
         id: ApprovalId,
     ) -> ServiceResult<()> {
         let tx = self.database.write(&self.system(tenant)).await?;
+        let stored = store::approval::get_of(&tx, tenant, id).await?;
+        if stored.is_some_and(|stored| {
+            matches!(stored.standing.approval.subject, Subject::Exception { .. })
+        }) {
+            work::ask(&tx, work::EXCEPTIONS, &[work::ALL.to_owned()]).await?;
+        }
         if !store::approval::set_logged(&tx, id, self.clock.now()).await? {
             tracing::debug!(%tenant, approval = %id, "logged, but not approved here");
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        self.hint().await;
+        Ok(())
     }
 
     async fn approval_of(&self, tenant: TenantId, id: ApprovalId) -> ServiceResult<Stored> {
@@ -283,7 +300,7 @@ impl PolicyService {
         Ok(asked)
     }
 
-    fn asked(
+    pub(super) fn asked(
         &self,
         ctx: &RequestContext,
         tenant: TenantId,

@@ -6,7 +6,9 @@ use crate::domain::step::Standing;
 use chrono::{DateTime, Utc};
 use netpatch_policy_api::{Approval, ApprovalList, ApprovalStatus, Subject};
 use netpatch_storage::{StorageError, StorageResult, TenantTx, WorkerTx};
-use netpatch_types::{ApprovalId, DeploymentId, GroupId, PatchId, PolicyId, Sha256, TenantId};
+use netpatch_types::{
+    ApprovalId, DeploymentId, ExceptionId, GroupId, PatchId, PolicyId, Sha256, TenantId,
+};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
@@ -65,6 +67,9 @@ impl Row {
                 patch: PatchId(self.subject_id),
                 group: (!self.group_id.is_nil()).then_some(GroupId(self.group_id)),
             },
+            "exception" => Subject::Exception {
+                exception: ExceptionId(self.subject_id),
+            },
             _ => Subject::Deployment {
                 deployment: DeploymentId(self.subject_id),
             },
@@ -112,6 +117,7 @@ fn key(subject: Subject) -> (&'static str, Uuid, Uuid) {
             group.map(|group| group.0).unwrap_or_default(),
         ),
         Subject::Deployment { deployment } => ("deployment", deployment.0, Uuid::nil()),
+        Subject::Exception { exception } => ("exception", exception.0, Uuid::nil()),
     }
 }
 
@@ -246,6 +252,22 @@ pub(crate) async fn standing(
             [tenant.0.into(), kind.into(), id.into(), group.into()],
         )
         .await?;
+    row.map(Row::stored).transpose()
+}
+
+/// The newest about a subject, whether it stands or not.
+pub(crate) async fn newest(
+    tx: &TenantTx,
+    tenant: TenantId,
+    subject: Subject,
+) -> StorageResult<Option<Stored>> {
+    let (kind, id, group) = key(subject);
+    let sql = format!(
+        "select {COLUMNS} from policy.approvals where tenant_id = $1 and subject_kind = $2 and subject_id = $3 and group_id = $4 \
+         order by standing desc, id desc limit 1"
+    );
+    let values = [tenant.0.into(), kind.into(), id.into(), group.into()];
+    let row: Option<Row> = tx.one(&sql, values).await?;
     row.map(Row::stored).transpose()
 }
 

@@ -17,6 +17,7 @@ impl MigratorTrait for Migrator {
             Box::new(M0001),
             Box::new(OutboxPrune(SCHEMA)),
             Box::new(M0002),
+            Box::new(M0003),
         ]
     }
 
@@ -71,6 +72,26 @@ impl MigrationTrait for M0002 {
         for table in ["baselines", "baseline_versions"] {
             sql.extend(protect_tenant_table(SCHEMA, table));
         }
+        execute_all(manager.get_connection(), sql).await
+    }
+}
+
+struct M0003;
+
+impl MigrationName for M0003 {
+    fn name(&self) -> &'static str {
+        "m0003_exceptions"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for M0003 {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let mut sql = statements(include_str!("../../migrations/m0003_exceptions.sql"));
+        for table in ["exceptions", "exception_versions"] {
+            sql.extend(protect_tenant_table(SCHEMA, table));
+        }
+        sql.extend(worker_may(SCHEMA, "exceptions", "select"));
         execute_all(manager.get_connection(), sql).await
     }
 }

@@ -11,6 +11,8 @@ pub(crate) const EVALUATE: &str = "evaluate";
 pub(crate) const MEMBERSHIP: &str = "membership";
 /// Tell inventory which baselines are followed; always all.
 pub(crate) const BASELINES: &str = "baselines";
+/// Tell inventory which exceptions are in force; always all.
+pub(crate) const EXCEPTIONS: &str = "exceptions";
 /// The key that stands for all.
 pub(crate) const ALL: &str = "*";
 
@@ -19,7 +21,7 @@ pub(crate) const ALL: &str = "*";
 pub(crate) struct Work {
     /// Whose.
     pub tenant_id: Uuid,
-    /// [`EVALUATE`], [`MEMBERSHIP`] or [`BASELINES`].
+    /// [`EVALUATE`], [`MEMBERSHIP`], [`BASELINES`] or [`EXCEPTIONS`].
     pub kind: String,
     /// What.
     pub key: String,

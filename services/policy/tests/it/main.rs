@@ -6,6 +6,7 @@ mod approval;
 mod baseline;
 mod crash;
 mod evaluation;
+mod exception;
 mod membership;
 mod policy;
 mod process;

@@ -1,6 +1,7 @@
 //! Another organization's id is indistinguishable from an unknown one, in every operation.
 
 use crate::baseline;
+use crate::exception;
 use crate::world::{World, rule, spec};
 use netpatch_policy_api::*;
 use netpatch_storage::hole_test;
@@ -25,6 +26,7 @@ struct Owned {
     patch: PatchId,
     host: HostId,
     baseline: BaselineId,
+    exception: ExceptionId,
     group: GroupId,
 }
 
@@ -62,13 +64,20 @@ async fn owner(world: &World) -> Owned {
     };
     world.facts.lock().unwrap().groups.push(group.clone());
     world.settle().await;
+    let approval = world.the_approval().await.id;
+    let request = ExceptionRequest {
+        spec: exception::spec(world, "late", 30),
+        required: 1,
+    };
+    let exception = world.api.exception_request(&world.person(1), request).await;
     Owned {
         policy,
         window,
-        approval: world.the_approval().await.id,
+        approval,
         patch,
         host,
         baseline: baseline.unwrap().id,
+        exception: exception.unwrap().id,
         group: group.id,
     }
 }
@@ -264,6 +273,40 @@ async fn every_operation_keeps_organizations_apart() {
         ..BaselineList::default()
     };
     sees_nothing!(baseline_list, &ctx, all, |page| page.rows.is_empty());
+    same_as_unknown!(
+        exception_get,
+        &ctx,
+        ExceptionGet {
+            id: owned.exception
+        },
+        ExceptionGet {
+            id: ExceptionId::new(now)
+        }
+    );
+    same_as_unknown!(
+        exception_end,
+        &ctx,
+        ExceptionEnd {
+            id: owned.exception
+        },
+        ExceptionEnd {
+            id: ExceptionId::new(now)
+        }
+    );
+    let late = |group| {
+        let mut spec = exception::spec(&world, "theirs", 30);
+        spec.covers.group = Some(group);
+        ExceptionRequest { spec, required: 1 }
+    };
+    same_as_unknown!(
+        exception_request,
+        &ctx,
+        late(owned.group),
+        late(GroupId::new(now))
+    );
+    sees_nothing!(exception_list, &ctx, ExceptionList::default(), |page| page
+        .rows
+        .is_empty());
     sees_nothing!(policy_list, &ctx, PolicyList::default(), |page| page
         .rows
         .is_empty());
@@ -346,7 +389,13 @@ async fn every_operation_keeps_organizations_apart() {
             .len(),
         1
     );
-    assert_eq!(world.the_approval().await.status, ApprovalStatus::Awaiting);
+    let statuses: Vec<_> = world
+        .approvals()
+        .await
+        .into_iter()
+        .map(|approval| approval.status)
+        .collect();
+    assert_eq!(statuses, [ApprovalStatus::Awaiting; 2]);
     assert_eq!(
         operations().difference(&tested).collect::<Vec<_>>(),
         Vec::<&String>::new()

@@ -27,6 +27,7 @@ pub(crate) struct Facts {
     pub(crate) content: HashMap<(TenantId, PatchId), PatchContent>,
     /// What inventory was told to date findings by.
     pub(crate) baselines: HashMap<TenantId, inventory::BaselinesSet>,
+    pub(crate) exceptions: HashMap<TenantId, inventory::ExceptionsSet>,
     inventory_events: Vec<EventEnvelope>,
     reporting_events: Vec<EventEnvelope>,
 }
@@ -232,6 +233,12 @@ impl World {
                 PolicyEventV1::ApprovalDecided {
                     approval,
                     envelope: Some(_),
+                    ..
+                }
+                // The ledger takes a decision without a signed document, too.
+                | PolicyEventV1::ApprovalDecided {
+                    approval,
+                    subject: Subject::Exception { .. },
                     ..
                 } => Some(approval),
                 _ => None,
@@ -472,6 +479,15 @@ fn fake_inventory(facts: &Arc<Mutex<Facts>>, clock: &SharedClock) -> Arc<dyn Inv
         move |ctx: RequestContext, asked: inventory::BaselinesSet| {
             let tenant = ctx.write.unwrap();
             known.lock().unwrap().baselines.insert(tenant, asked);
+            async { Ok(inventory::Done {}) }
+        },
+    );
+    let known = facts.clone();
+    router = router.method(
+        "exceptions_set",
+        move |ctx: RequestContext, asked: inventory::ExceptionsSet| {
+            let tenant = ctx.write.unwrap();
+            known.lock().unwrap().exceptions.insert(tenant, asked);
             async { Ok(inventory::Done {}) }
         },
     );

@@ -244,6 +244,27 @@ pub(crate) fn of_policy(
                     .with("spec_sha256", digest.to_string()),
             )
         }
+        PolicyEventV1::ExceptionChanged {
+            exception,
+            name,
+            until,
+            ended,
+            digest,
+            by,
+        } => {
+            let action = if *ended {
+                "exception.ended"
+            } else {
+                "exception.requested"
+            };
+            let subject = format!("exception:{exception}");
+            Some(
+                Draft::new(id, at, action, by.clone(), subject)
+                    .with("name", name)
+                    .with("until", until.to_rfc3339())
+                    .with("spec_sha256", digest.to_string()),
+            )
+        }
         PolicyEventV1::ApprovalDecided {
             approval,
             subject,
@@ -269,6 +290,7 @@ pub(crate) fn of_policy(
                     let group = group.map_or_else(|| "all".to_owned(), |group| group.to_string());
                     draft.with("patch", patch.public()).with("group", group)
                 }
+                Subject::Exception { exception } => draft.with("exception", exception.to_string()),
                 Subject::Deployment { deployment } => {
                     draft.deployment = Some(*deployment);
                     draft.with("deployment", deployment.to_string())

@@ -215,6 +215,7 @@ async fn findings_become_a_csv_file_that_expires() {
             standard: Standard::Own,
             reason: "own rules: 3 days".into(),
             forensic_triage: false,
+            moved_by: None,
         }),
         first_seen_at: now,
         resolved_at: None,

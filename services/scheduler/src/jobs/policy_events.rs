@@ -41,6 +41,7 @@ impl SchedulerService {
             Ok(PolicyEvent::V1(
                 PolicyEventV1::WindowChanged { .. }
                 | PolicyEventV1::BaselineChanged { .. }
+                | PolicyEventV1::ExceptionChanged { .. }
                 | PolicyEventV1::ApprovalRequested { .. }
                 | PolicyEventV1::MembershipChanged { .. },
             )) => Ok(()),

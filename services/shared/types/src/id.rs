@@ -138,6 +138,8 @@ ids! {
     WindowId = "window", tenant;
     /// A patch baseline: required state and clocks.
     BaselineId = "baseline", tenant;
+    /// Accepted lateness.
+    ExceptionId = "exception", tenant;
     /// A person's or a rule's decision.
     ApprovalId = "approval", tenant;
     /// A deployment.
