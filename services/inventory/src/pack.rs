@@ -19,7 +19,7 @@ use crate::domain::advisory::AdvisoryRecord;
 use crate::domain::affected::Release;
 use crate::domain::enrich::Enrichment;
 use crate::domain::lines::Parsed;
-use crate::domain::merge::{Merger, single};
+use crate::domain::merge::{Merger, single, unique};
 use crate::domain::osv::OsvRecord;
 use crate::domain::subject::Aliases;
 use chrono::{DateTime, Utc};
@@ -186,6 +186,7 @@ pub fn read(files: &PackFiles, rules: &Rules) -> Result<Pack, PackError> {
     if facts.all.is_empty() {
         return Err(PackError::Nothing);
     }
+    let advisories = unique(advisories);
     let cves = advisories
         .iter()
         .flat_map(|advisory| &advisory.cves)

@@ -12,6 +12,7 @@ use crate::domain::enrich::{Enrichment, base_score};
 use crate::domain::osv::{OsvRecord, RecordKev};
 use netpatch_types::version::compare;
 use std::cmp::Ordering;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 /// The advisory of a record that stands for itself.
@@ -174,6 +175,61 @@ pub(crate) fn first_fixes(entries: Vec<Affected>) -> Vec<Affected> {
     all.extend(first.into_values());
     all.sort();
     all
+}
+
+/// A name once in each feed: feeds have the same record twice, or one for each release. What is said is said together; for the rest
+/// the first speaks.
+pub(crate) fn unique(advisories: Vec<AdvisoryRecord>) -> Vec<AdvisoryRecord> {
+    let mut places: HashMap<(String, String), usize> = HashMap::with_capacity(advisories.len());
+    let mut all: Vec<AdvisoryRecord> = Vec::with_capacity(advisories.len());
+    for next in advisories {
+        match places.entry((next.feed.clone(), next.name.clone())) {
+            Entry::Vacant(place) => {
+                place.insert(all.len());
+                all.push(next);
+            }
+            Entry::Occupied(place) => {
+                if let Some(first) = all.get_mut(*place.get()) {
+                    join(first, next);
+                }
+            }
+        }
+    }
+    all
+}
+
+fn join(first: &mut AdvisoryRecord, next: AdvisoryRecord) {
+    if next.withdrawn && !first.withdrawn {
+        return;
+    }
+    if first.withdrawn && !next.withdrawn {
+        *first = next;
+        return;
+    }
+    let add = |to: &mut Vec<String>, from: Vec<String>| {
+        for one in from {
+            if !to.contains(&one) {
+                to.push(one);
+            }
+        }
+    };
+    add(&mut first.cves, next.cves);
+    add(&mut first.vendor_refs, next.vendor_refs);
+    first.affected.extend(next.affected);
+    first.affected.sort();
+    first.affected.dedup();
+    if next.cvss_score > first.cvss_score {
+        first.cvss_score = next.cvss_score;
+        first.cvss_vector = next.cvss_vector;
+    }
+    if next.epss > first.epss {
+        first.epss = next.epss;
+    }
+    first.kev |= next.kev;
+    first.ransomware |= next.ransomware;
+    if next.informational.is_none() {
+        first.informational = None;
+    }
 }
 
 /// An advisory of a record, with what other feeds say of its CVEs.

@@ -8,6 +8,9 @@ use netpatch_types::{
 
 const ALMA: &str = r#"{"id":"ALSA-2026:0001","published":"2026-01-02T00:00:00Z","summary":"Important: openssl security update","related":["CVE-2026-20001"],"affected":[{"package":{"ecosystem":"AlmaLinux:9","name":"openssl-libs"},"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"1:3.0.7-27.el9_3.1"}]}]},{"package":{"ecosystem":"AlmaLinux:9","name":"kernel"},"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"5.14.0-427.el9"}]}]}]}"#;
 
+/// The same notice once more, as the vendor's database has some.
+const AGAIN: &str = r#"{"id":"ALSA-2026:0001","published":"2026-01-02T00:00:00Z","summary":"Important: openssl security update","related":["CVE-2026-20001"],"affected":[{"package":{"ecosystem":"AlmaLinux:9","name":"openssl-devel"},"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"1:3.0.7-27.el9_3.1"}]}]}]}"#;
+
 /// A version that dpkg's order has no place for: it knows no caret.
 const FIXED: &str = "1:3.0.8^git1-1.el9";
 
@@ -40,7 +43,8 @@ async fn world() -> World {
     let world = World::direct().await;
     let place = world.pack.path().join("almalinux");
     std::fs::create_dir_all(&place).expect("folder");
-    std::fs::write(place.join("advisories.osv.jsonl"), ALMA).expect("feed");
+    let feed = format!("{ALMA}\n{AGAIN}\n");
+    std::fs::write(place.join("advisories.osv.jsonl"), feed).expect("feed");
     world.import().await;
     world
 }
@@ -110,6 +114,19 @@ async fn an_update_of_an_rpm_host_is_its_own_worlds_patch() {
         .report(host, vec![component("openssl-libs", FIXED)])
         .await;
     assert!(open(&world, host).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_notice_that_the_feed_has_twice_is_one_advisory_for_all_it_names() {
+    let world = world().await;
+    let host = alma_host(&world, 1).await;
+    let old = |name| component(name, "1:3.0.7-6.el9");
+    world
+        .report(host, vec![old("openssl-libs"), old("openssl-devel")])
+        .await;
+    let findings = open(&world, host).await;
+    assert_eq!(findings.len(), 2);
+    assert_eq!(findings[0].advisory, findings[1].advisory);
 }
 
 #[tokio::test]

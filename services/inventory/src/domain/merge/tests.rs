@@ -120,3 +120,34 @@ fn an_advisory_is_withdrawn_when_all_of_its_cves_were_taken_back() {
     let both = record("ALSA-1", &["CVE-2026-1001", "CVE-2026-1002"], "curl", "1-1");
     assert!(!single("almalinux", both, &enrichment).withdrawn);
 }
+
+#[test]
+fn a_name_that_a_feed_has_twice_is_one_advisory() {
+    let single = |record| single("almalinux", record, &Enrichment::default());
+    let first = record("ALSA-1", &["CVE-2026-1"], "openssl", "2");
+    let again = OsvRecord {
+        digest: Sha256::of(b"again"),
+        ..record("ALSA-1", &["CVE-2026-2", "CVE-2026-1"], "curl", "3")
+    };
+    let back = OsvRecord {
+        withdrawn: true,
+        ..record("ALSA-1", &["CVE-2026-3"], "bash", "4")
+    };
+    let other = record("ALSA-2", &[], "bash", "5");
+    let records = vec![
+        first.clone(),
+        back.clone(),
+        again,
+        other.clone(),
+        first.clone(),
+    ];
+    let all = unique(records.into_iter().map(single).collect());
+    assert_eq!(all.len(), 2);
+    assert_eq!(all[0].cves, ["CVE-2026-1", "CVE-2026-2"]);
+    assert_eq!(all[0].affected, [below("curl", "3"), below("openssl", "2")]);
+    assert_eq!(all[0].record_digest, first.digest);
+    assert_eq!(all[1], single(other));
+    // One that was taken back does not speak for one that stands.
+    let all = unique(vec![single(back), single(first.clone())]);
+    assert_eq!(all, [single(first)]);
+}
