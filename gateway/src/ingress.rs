@@ -65,6 +65,8 @@ pub struct Options {
     pub presence_every: Duration,
     /// Most bytes of messages in parts that are held for all sessions together.
     pub parts_bytes: usize,
+    /// Manifests that are read and stored at the same time; other sessions keep theirs as they came.
+    pub manifests: usize,
     /// Enrolment requests of one address.
     pub enrolments: Rate,
     /// Enrolment requests behind one relay.
@@ -79,6 +81,7 @@ impl Default for Options {
             look_every: Duration::from_secs(15),
             presence_every: Duration::from_secs(5),
             parts_bytes: 256 << 20,
+            manifests: 512,
             enrolments: Rate {
                 maximum: 60,
                 restore_rate: 1,
@@ -99,6 +102,7 @@ pub(crate) struct Shared {
     pub(crate) presence: Presence,
     pub(crate) options: Options,
     pub(crate) parts: Arc<Semaphore>,
+    pub(crate) manifests: Semaphore,
     pub(crate) enrolments: Buckets,
     pub(crate) relayed_enrolments: Buckets,
     pub(crate) stop: CancellationToken,
@@ -141,6 +145,7 @@ impl Ingress {
             presence: Presence::default(),
             options,
             parts: Arc::new(Semaphore::new(options.parts_bytes)),
+            manifests: Semaphore::new(options.manifests.max(1)),
             enrolments: Buckets::new(options.enrolments, clock.clone()),
             relayed_enrolments: Buckets::new(options.relayed_enrolments, clock.clone()),
             clock,

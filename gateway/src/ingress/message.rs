@@ -123,6 +123,8 @@ impl Session<'_> {
         &mut self,
         manifest: &netpatch_protocol::session::Manifest,
     ) -> ServiceResult<()> {
+        // Written out it is several times as large as on the line.
+        let _turn = self.shared.manifests.acquire().await;
         let report = convert::manifest(self.host(), manifest)?;
         let hash = report.hash;
         self.shared

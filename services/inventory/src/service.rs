@@ -18,8 +18,10 @@ mod ingest;
 mod manifest;
 mod patch;
 mod queue;
+mod registration;
 mod sbom;
 mod software;
+mod together;
 mod weights;
 
 pub(crate) use catalog::{Catalog, CatalogAdvisory};
@@ -52,6 +54,7 @@ pub struct Inventory {
     pub(crate) reported: Notify,
     dictionary: dictionary::Dictionary,
     ingest: ingest::Ingest,
+    registrations: registration::Registrations,
     fleets: fleet::Fleets,
     /// The advisories before the newest, while an organization is behind.
     previous: RwLock<Option<Arc<Catalog>>>,
@@ -91,6 +94,7 @@ impl Inventory {
             reported: Notify::new(),
             dictionary: dictionary::Dictionary::default(),
             ingest: ingest::Ingest::default(),
+            registrations: registration::Registrations::default(),
             fleets: fleet::Fleets::default(),
             previous: RwLock::default(),
             this: Weak::clone(this),

@@ -150,6 +150,27 @@ fn is_named(named: Sha256, actual: Sha256) -> Result<(), ManifestRefused> {
     }
 }
 
+/// Checks number, duplicates and the name of components that are given in order and have been checked before, each with its line.
+pub fn verify_set<'a, T>(
+    named: Sha256,
+    components: &'a [T],
+    read: impl Fn(&'a T) -> (&'a ComponentKey, &'a str),
+) -> Result<(), ManifestRefused> {
+    if components.len() > MAX_COMPONENTS {
+        return Err(ManifestRefused::TooMany);
+    }
+    let lines = || components.iter().map(|one| read(one).1);
+    let twice = lines()
+        .zip(lines().skip(1))
+        .position(|(one, next)| one == next);
+    if let Some(twice) = twice.and_then(|at| components.get(at)) {
+        return Err(ManifestRefused::Duplicate {
+            name: shown(read(twice).0),
+        });
+    }
+    verify_lines(named, lines())
+}
+
 /// Checks what a change brings: the fields, and that nothing is brought twice.
 pub fn verify_added(added: &[ComponentKey]) -> Result<(), ManifestRefused> {
     if added.len() > MAX_COMPONENTS {
@@ -269,6 +290,30 @@ mod tests {
             "e5f1b6d8d5c57e546afdf6778991e61a987e7fc15be96bcbce5cbbc6809af0c4"
         );
         assert_eq!(verify(manifest_hash(&components), &components), Ok(()));
+    }
+
+    #[test]
+    fn a_set_of_known_components_is_judged_as_unknown_ones_are() {
+        let known = |name: &str| {
+            let key = component(name, "1");
+            let line = format!("{}\n", natural_key(&key));
+            (key, line)
+        };
+        let judged = |set: &[(ComponentKey, String)]| {
+            let keys: Vec<ComponentKey> = set.iter().map(|(key, _)| key.clone()).collect();
+            let named = manifest_hash(&keys);
+            let judged = verify_set(named, set, |(key, line)| (key, line));
+            assert_eq!(judged, verify(named, &keys));
+            judged
+        };
+        assert_eq!(judged(&[known("a"), known("b")]), Ok(()));
+        assert_eq!(judged(&[]), Ok(()));
+        let twice = Err(ManifestRefused::Duplicate { name: "b".into() });
+        assert_eq!(judged(&[known("a"), known("b"), known("b")]), twice);
+        let many = vec![known("a"); MAX_COMPONENTS + 1];
+        assert_eq!(judged(&many), Err(ManifestRefused::TooMany));
+        let other = verify_set(Sha256::default(), &[known("a")], |(key, line)| (key, line));
+        assert!(matches!(other, Err(ManifestRefused::HashDiffers { .. })));
     }
 
     #[test]

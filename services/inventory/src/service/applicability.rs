@@ -210,7 +210,7 @@ impl Inventory {
             host: request.host,
             patches,
         };
-        self.tell(&tx, host, event).await?;
+        self.tell(&tx, host.id, event).await?;
         tx.commit().await?;
         self.hint().await;
         Ok(Done {})

@@ -81,7 +81,7 @@ impl Inventory {
             host: host.id,
             patches,
         };
-        self.tell(tx, &host, event).await
+        self.tell(tx, host.id, event).await
     }
 
     pub(super) async fn patch_refusals_of(

@@ -524,10 +524,10 @@ impl Inventory {
     pub(crate) async fn tell(
         &self,
         tx: &TenantTx,
-        host: &Host,
+        host: HostId,
         event: InventoryEventV1,
     ) -> ServiceResult<()> {
-        let aggregate = host.id.to_string();
+        let aggregate = host.to_string();
         outbox::append(
             tx,
             store::migrations::SCHEMA,

@@ -6,8 +6,8 @@ use crate::service::Inventory;
 use crate::store;
 use crate::store::host::{After, StoredHost};
 use netpatch_inventory_api::{
-    Done, Group, Host, HostFacts, HostFactsReport, HostList, HostRegister, HostRegistered,
-    HostUpdate, InventoryEventV1, PresenceReport,
+    Done, Group, Host, HostFacts, HostFactsReport, HostList, HostUpdate, InventoryEventV1,
+    PresenceReport,
 };
 use netpatch_storage::TenantTx;
 use netpatch_types::{
@@ -38,7 +38,7 @@ pub(super) fn name_after(name: &str, id: Uuid) -> String {
     format!("{name}/{id}")
 }
 
-fn check_labels(labels: &Labels) -> ServiceResult<()> {
+pub(super) fn check_labels(labels: &Labels) -> ServiceResult<()> {
     let fits = |(key, value): (&String, &String)| {
         (1..=63).contains(&key.len())
             && value.len() <= 255
@@ -75,75 +75,7 @@ fn with_groups(stored: StoredHost, groups: &[Group]) -> Host {
     host
 }
 
-/// A machine that enrols takes the place of the one host without an agent that it is, if there is one.
-async fn take_over(tx: &TenantTx, request: &HostRegister) -> ServiceResult<()> {
-    let (site, facts) = (request.site, &request.facts);
-    if store::software::stand_ins(tx, site, facts)
-        .await?
-        .is_empty()
-    {
-        return Ok(());
-    }
-    store::asset::lock(tx).await?;
-    if let [stand_in] = store::software::stand_ins(tx, site, facts).await?[..] {
-        store::software::take_over(tx, stand_in, request.id).await?;
-    }
-    Ok(())
-}
-
 impl Inventory {
-    pub(super) async fn register(
-        &self,
-        ctx: &RequestContext,
-        request: HostRegister,
-    ) -> ServiceResult<HostRegistered> {
-        check_facts(&request.facts)?;
-        check_labels(&request.labels)?;
-        let now = self.clock.now();
-        let tx = self.db.write(ctx).await?;
-        if let Some(known) =
-            store::host::by_machine(&tx, request.site, &request.facts.machine_id).await?
-        {
-            store::host::set_facts(&tx, known.host.id, &request.facts).await?;
-            tx.commit().await?;
-            self.link_host(ctx, known.host.id, &request.facts).await?;
-            // The same id again is a repeated call, not another identity.
-            return Ok(HostRegistered {
-                id: known.host.id,
-                known: known.host.id != request.id,
-            });
-        }
-        store::host::insert(
-            &tx,
-            request.id,
-            request.site,
-            &request.facts,
-            &request.labels,
-            now,
-        )
-        .await?;
-        take_over(&tx, &request).await?;
-        let stored = store::host::lock(&tx, ctx, request.id)
-            .await?
-            .ok_or_else(|| ServiceError::not_found("host"))?;
-        self.tell(
-            &tx,
-            &stored.host,
-            InventoryEventV1::HostRegistered {
-                host: request.id,
-                site: request.site,
-            },
-        )
-        .await?;
-        tx.commit().await?;
-        self.link_host(ctx, request.id, &request.facts).await?;
-        self.hint().await;
-        Ok(HostRegistered {
-            id: request.id,
-            known: false,
-        })
-    }
-
     pub(super) async fn host(&self, ctx: &RequestContext, id: HostId) -> ServiceResult<Host> {
         let tx = self.db.read(ctx).await?;
         let stored = store::host::get(&tx, ctx, id)
@@ -244,8 +176,12 @@ impl Inventory {
                 )
                 .await?;
             }
-            self.tell(&tx, &host, InventoryEventV1::HostChanged { host: host.id })
-                .await?;
+            self.tell(
+                &tx,
+                host.id,
+                InventoryEventV1::HostChanged { host: host.id },
+            )
+            .await?;
         }
         tx.commit().await?;
         self.hint().await;
@@ -311,7 +247,7 @@ impl Inventory {
         if store::host::time_zone_of(&stored.host.labels, &facts) != stored.host.time_zone {
             self.tell(
                 &tx,
-                &stored.host,
+                request.host,
                 InventoryEventV1::HostChanged { host: request.host },
             )
             .await?;
@@ -342,13 +278,9 @@ impl Inventory {
         let tx = self.db.write(ctx).await?;
         let quarantined = store::host::set_seen(&tx, ctx, &request.seen).await?;
         for id in &quarantined {
-            if let Some(stored) = store::host::lock(&tx, ctx, *id).await? {
-                self.tell(
-                    &tx,
-                    &stored.host,
-                    InventoryEventV1::HostChanged { host: *id },
-                )
-                .await?;
+            if store::host::lock(&tx, ctx, *id).await?.is_some() {
+                self.tell(&tx, *id, InventoryEventV1::HostChanged { host: *id })
+                    .await?;
             }
         }
         tx.commit().await?;

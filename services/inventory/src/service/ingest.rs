@@ -1,12 +1,14 @@
 //! Reports of manifests on their way into the database.
 //!
 //! Reports of an organization that come while a batch of it is being written wait and become the next batch, so a lone report
-//! waits for nobody and ten thousand share a few transactions. Who reported is answered after the commit. A small batch is
-//! evaluated before it is answered; the hosts of a large one wait for the job, which is woken.
+//! waits for nobody and ten thousand share a few transactions. Who reported is answered after the commit. A small batch that
+//! few wait behind is evaluated before it is answered; other hosts wait for the job, which is woken.
 
+mod addition;
 mod carried;
 mod shelf;
 
+use addition::Additions;
 pub(crate) use carried::Carrying;
 pub(crate) use shelf::{Components, Content, Shelf};
 
@@ -29,12 +31,15 @@ use tokio::sync::{Semaphore, oneshot};
 const BATCH: usize = 512;
 /// Transactions of one organization at once: one is prepared while another commits.
 const WRITERS: usize = 2;
-/// Batches up to this size are evaluated before they are answered.
+/// Batches up to this size are evaluated before they are answered, unless more reports than that wait.
 const AT_ONCE: usize = 16;
 /// Most reports that wait; more wait for their turn to wait.
 const WAITING: usize = 20_000;
 /// Reports that ask the database at the same time for what this process does not know: fewer than there are connections.
 const ASKING: usize = 6;
+/// Reports that are verified at the same time. That is work of the processor: if all began at once, what waits for the database
+/// would wait behind all of them.
+const VERIFYING: usize = 8;
 /// Times that a batch is tried when it collides with another process.
 const ATTEMPTS: u32 = 5;
 
@@ -93,6 +98,10 @@ pub(crate) struct Ingest {
     places: Semaphore,
     /// Turns to ask the database before a report can wait for its batch.
     pub(super) turns: Semaphore,
+    /// Turns to verify.
+    pub(super) verifying: Semaphore,
+    /// Components on their way into the catalog.
+    additions: Additions,
     /// What hosts carry.
     pub(super) carried: Carrying,
     /// Manifests in memory.
@@ -105,6 +114,8 @@ impl Default for Ingest {
             queues: Mutex::default(),
             places: Semaphore::new(WAITING),
             turns: Semaphore::new(ASKING),
+            verifying: Semaphore::new(VERIFYING),
+            additions: Additions::default(),
             carried: Carrying::default(),
             shelf: Shelf::default(),
         }
@@ -296,7 +307,9 @@ impl Inventory {
         if hosts.is_empty() {
             return HashMap::new();
         }
-        if hosts.len() > AT_ONCE {
+        // While many reports wait, they are what counts.
+        let waiting = self.with_queue(tenant, |queue| queue.reports.len());
+        if hosts.len().max(waiting) > AT_ONCE {
             self.reported.notify_one();
             return HashMap::new();
         }

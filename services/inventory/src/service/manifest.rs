@@ -1,7 +1,7 @@
 //! Manifests as hosts report them. An unchanged one writes nothing.
 
 use crate::domain::manifest::{
-    ManifestRefused, apply, by_name, verify, verify_added, verify_lines,
+    ManifestRefused, apply, by_name, verify, verify_added, verify_lines, verify_set,
 };
 use crate::service::Inventory;
 use crate::service::dictionary::Known;
@@ -11,9 +11,17 @@ use netpatch_inventory_api::{
     Component, ComponentList, ManifestDeltaReport, ManifestOutcome, ManifestReport,
 };
 use netpatch_types::{
-    ComponentId, HostId, Page, RequestContext, ServiceError, ServiceResult, Sha256,
+    ComponentId, ComponentKey, HostId, Page, RequestContext, ServiceError, ServiceResult, Sha256,
 };
 use std::sync::Arc;
+
+/// A whole manifest that is what it says.
+enum Verified {
+    /// The catalog has all of it; in order.
+    Known(Vec<Arc<Known>>),
+    /// Something has to be added.
+    New(Vec<ComponentKey>),
+}
 
 impl From<ManifestRefused> for ServiceError {
     fn from(refused: ManifestRefused) -> Self {
@@ -31,32 +39,40 @@ impl Inventory {
         if remembered == Some(true) {
             return Ok(UNCHANGED);
         }
-        verify(request.hash, &request.components)?;
-        let has_new = self
-            .dictionary
-            .by_key(&request.components)
-            .iter()
-            .any(Option::is_none);
-        let turn = if has_new {
-            Some(self.ingest.turns.acquire().await)
-        } else {
-            None
-        };
-        // Nobody adds to the catalog for a host that is not there.
-        if has_new
-            && remembered.is_none()
-            && self.manifest_of(ctx, request.host).await? == Some(request.hash)
-        {
-            return Ok(UNCHANGED);
-        }
-        let mut components = self.known(&request.components).await?;
-        drop(turn);
-        components.sort_by(|one, other| by_name(&one.key, &other.key));
-        let content = Content::of(components.into());
         let (host, hash) = (request.host, request.hash);
-        // It may wait for its batch, and it is large.
-        drop(request);
+        let components = match self.verified(request).await? {
+            Verified::Known(components) => components,
+            Verified::New(components) => {
+                // Nobody adds to the catalog for a host that is not there.
+                if remembered.is_none() {
+                    let _turn = self.ingest.turns.acquire().await;
+                    if self.manifest_of(ctx, host).await? == Some(hash) {
+                        return Ok(UNCHANGED);
+                    }
+                }
+                let mut components = self.known(&components).await?;
+                components.sort_by(|one, other| by_name(&one.key, &other.key));
+                components
+            }
+        };
+        let content = Content::of(components.into());
         self.write_report(ctx, host, hash, content).await
+    }
+
+    /// Checks a whole manifest. What the catalog has was checked when it came to be there, so only the set is looked at then.
+    async fn verified(&self, request: ManifestReport) -> ServiceResult<Verified> {
+        let _turn = self.ingest.verifying.acquire().await;
+        let met = self.dictionary.by_key(&request.components);
+        if met.iter().any(Option::is_none) {
+            verify(request.hash, &request.components)?;
+            return Ok(Verified::New(request.components));
+        }
+        let mut components: Vec<Arc<Known>> = met.into_iter().flatten().collect();
+        // A manifest waits for its batch, and its text is large.
+        drop(request.components);
+        components.sort_by(|one, other| by_name(&one.key, &other.key));
+        verify_set(request.hash, &components, |known| (&known.key, &known.line))?;
+        Ok(Verified::Known(components))
     }
 
     pub(super) async fn report_manifest_delta(
@@ -87,6 +103,7 @@ impl Inventory {
                 }
             }
         };
+        let verifying = self.ingest.verifying.acquire().await;
         verify_added(&request.added)?;
         let changed = |added: Vec<Arc<Known>>| -> Result<Vec<Arc<Known>>, ManifestRefused> {
             let components = apply(&base, |known| known.key.as_ref(), added, &request.removed)?;
@@ -103,6 +120,7 @@ impl Inventory {
                 .collect(),
         )?;
         // The catalog gets what is new only when the whole has been verified.
+        drop(verifying);
         if has_new {
             components = changed(self.known(&request.added).await?)?;
         }

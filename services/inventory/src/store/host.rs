@@ -6,13 +6,13 @@ use crate::store::{
     sql::{Query, count},
 };
 use chrono::{DateTime, Utc};
-use netpatch_inventory_api::{Host, HostFacts, HostFilter, Seen, SoftwareOrigin};
+use netpatch_inventory_api::{Host, HostFacts, HostFilter, HostRegister, Seen, SoftwareOrigin};
 use netpatch_storage::{StorageResult, TenantTx};
 use netpatch_types::{
     HostId, Labels, RequestContext, Selector, Severity, Sha256, SiteId, TenantId,
 };
 use sea_orm::FromQueryResult;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
 /// A host as stored, without its groups.
@@ -165,22 +165,32 @@ async fn find(
         .transpose()
 }
 
-/// The host of a machine on a site, locked.
-pub(crate) async fn by_machine(
+/// The hosts that these machines are, locked, by site and machine; who is new is absent.
+pub(crate) async fn by_machines(
     tx: &TenantTx,
-    site: SiteId,
-    machine_id: &str,
-) -> StorageResult<Option<StoredHost>> {
-    let sql = format!(
-        "select {COLUMNS} from inventory.hosts h where h.tenant_id = $1 and h.site_id = $2 and h.machine_id = $3 for update"
-    );
-    let row: Option<Row> = tx
-        .one(
-            &sql,
-            [tx.tenant()?.0.into(), site.0.into(), machine_id.into()],
+    requests: &[&HostRegister],
+) -> StorageResult<HashMap<(SiteId, String), HostId>> {
+    #[derive(FromQueryResult)]
+    struct MachineRow {
+        id: Uuid,
+        site_id: Uuid,
+        machine_id: String,
+    }
+    let sites: Vec<Uuid> = requests.iter().map(|request| request.site.0).collect();
+    let machines: Vec<String> = requests
+        .iter()
+        .map(|request| request.facts.machine_id.clone())
+        .collect();
+    let rows: Vec<MachineRow> = tx
+        .all(
+            "select h.id, h.site_id, h.machine_id from inventory.hosts h \
+             join unnest($2::uuid[], $3::text[]) r(site_id, machine_id) on h.site_id = r.site_id and h.machine_id = r.machine_id \
+             where h.tenant_id = $1 order by h.id for update of h",
+            [tx.tenant()?.0.into(), sites.into(), machines.into()],
         )
         .await?;
-    row.map(stored).transpose()
+    let known = |row: MachineRow| ((row.site_id.into(), row.machine_id), row.id.into());
+    Ok(rows.into_iter().map(known).collect())
 }
 
 /// Those of these hosts that nobody else has locked, locked.
@@ -275,29 +285,38 @@ pub(crate) async fn list(
     Ok((hosts, total))
 }
 
-/// A new host.
-pub(crate) async fn insert(
+/// New hosts.
+pub(crate) async fn insert_all(
     tx: &TenantTx,
-    id: HostId,
-    site: SiteId,
-    facts: &HostFacts,
-    labels: &Labels,
+    requests: &[&HostRegister],
     now: DateTime<Utc>,
 ) -> StorageResult<()> {
+    if requests.is_empty() {
+        return Ok(());
+    }
+    let mut rows = Vec::with_capacity(requests.len());
+    for request in requests {
+        let facts = &request.facts;
+        rows.push(serde_json::json!({
+            "id": request.id,
+            "site_id": request.site,
+            "machine_id": facts.machine_id,
+            "hostname": facts.hostname,
+            "facts": encoded("a host's facts", facts)?,
+            "labels": encoded("a host's labels", &request.labels)?,
+            "reboot_pending": facts.reboot_pending,
+            "serial_key": serial_key(&facts.serial),
+        }));
+    }
     tx.execute(
         "insert into inventory.hosts (tenant_id, id, site_id, machine_id, hostname, facts, labels, registered_at, reboot_pending, serial_key) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+         select $1, id, site_id, machine_id, hostname, facts, labels, $3, reboot_pending, serial_key \
+         from jsonb_to_recordset($2) as r(id uuid, site_id uuid, machine_id text, hostname text, facts jsonb, labels jsonb, \
+         reboot_pending boolean, serial_key text)",
         [
             tx.tenant()?.0.into(),
-            id.0.into(),
-            site.0.into(),
-            facts.machine_id.clone().into(),
-            facts.hostname.clone().into(),
-            encoded("a host's facts", facts)?.into(),
-            encoded("a host's labels", labels)?.into(),
+            serde_json::Value::Array(rows).into(),
             now.into(),
-            facts.reboot_pending.into(),
-            serial_key(&facts.serial).into(),
         ],
     )
     .await?;

@@ -68,6 +68,17 @@ struct StandInRow {
     serial_key: String,
 }
 
+/// Whether the organization has any host that is known by documents only.
+pub(crate) async fn has_stand_ins(tx: &TenantTx) -> StorageResult<bool> {
+    let found: Option<bool> = tx
+        .value(
+            "select exists (select from inventory.hosts h where h.tenant_id = $1 and h.software_from <> 'agent')",
+            [tx.tenant()?.0.into()],
+        )
+        .await?;
+    Ok(found.unwrap_or_default())
+}
+
 /// The hosts without an agent that a machine may be which enrols now: by its serial number anywhere, by its name on its site if no
 /// serial number contradicts.
 pub(crate) async fn stand_ins(

@@ -3,6 +3,7 @@
 use super::write::{Draft, Drafts, Refused};
 use crate::domain::asset::{HostKeys, Link, asset_labels, link};
 use crate::service::Inventory;
+use crate::service::registration::keys_of;
 use crate::store;
 use crate::store::asset::{HostRow, StoredAsset, Wanted};
 use netpatch_inventory_api::{AssetLink, AssetLinkRule, HostFacts};
@@ -220,12 +221,7 @@ impl Inventory {
         facts: &HostFacts,
     ) -> ServiceResult<()> {
         let mut wanted = Wanted::default();
-        wanted.keys(&crate::domain::asset::Keys {
-            inventory_number: String::new(),
-            machine_id: facts.machine_id.clone(),
-            serial: crate::domain::asset::serial_key(&facts.serial),
-            hostname: crate::domain::asset::hostname_key(&facts.hostname),
-        });
+        wanted.keys(&keys_of(facts));
         let tx = self.db.write(ctx).await?;
         let mut known = store::asset::matching(&tx, &wanted).await?;
         if known.iter().all(|asset| asset.host().is_some()) {

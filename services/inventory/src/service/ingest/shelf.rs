@@ -6,7 +6,7 @@ use crate::service::Inventory;
 use crate::service::dictionary::Known;
 use crate::store;
 use netpatch_storage::{StorageError, StorageResult, TenantTx, Tx};
-use netpatch_types::{ComponentKey, Sha256, TenantId};
+use netpatch_types::{ComponentKey, ServiceResult, Sha256, TenantId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -79,11 +79,11 @@ fn put(held: &mut Generations, key: Key, components: Components) {
 }
 
 impl Inventory {
-    /// The numbers of components; unknown ones are added to the catalog.
+    /// What components are known as; unknown ones, which have been verified, are added to the catalog.
     pub(in crate::service) async fn known(
         &self,
         keys: &[ComponentKey],
-    ) -> StorageResult<Vec<Arc<Known>>> {
+    ) -> ServiceResult<Vec<Arc<Known>>> {
         let mut found = self.dictionary.by_key(keys);
         let missing: Vec<ComponentKey> = keys
             .iter()
@@ -92,10 +92,9 @@ impl Inventory {
             .map(|(key, _)| key.clone())
             .collect();
         if !missing.is_empty() {
-            let numbers = store::component::numbers(&self.db, &missing).await?;
-            let learnt = self.dictionary.learn(numbers.into_iter().zip(missing));
+            let added = self.add(missing).await?;
             let gaps = found.iter_mut().filter(|known| known.is_none());
-            for (gap, known) in gaps.zip(learnt) {
+            for (gap, known) in gaps.zip(added) {
                 *gap = Some(known);
             }
         }
