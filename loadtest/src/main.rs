@@ -15,6 +15,7 @@ mod world;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
+use tracing_subscriber::EnvFilter;
 
 #[derive(Parser)]
 #[command(name = "netpatch-loadtest", version, about)]
@@ -40,6 +41,10 @@ enum What {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    // What the platform would tell its operator.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter);
+    log.with_writer(std::io::stderr).init();
     let report = match arguments.what {
         What::Match(options) => matching::run(&options, arguments.seed).await?,
         What::Ingest(options) => ingest::run(&options, arguments.seed).await?,
