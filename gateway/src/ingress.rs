@@ -22,6 +22,7 @@ mod message;
 mod parts;
 mod platform;
 mod presence;
+mod probe;
 mod registry;
 mod relay;
 mod services;

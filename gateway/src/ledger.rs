@@ -85,6 +85,13 @@ fn entry(event: &IdentityEventV1) -> (&'static str, String, BTreeMap<String, Str
             format!("organization:{organization}"),
         ),
         IdentityEventV1::SiteCreated { site } => ("site.created", format!("site:{site}")),
+        IdentityEventV1::SiteChanged {
+            site,
+            probes_exposure,
+        } => {
+            with("probes_exposure", probes_exposure.to_string());
+            ("site.changed", format!("site:{site}"))
+        }
         IdentityEventV1::UserCreated { user } => ("user.created", format!("user:{user}")),
         IdentityEventV1::SignedIn { user } => ("user.signed_in", format!("user:{user}")),
         IdentityEventV1::PasswordChanged { user } => {

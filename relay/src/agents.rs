@@ -3,6 +3,7 @@
 use crate::cache::fill::Fill;
 use crate::cache::{Cache, Reply};
 use crate::counters::{Counters, Present, add};
+use crate::probe::Connected;
 use crate::uplink::LinkState;
 use netpatch_protocol::site::{PayloadRequest, StreamAnswer, stream_open};
 use netpatch_relay_core::{ByteRange, Validators};
@@ -28,6 +29,7 @@ const ENROLMENTS: u64 = 32;
 pub(crate) struct Agents {
     pub(crate) cache: Arc<Cache>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) connected: Arc<Connected>,
     pub(crate) link: watch::Receiver<LinkState>,
     pub(crate) enrolments: Arc<std::sync::atomic::AtomicU64>,
 }
@@ -50,17 +52,17 @@ impl Agents {
                 return;
             }
         };
-        if agent.host.is_none() {
+        let Some(host) = agent.host else {
             if self.enrolments.load(Ordering::Relaxed) >= ENROLMENTS {
                 agent.close(close_code::BUSY, "too many enrolments at once");
                 return;
             }
             let _present = Present::new(&self.enrolments);
-            self.streams(&agent).await;
-        } else {
-            let _present = Present::new(&self.counters.agents);
-            self.streams(&agent).await;
-        }
+            return self.streams(&agent).await;
+        };
+        let _present = Present::new(&self.counters.agents);
+        let _here = self.connected.enter(host.id.to_string(), agent.remote.ip());
+        self.streams(&agent).await;
     }
 
     /// Streams of one peer, at once; they end with its connection.

@@ -3,6 +3,7 @@
 //! ```text
 //! agents ──QUIC, LAN──► agents.rs ──┬─ session, enrol ─► uplink.rs ══ one QUIC connection ══► edge
 //!                                   └─ payload ─► cache.rs ──► disk, else the repository's upstreams
+//! hosts  ◄──TCP connects, where the site allows it── probe.rs ◄── what they say they listen on ── edge
 //! ```
 //!
 //! Invariants: payload bytes are served only after they were hashed against the digest that the relay took when it
@@ -19,6 +20,7 @@ pub mod data;
 pub mod doctor;
 pub mod files;
 mod metrics;
+mod probe;
 pub mod renew;
 pub mod run;
 pub mod status;

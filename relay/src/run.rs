@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::counters::Counters;
 use crate::data::{DataDir, DataError};
 use crate::metrics::{self, Metrics};
+use crate::probe::{Connected, Prober};
 use crate::renew::Renewal;
 use crate::status::{Standing, Status, WRITE_EVERY};
 use crate::uplink::{LinkState, Uplink};
@@ -75,10 +76,14 @@ impl Relay {
         let endpoint = Arc::new(endpoint);
         let (identity, current_identity) = watch::channel(identity);
         let (state, link) = watch::channel(LinkState::default());
+        let (allow_probes, probes_allowed) = watch::channel(false);
+        let connected = Arc::<Connected>::default();
+        let report_every = Duration::from_secs(u64::from(config.report_seconds));
         let mut tasks = JoinSet::new();
         let agents = Agents {
             cache: cache.clone(),
             counters: counters.clone(),
+            connected: connected.clone(),
             link: link.clone(),
             enrolments: Arc::default(),
         };
@@ -100,10 +105,19 @@ impl Relay {
             clock: clock.clone(),
             limits,
             address: config.advertise.clone(),
-            report_every: Duration::from_secs(u64::from(config.report_seconds)),
+            report_every,
+            allow_probes,
             state,
         };
         tasks.spawn(uplink.keep_up());
+        let prober = Prober {
+            connected,
+            link: link.clone(),
+            allowed: probes_allowed,
+            clock: clock.clone(),
+            every: report_every,
+        };
+        tasks.spawn(prober.keep_probing());
         let renewal = Renewal {
             data: data.clone(),
             enrolment,

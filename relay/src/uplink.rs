@@ -34,6 +34,8 @@ pub(crate) struct Uplink {
     pub(crate) clock: SharedClock,
     pub(crate) limits: Limits,
     pub(crate) report_every: Duration,
+    /// Told whether the site lets the relay probe.
+    pub(crate) allow_probes: watch::Sender<bool>,
     /// Where agents reach the relay, as it is told; empty when it is not.
     pub(crate) address: String,
     pub(crate) state: watch::Sender<LinkState>,
@@ -124,6 +126,7 @@ impl Uplink {
             .map_err(|error| TunnelError::Unexpected(error.to_string()))?;
         self.cache
             .set_upstreams(Upstreams::from_settings(&settings));
+        self.allow_probes.send_replace(settings.probes_exposure);
         if self.data.settings().ok().as_ref() != Some(&settings)
             && let Err(error) = self.data.save_settings(&settings)
         {

@@ -36,6 +36,13 @@ pub enum IdentityEventV1 {
         /// Which.
         site: SiteId,
     },
+    /// A site's settings were changed.
+    SiteChanged {
+        /// Which.
+        site: SiteId,
+        /// Whether its relays may probe its hosts now.
+        probes_exposure: bool,
+    },
     /// A user was made.
     UserCreated {
         /// Which.

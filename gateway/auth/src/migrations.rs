@@ -16,7 +16,11 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(M0001), Box::new(OutboxPrune("identity"))]
+        vec![
+            Box::new(M0001),
+            Box::new(OutboxPrune("identity")),
+            Box::new(M0002),
+        ]
     }
 
     fn migration_table_name() -> DynIden {
@@ -79,6 +83,22 @@ impl MigrationTrait for M0001 {
         sql.extend(worker_may("identity", "idempotency_keys", "select, delete"));
         sql.extend(outbox_table_sql("identity"));
         sql.extend(netpatch_storage::cursor_table_sql("identity"));
+        execute_all(manager.get_connection(), sql).await
+    }
+}
+
+struct M0002;
+
+impl MigrationName for M0002 {
+    fn name(&self) -> &'static str {
+        "m0002"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for M0002 {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let sql = statements(include_str!("../migrations/m0002.sql"));
         execute_all(manager.get_connection(), sql).await
     }
 }

@@ -22,6 +22,8 @@ pub struct Site {
     pub direct_allowed: bool,
     /// Base URLs of the repositories that the site's relay may serve.
     pub upstreams: Vec<String>,
+    /// Whether its relays may try the ports that its hosts say they listen on. Off until somebody allows it.
+    pub probes_exposure: bool,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -39,6 +41,15 @@ pub struct SiteCreate {
     pub upstreams: Vec<String>,
 }
 
+/// A change of a site; what is `None` stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SiteUpdate {
+    /// Which.
+    pub id: SiteId,
+    /// Whether its relays may try the ports that its hosts say they listen on.
+    pub probes_exposure: Option<bool>,
+}
+
 #[derive(FromQueryResult)]
 struct Row {
     tenant_id: Uuid,
@@ -47,6 +58,7 @@ struct Row {
     time_zone: String,
     direct_allowed: bool,
     upstreams: serde_json::Value,
+    probes_exposure: bool,
     created_at: DateTime<Utc>,
 }
 
@@ -59,12 +71,14 @@ impl From<Row> for Site {
             time_zone: row.time_zone,
             direct_allowed: row.direct_allowed,
             upstreams: serde_json::from_value(row.upstreams).unwrap_or_default(),
+            probes_exposure: row.probes_exposure,
             created_at: row.created_at,
         }
     }
 }
 
-const COLUMNS: &str = "tenant_id, id, name, time_zone, direct_allowed, upstreams, created_at";
+const COLUMNS: &str =
+    "tenant_id, id, name, time_zone, direct_allowed, upstreams, probes_exposure, created_at";
 
 impl Auth {
     /// Creates a site.
@@ -112,6 +126,7 @@ impl Auth {
                 .iter()
                 .map(|url| url.trim_end_matches('/').to_owned())
                 .collect(),
+            probes_exposure: false,
             created_at: self.clock.now(),
         };
         let tx = self.db.write(ctx).await?;
@@ -139,6 +154,40 @@ impl Auth {
             IdentityEventV1::SiteCreated { site: site.id },
         )
         .await?;
+        tx.commit().await?;
+        Ok(site)
+    }
+
+    /// Changes a site. What is as it was is not written.
+    pub async fn site_update(
+        &self,
+        ctx: &RequestContext,
+        update: SiteUpdate,
+    ) -> ServiceResult<Site> {
+        require_admin(ctx)?;
+        let before = self.own_site(ctx, update.id).await?;
+        let site = Site {
+            probes_exposure: update.probes_exposure.unwrap_or(before.probes_exposure),
+            ..before.clone()
+        };
+        if site == before {
+            return Ok(site);
+        }
+        let tx = self.db.write(ctx).await?;
+        tx.execute(
+            "update identity.sites set probes_exposure = $3 where tenant_id = $1 and id = $2",
+            [
+                site.organization.0.into(),
+                site.id.0.into(),
+                site.probes_exposure.into(),
+            ],
+        )
+        .await?;
+        let event = IdentityEventV1::SiteChanged {
+            site: site.id,
+            probes_exposure: site.probes_exposure,
+        };
+        event::append(&tx, ctx, &*self.clock, event).await?;
         tx.commit().await?;
         Ok(site)
     }

@@ -5,9 +5,10 @@ use netpatch_types::Permission::{self, *};
 use netpatch_types::{RequestContext, ServiceError};
 
 /// Every mutation.
-const RIGHTS: [(&str, Permission); 42] = [
+const RIGHTS: [(&str, Permission); 43] = [
     ("organizationCreate", Admin),
     ("siteCreate", Admin),
+    ("siteUpdate", Admin),
     ("delegationCreate", Admin),
     ("delegationDecide", Admin),
     ("userCreate", Admin),

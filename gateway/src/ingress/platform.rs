@@ -1,7 +1,7 @@
 //! What the edge asks for, answered by identity and the services.
 
-use super::convert;
 use super::services::{Admitted, HostStanding, Services};
+use super::{convert, probe};
 use netpatch_auth::{
     Auth, ClaimStart, ClaimState, IssuedCertificate, RelayReport as IdentityRelayReport, RoleKeys,
 };
@@ -16,7 +16,9 @@ use netpatch_protocol::enrol::{
     ClaimPending, Enrolled, HostEnrolment, HostRenewal, RelayClaimStart, RelayToken,
 };
 use netpatch_protocol::session::Renewed;
-use netpatch_protocol::site::{RelayReport, SiteSettings, Upstream};
+use netpatch_protocol::site::{
+    ProbePlan, ProbeRequest, ProbeResults, RelayReport, SiteSettings, Upstream,
+};
 use netpatch_protocol::{IdentityName, SubjectKind};
 use netpatch_reporting_api::{LedgerKeyGet, ReportingApi};
 use netpatch_scheduler_api::{
@@ -65,6 +67,19 @@ impl PlatformServices {
                 ..edge.actor
             },
             ..edge
+        }
+    }
+
+    /// The site of a relay, if it lets its relays probe.
+    async fn probing_site(&self, ctx: &RequestContext, relay: RelayId) -> ServiceResult<SiteId> {
+        let relay = self.auth.relay_get(ctx, relay).await?;
+        let site = self.auth.site_get(ctx, relay.site).await?;
+        if site.probes_exposure {
+            Ok(site.id)
+        } else {
+            Err(ServiceError::forbidden(
+                "the site does not let its relays probe its hosts",
+            ))
         }
     }
 
@@ -291,6 +306,7 @@ impl Services for PlatformServices {
             site_id: site.id.to_string(),
             upstreams: site.upstreams.into_iter().map(upstream).collect(),
             direct_allowed: site.direct_allowed,
+            probes_exposure: site.probes_exposure,
         })
     }
 
@@ -311,6 +327,31 @@ impl Services for PlatformServices {
             sessions: report.sessions,
         };
         self.auth.relay_report(organization, relay, &report).await
+    }
+
+    async fn probe_plan(
+        &self,
+        organization: OrganizationId,
+        relay: RelayId,
+        request: ProbeRequest,
+    ) -> ServiceResult<ProbePlan> {
+        let ctx = self.edge(organization);
+        let site = self.probing_site(&ctx, relay).await?;
+        let request = probe::plan_get(relay, site, &request)?;
+        let plan = self.inventory.probe_plan(&ctx, request).await?;
+        Ok(probe::plan(plan))
+    }
+
+    async fn probe_report(
+        &self,
+        organization: OrganizationId,
+        relay: RelayId,
+        results: ProbeResults,
+    ) -> ServiceResult<()> {
+        let ctx = self.edge(organization);
+        let site = self.probing_site(&ctx, relay).await?;
+        let report = probe::report(relay, site, &results)?;
+        self.inventory.probe_report(&ctx, report).await.map(drop)
     }
 
     async fn host(

@@ -1,4 +1,4 @@
-//! A relay's connection: its own reports and settings, and the agents and enrolments that it carries unread.
+//! A relay's connection: its own reports, settings and probes, and the agents and enrolments that it carries unread.
 
 use super::{Shared, enrol, session};
 use netpatch_protocol::site::StreamAnswer;
@@ -56,6 +56,20 @@ async fn stream(shared: Arc<Shared>, relay: IdentityName, handshake: RelayHandsh
         Ok(RelayStream::Settings(to)) => {
             let settings = shared.services.relay_settings(relay.organization, id).await;
             answer(to, settings.map(|settings| settings.encode_to_vec())).await
+        }
+        Ok(RelayStream::Probe(request, to)) => {
+            let plan = shared
+                .services
+                .probe_plan(relay.organization, id, request)
+                .await;
+            answer(to, plan.map(|plan| plan.encode_to_vec())).await
+        }
+        Ok(RelayStream::Probed(results, to)) => {
+            let taken = shared
+                .services
+                .probe_report(relay.organization, id, results)
+                .await;
+            answer(to, taken.map(|()| Vec::new())).await
         }
         Err(error) => Err(error),
     };

@@ -11,7 +11,7 @@ use netpatch_protocol::enrol::{
     ClaimPending, Enrolled, HostEnrolment, HostRenewal, RelayClaimStart, RelayToken,
 };
 use netpatch_protocol::session::Renewed;
-use netpatch_protocol::site::{RelayReport, SiteSettings};
+use netpatch_protocol::site::{ProbePlan, ProbeRequest, ProbeResults, RelayReport, SiteSettings};
 use netpatch_scheduler_api::{OrderAnswered, RunReport, RunStored};
 use netpatch_tunnel::ServerIdentity;
 use netpatch_types::{DeploymentId, HostId, OrganizationId, RelayId, ServiceResult, Sha256};
@@ -66,6 +66,21 @@ pub trait Services: Send + Sync + 'static {
         organization: OrganizationId,
         relay: RelayId,
         report: RelayReport,
+    ) -> ServiceResult<()>;
+
+    /// What a relay may try to reach now; refused where its site does not allow it.
+    async fn probe_plan(
+        &self,
+        organization: OrganizationId,
+        relay: RelayId,
+        request: ProbeRequest,
+    ) -> ServiceResult<ProbePlan>;
+    /// What a relay reached.
+    async fn probe_report(
+        &self,
+        organization: OrganizationId,
+        relay: RelayId,
+        results: ProbeResults,
     ) -> ServiceResult<()>;
 
     /// Where a host stands.

@@ -2,12 +2,13 @@
 //!
 //! Invariants: only repositories of the site's settings are served; a path never leaves its repository; the bytes held
 //! stay within the budget; metadata is given up before packages, and what a deployment still needs is never given
-//! up; one fill per payload, however many ask. Time is an argument (Unix seconds). No IO.
+//! up; one fill per payload, however many ask; a host is probed only where its own connection comes from. Time is an argument (Unix seconds). No IO.
 
 pub mod flight;
 pub mod freshness;
 pub mod index;
 pub mod key;
+pub mod probe;
 pub mod range;
 pub mod upstream;
 

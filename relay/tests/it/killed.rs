@@ -58,7 +58,7 @@ async fn a_relay_killed_during_a_fetch_serves_the_whole_payload_when_it_is_back(
             repository: upstream.base.clone(),
             urls: Vec::new(),
         }],
-        direct_allowed: false,
+        ..SiteSettings::default()
     };
     let folder = tempfile::tempdir().unwrap();
     edge.claimed(folder.path());

@@ -7,6 +7,7 @@ mod claim;
 mod command;
 mod killed;
 mod metrics;
+mod probe;
 mod relay;
 mod renewal;
 mod upstream;

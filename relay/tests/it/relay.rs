@@ -3,7 +3,7 @@ use crate::world::{Authority, Edge, clock, config, limits};
 use netpatch_protocol::enrol::{EnrolRequest, HostEnrolment, enrol_answer, enrol_request};
 use netpatch_protocol::session::{Hello, HostFacts, agent_message, edge_message};
 use netpatch_protocol::site::{PayloadRequest, SiteSettings, Upstream as Source};
-use netpatch_relay::{DataDir, Relay};
+use netpatch_relay::{Config, DataDir, Relay};
 use netpatch_tunnel::enrol::{EnrolTarget, enrol};
 use netpatch_tunnel::identity::{certificate_request, generate_key};
 use netpatch_tunnel::{
@@ -32,6 +32,14 @@ impl Site {
 
     /// A site whose clock a test may move; `prepare` comes before the relay has its certificate.
     pub(crate) async fn start_at(clock: SharedClock, prepare: impl FnOnce(&Edge)) -> Self {
+        Self::start_with(config(), clock, prepare).await
+    }
+
+    pub(crate) async fn start_with(
+        config: Config,
+        clock: SharedClock,
+        prepare: impl FnOnce(&Edge),
+    ) -> Self {
         let (edge, upstream) = (Edge::start().await, Upstream::start().await);
         *edge.desk.settings.lock().unwrap() = SiteSettings {
             site_id: "a-site".into(),
@@ -39,13 +47,13 @@ impl Site {
                 repository: upstream.base.clone(),
                 urls: Vec::new(),
             }],
-            direct_allowed: false,
+            ..SiteSettings::default()
         };
         prepare(&edge);
         let folder = tempfile::tempdir().unwrap();
         let data = edge.claimed(folder.path());
         let mut relay =
-            Relay::start(data.clone(), &config(), clock.clone(), limits()).expect("starts");
+            Relay::start(data.clone(), &config, clock.clone(), limits()).expect("starts");
         within(relay.online()).await;
         Self {
             edge,

@@ -7,7 +7,9 @@ use netpatch_protocol::enrol::{
 use netpatch_protocol::session::{
     AgentMessage, EdgeMessage, ScanNow, Welcome, agent_message, edge_message,
 };
-use netpatch_protocol::site::{RelayReport, SiteSettings, StreamAnswer};
+use netpatch_protocol::site::{
+    ProbePlan, ProbeRequest, ProbeResults, RelayReport, SiteSettings, StreamAnswer,
+};
 use netpatch_protocol::{IdentityName, SubjectKind};
 use netpatch_relay::{Config, DataDir, Enrolment};
 use netpatch_tunnel::identity::{certificate_request, claimed_name, generate_key, subject_key};
@@ -159,6 +161,10 @@ async fn bind(at: SocketAddr, identity: &ServerIdentity) -> EdgeEndpoint {
 pub(crate) struct Desk {
     pub(crate) settings: Mutex<SiteSettings>,
     pub(crate) reports: Mutex<Vec<RelayReport>>,
+    /// What the next question is answered with; then nothing is to be probed.
+    pub(crate) plan: Mutex<ProbePlan>,
+    pub(crate) asked: Mutex<Vec<ProbeRequest>>,
+    pub(crate) probed: Mutex<Vec<ProbeResults>>,
     /// The person has typed the code.
     pub(crate) approved: Mutex<bool>,
     request: Mutex<Vec<u8>>,
@@ -283,6 +289,15 @@ impl Serving {
                     Ok(RelayStream::Settings(answer)) => {
                         let settings = this.desk.settings.lock().unwrap().encode_to_vec();
                         let _ = answer.answer(&ok(settings)).await;
+                    }
+                    Ok(RelayStream::Probe(request, answer)) => {
+                        this.desk.asked.lock().unwrap().push(request);
+                        let plan = std::mem::take(&mut *this.desk.plan.lock().unwrap());
+                        let _ = answer.answer(&ok(plan.encode_to_vec())).await;
+                    }
+                    Ok(RelayStream::Probed(results, answer)) => {
+                        this.desk.probed.lock().unwrap().push(results);
+                        let _ = answer.answer(&ok(Vec::new())).await;
                     }
                     Err(_) => {}
                 }

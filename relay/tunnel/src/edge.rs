@@ -8,7 +8,9 @@ use crate::quic::{QuicStream, handshake, listen};
 use crate::tls::{ServerIdentity, Shown, server_config};
 use crate::{ByteStream, Limits, TunnelError, close_code, within};
 use netpatch_protocol::enrol::{EnrolAnswer, EnrolRequest};
-use netpatch_protocol::site::{RelayReport, StreamAnswer, StreamOpen, stream_open};
+use netpatch_protocol::site::{
+    ProbeRequest, ProbeResults, RelayReport, StreamAnswer, StreamOpen, stream_open,
+};
 use netpatch_protocol::{ALPN_AGENT, ALPN_ENROL, ALPN_RELAY};
 use netpatch_types::SharedClock;
 use std::net::SocketAddr;
@@ -91,6 +93,10 @@ pub enum RelayStream {
     Report(RelayReport, RelayAnswer),
     /// The relay asks for its settings.
     Settings(RelayAnswer),
+    /// The relay asks what to try to reach.
+    Probe(ProbeRequest, RelayAnswer),
+    /// The relay says what it reached.
+    Probed(ProbeResults, RelayAnswer),
 }
 
 /// Where the answer to a relay's own request goes.
@@ -313,6 +319,12 @@ impl RelayHandshake {
             }
             Some(stream_open::Kind::Site(_)) => {
                 Ok(RelayStream::Settings(RelayAnswer { stream, limits }))
+            }
+            Some(stream_open::Kind::Probe(request)) => {
+                Ok(RelayStream::Probe(request, RelayAnswer { stream, limits }))
+            }
+            Some(stream_open::Kind::Probed(results)) => {
+                Ok(RelayStream::Probed(results, RelayAnswer { stream, limits }))
             }
             Some(stream_open::Kind::Payload(_)) | None => {
                 let answer = StreamAnswer {

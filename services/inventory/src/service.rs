@@ -17,6 +17,7 @@ mod host;
 mod ingest;
 mod manifest;
 mod patch;
+mod probe;
 mod queue;
 mod registration;
 mod sbom;
@@ -148,6 +149,24 @@ impl InventoryApi for Inventory {
     ) -> ServiceResult<Done> {
         guard::reports_for(ctx, request.host)?;
         self.report_facts(ctx, request).await
+    }
+
+    async fn probe_plan(
+        &self,
+        ctx: &RequestContext,
+        request: ProbePlanGet,
+    ) -> ServiceResult<ProbePlan> {
+        guard::platform(ctx)?;
+        self.plan_probes(ctx, request).await
+    }
+
+    async fn probe_report(
+        &self,
+        ctx: &RequestContext,
+        request: ProbeReport,
+    ) -> ServiceResult<ProbeTaken> {
+        guard::platform(ctx)?;
+        self.report_probes(ctx, request).await
     }
 
     async fn presence_report(

@@ -16,6 +16,7 @@ pub(crate) mod host;
 pub(crate) mod manifest;
 pub(crate) mod migrations;
 pub(crate) mod patch;
+pub(crate) mod probe;
 pub(crate) mod report;
 pub(crate) mod scoring;
 pub(crate) mod software;

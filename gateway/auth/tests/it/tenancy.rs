@@ -105,6 +105,15 @@ async fn another_organizations_ids_are_unknown_in_every_operation() {
         auth.site_get(&ctx, place),
         auth.site_get(&ctx, nowhere)
     );
+    let probing = |id| SiteUpdate {
+        id,
+        probes_exposure: Some(true),
+    };
+    same_as_unknown!(
+        site_update,
+        auth.site_update(&ctx, probing(place)),
+        auth.site_update(&ctx, probing(nowhere))
+    );
     same_as_unknown!(
         enrolment_token_create,
         auth.enrolment_token_create(&ctx, token_of(place)),
@@ -352,6 +361,60 @@ async fn a_reader_of_several_organizations_writes_to_one() {
     ctx.write = None;
     let nowhere = world.auth.site_create(&ctx, site("Quay")).await;
     assert_eq!(nowhere.unwrap_err().path, ["organizationId"]);
+}
+
+/// A site lets its relays probe only after its own administrator said so; that is told once.
+#[tokio::test]
+async fn a_site_lets_its_relays_probe_when_its_administrator_says_so() {
+    let world = World::new().await;
+    let organization = world.customer().await;
+    let ctx = world.person(organization);
+    let made = world.site(organization, "Harbour").await;
+    assert!(!made.probes_exposure, "off until somebody allows it");
+    let update = SiteUpdate {
+        id: made.id,
+        probes_exposure: Some(true),
+    };
+    let mut technician = ctx.clone();
+    technician.permissions.remove(&Permission::Admin);
+    let refused = world.auth.site_update(&technician, update).await;
+    assert_eq!(code(refused), ErrorCode::Forbidden);
+    assert!(
+        !world
+            .auth
+            .site_get(&ctx, made.id)
+            .await
+            .unwrap()
+            .probes_exposure
+    );
+    for _ in 0..2 {
+        let changed = world.auth.site_update(&ctx, update).await.unwrap();
+        assert!(changed.probes_exposure);
+        assert_eq!(changed, world.auth.site_get(&ctx, made.id).await.unwrap());
+    }
+    let nothing = SiteUpdate {
+        probes_exposure: None,
+        ..update
+    };
+    let same = world.auth.site_update(&ctx, nothing).await.unwrap();
+    assert!(same.probes_exposure);
+    world.test.settle("identity").await;
+    let page = world.auth.events(Cursor::default(), 100).await.unwrap();
+    let changes: Vec<IdentityEvent> = page
+        .events
+        .into_iter()
+        .filter(|event| event.tenant == organization)
+        .map(|event| serde_json::from_value(event.payload).unwrap())
+        .skip(2)
+        .collect();
+    let [IdentityEvent::V1 { event, .. }] = changes.as_slice() else {
+        panic!("{changes:?}");
+    };
+    let told = IdentityEventV1::SiteChanged {
+        site: made.id,
+        probes_exposure: true,
+    };
+    assert_eq!(*event, told);
 }
 
 #[tokio::test]

@@ -1,8 +1,11 @@
 //! What a host tells of itself besides its packages.
 
+use super::Relay;
 use crate::graphql::connection::int;
-use async_graphql::{Enum, SimpleObject};
+use crate::graphql::{DateTime, Result, loaders};
+use async_graphql::{Context, Enum, Object, SimpleObject};
 use netpatch_inventory_api as inventory;
+use netpatch_types::OrganizationId;
 
 /// A socket of a host that waits for others.
 #[derive(Clone, SimpleObject)]
@@ -17,14 +20,74 @@ pub struct ListeningSocket {
     pub is_reachable: bool,
     /// Whether the host's own firewall lets a new packet from outside through; null when it is not known.
     pub is_allowed_by_firewall: Option<bool>,
-    /// Whether it is exposed: reachable, and allowed by the firewall; null when the firewall is not known.
+    /// Whether it is exposed: as a relay of the site found out lately, else as measured on the host (reachable, and allowed by the
+    /// firewall); null when the firewall is not known.
     pub is_exposed: Option<bool>,
+    /// Which of the two says so.
+    pub exposure_basis: ExposureBasis,
+    /// What a relay of the site found out; null when none tried it lately. UDP is not tried.
+    pub probe: Option<SocketProbe>,
     /// Program that owns it; null when unknown.
     pub process: Option<String>,
     /// Its service, e.g. `ssh.service`.
     pub unit: Option<String>,
     /// Binary package that the program belongs to.
     pub package: Option<String>,
+}
+
+/// What says whether a socket is exposed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum ExposureBasis {
+    /// The host's own measurement.
+    Host,
+    /// A connect by a relay of its site.
+    Probe,
+}
+
+/// What came of a connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum ProbeOutcome {
+    /// The connection was made.
+    Reached,
+    /// Nobody listens there, or a firewall said no.
+    Refused,
+    /// Nothing came back in time.
+    NoAnswer,
+}
+
+/// What a relay of the site found out about a socket by connecting to it.
+#[derive(Clone)]
+pub struct SocketProbe {
+    of: OrganizationId,
+    probe: inventory::Probe,
+}
+
+/// What a relay of the site found out about a socket by connecting to it.
+#[Object]
+impl SocketProbe {
+    /// What came of it.
+    async fn outcome(&self) -> ProbeOutcome {
+        match self.probe.outcome {
+            inventory::ProbeOutcome::Reached => ProbeOutcome::Reached,
+            inventory::ProbeOutcome::Refused => ProbeOutcome::Refused,
+            inventory::ProbeOutcome::NoAnswer => ProbeOutcome::NoAnswer,
+        }
+    }
+
+    /// When.
+    async fn at(&self) -> DateTime {
+        self.probe.at.into()
+    }
+
+    /// The address that was tried: where the relay sees the host's connection come from.
+    async fn target(&self) -> &str {
+        &self.probe.target
+    }
+
+    /// Who tried it; null when it is gone.
+    async fn relay(&self, ctx: &Context<'_>) -> Result<Option<Relay>> {
+        loaders(ctx)?.relay(self.of, self.probe.relay).await
+    }
 }
 
 /// Transport of a socket.
@@ -113,8 +176,15 @@ fn mib(bytes: u64) -> i32 {
     int(bytes >> 20)
 }
 
-impl From<&inventory::ListeningSocket> for ListeningSocket {
-    fn from(socket: &inventory::ListeningSocket) -> Self {
+impl ListeningSocket {
+    /// A socket of a host with what relays found out about the host.
+    pub(super) fn of(
+        tenant: OrganizationId,
+        socket: &inventory::ListeningSocket,
+        probes: &[inventory::Probe],
+    ) -> Self {
+        let (is_exposed, basis) = inventory::exposure(socket, probes);
+        let probe = probes.iter().find(|probe| probe.is_of(socket));
         Self {
             protocol: if socket.protocol == "udp" {
                 SocketProtocol::Udp
@@ -125,7 +195,15 @@ impl From<&inventory::ListeningSocket> for ListeningSocket {
             port: socket.port.into(),
             is_reachable: socket.not_loopback,
             is_allowed_by_firewall: socket.allowed_by_firewall,
-            is_exposed: socket.is_exposed(),
+            is_exposed,
+            exposure_basis: match basis {
+                inventory::ExposureBasis::Host => ExposureBasis::Host,
+                inventory::ExposureBasis::Probe(_) => ExposureBasis::Probe,
+            },
+            probe: probe.map(|probe| SocketProbe {
+                of: tenant,
+                probe: probe.clone(),
+            }),
             process: filled(&socket.process),
             unit: filled(&socket.unit),
             package: filled(&socket.package),

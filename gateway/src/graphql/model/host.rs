@@ -223,9 +223,15 @@ impl Host {
         (&self.0.facts).into()
     }
 
-    /// Sockets that wait for others, as the host itself sees them.
+    /// Sockets that wait for others, as the host itself sees them, with what relays of its site found out.
+    #[graphql(complexity = "5 + 2 * child_complexity")]
     async fn listening(&self) -> Vec<ListeningSocket> {
-        self.0.facts.listening.iter().map(Into::into).collect()
+        let host = &self.0;
+        host.facts
+            .listening
+            .iter()
+            .map(|socket| ListeningSocket::of(host.tenant, socket, &host.probes))
+            .collect()
     }
 
     /// What its firewall was read with: `nft`, `iptables`; null when neither answered or its agent does not look.
@@ -541,6 +547,7 @@ mod tests {
             last_scan_at: Some(now),
             scan_problem: String::new(),
             relay: None,
+            probes: Vec::new(),
             quarantined: false,
             open_findings: Default::default(),
             etag: "1".into(),

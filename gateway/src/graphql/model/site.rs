@@ -41,6 +41,12 @@ impl Site {
         &self.0.upstreams
     }
 
+    /// Whether its relays may try the ports that its hosts say they listen on, to measure what can be reached. Off unless somebody
+    /// allows it.
+    async fn probes_exposure(&self) -> bool {
+        self.0.probes_exposure
+    }
+
     /// Whose it is.
     async fn organization(&self, ctx: &Context<'_>) -> Result<Option<Organization>> {
         loaders(ctx)?.organization(self.0.organization).await

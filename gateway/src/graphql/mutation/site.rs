@@ -1,12 +1,13 @@
-//! `siteCreate`.
+//! `siteCreate`, `siteUpdate`.
 
 use super::{answer, payload};
-use crate::graphql::context::organization_id;
+use crate::graphql::context::{organization_id, tenant_id};
 use crate::graphql::model::Site;
 use crate::graphql::once::{Once, first, once};
 use crate::graphql::{Result, TimeZone, session};
 use async_graphql::{Context, ID, InputObject, Object};
-use netpatch_auth::SiteCreate;
+use netpatch_auth::{SiteCreate, SiteUpdate};
+use netpatch_types::{ServiceError, SiteId};
 
 /// A new site.
 #[derive(Clone, InputObject)]
@@ -26,9 +27,28 @@ pub struct SiteCreateInput {
     idempotency_key: ID,
 }
 
+/// A change of a site; what is absent stays.
+#[derive(Clone, InputObject)]
+pub struct SiteUpdateInput {
+    /// Which.
+    id: ID,
+    /// Whether its relays may try the ports that its hosts say they listen on.
+    probes_exposure: Option<bool>,
+    /// The same key and input again change nothing again.
+    idempotency_key: ID,
+}
+
 payload! {
     /// Answer of `siteCreate`.
     SiteCreatePayload {
+        /// The site.
+        site: Site,
+    }
+}
+
+payload! {
+    /// Answer of `siteUpdate`.
+    SiteUpdatePayload {
         /// The site.
         site: Site,
     }
@@ -49,6 +69,48 @@ impl SiteMutation {
     ) -> Result<SiteCreatePayload> {
         answer(create(ctx, input).await)
     }
+
+    /// Changes a site.
+    #[graphql(complexity = "10 + child_complexity")]
+    async fn site_update(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: SiteUpdateInput,
+    ) -> Result<SiteUpdatePayload> {
+        answer(update(ctx, input).await)
+    }
+}
+
+async fn update(ctx: &Context<'_>, input: SiteUpdateInput) -> Result<SiteUpdatePayload> {
+    let session = session(ctx)?;
+    let auth = &session.apis.auth;
+    let (of, id) = tenant_id::<SiteId>(&input.id, SiteId::PREFIX, "site")?;
+    let request = session
+        .inside(of)
+        .map_err(|_| ServiceError::not_found("site"))?;
+    let change = SiteUpdate {
+        id,
+        probes_exposure: input.probes_exposure,
+    };
+    let work = auth.site_update(&request, change);
+    let made = once(
+        session,
+        &request,
+        "siteUpdate",
+        &input.idempotency_key,
+        &input,
+        work,
+        |site| vec![site.id.0],
+    )
+    .await?;
+    let site = match made {
+        Once::Done(site) => site,
+        Once::Before(ids) => auth.site_get(&request, first(&ids)?).await?,
+    };
+    Ok(SiteUpdatePayload {
+        site: Some(Site(site)),
+        ..Default::default()
+    })
 }
 
 async fn create(ctx: &Context<'_>, input: SiteCreateInput) -> Result<SiteCreatePayload> {

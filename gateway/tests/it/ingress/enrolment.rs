@@ -4,7 +4,10 @@ use netpatch_protocol::SubjectKind;
 use netpatch_protocol::enrol::{
     EnrolRequest, HostEnrolment, RelayClaimPoll, RelayClaimStart, enrol_answer, enrol_request,
 };
-use netpatch_protocol::site::{RelayReport, SiteRequest, SiteSettings, stream_open};
+use netpatch_protocol::site::{
+    ProbePlan, ProbeRequest, ProbeResults, ProbedHost, RelayReport, SiteRequest, SiteSettings,
+    stream_open,
+};
 use netpatch_tunnel::RelayUplink;
 use netpatch_tunnel::enrol::{EnrolTarget, enrol};
 use prost::Message as _;
@@ -112,13 +115,36 @@ async fn a_relay_reports_and_hears_and_a_stranger_or_host_does_not() {
     let settings = SiteSettings::decode(answer.body.as_slice()).unwrap();
     assert_eq!(settings.site_id, relay.name.id.to_string());
     assert_eq!(world.played.script.lock().unwrap().reports[0].hits, 7);
+    let hosts = vec![world.host().name.id.to_string()];
+    let request = ProbeRequest {
+        hosts: hosts.clone(),
+    };
+    let (answer, _) = link
+        .open(stream_open::Kind::Probe(request))
+        .await
+        .expect("answered");
+    let plan = ProbePlan::decode(answer.body.as_slice()).unwrap();
+    assert_eq!(plan.hosts[0].host_id, hosts[0]);
+    let results = ProbeResults {
+        hosts: vec![ProbedHost {
+            host_id: hosts[0].clone(),
+            ..ProbedHost::default()
+        }],
+    };
+    link.open(stream_open::Kind::Probed(results.clone()))
+        .await
+        .expect("taken");
+    assert_eq!(world.played.script.lock().unwrap().probed, [results]);
 
     for stranger in [Authority::new().holder(SubjectKind::Relay), world.host()] {
         let refused = async {
             let link = connect(&stranger).await?;
+            let lie = stream_open::Kind::Probed(ProbeResults::default());
+            assert!(link.open(lie).await.is_err());
             link.open(stream_open::Kind::Site(SiteRequest {})).await
         };
         assert!(refused.await.is_err());
     }
-    assert_eq!(world.played.script.lock().unwrap().reports.len(), 1);
+    let script = world.played.script.lock().unwrap();
+    assert_eq!((script.reports.len(), script.probed.len()), (1, 1));
 }

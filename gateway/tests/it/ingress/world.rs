@@ -14,7 +14,9 @@ use netpatch_protocol::enrol::{
     ClaimPending, Enrolled, HostEnrolment, HostRenewal, RelayClaimStart, RelayToken,
 };
 use netpatch_protocol::session::{Counter, EdgeMessage, Hello, Renewed, edge_message};
-use netpatch_protocol::site::{RelayReport, SiteSettings};
+use netpatch_protocol::site::{
+    ProbeHost, ProbePlan, ProbeRequest, ProbeResults, RelayReport, SiteSettings,
+};
 use netpatch_protocol::{IdentityName, SubjectKind, seal};
 use netpatch_scheduler_api::{OrderAnswered, RunReport, RunStored};
 use netpatch_storage::{SharedBus, bus};
@@ -170,6 +172,7 @@ pub(super) struct Script {
     pub(super) runs: Vec<RunReport>,
     pub(super) answers: Vec<OrderAnswered>,
     pub(super) reports: Vec<RelayReport>,
+    pub(super) probed: Vec<ProbeResults>,
     pub(super) membership: Option<(u64, Envelope)>,
     pub(super) orders: Vec<Envelope>,
     pub(super) manifest: Option<Sha256>,
@@ -296,6 +299,32 @@ impl Services for Played {
         report: RelayReport,
     ) -> ServiceResult<()> {
         self.call(organization)?.reports.push(report);
+        Ok(())
+    }
+
+    async fn probe_plan(
+        &self,
+        organization: OrganizationId,
+        _: RelayId,
+        request: ProbeRequest,
+    ) -> ServiceResult<ProbePlan> {
+        drop(self.call(organization)?);
+        let asked = |host_id| ProbeHost {
+            host_id,
+            sockets: Vec::new(),
+        };
+        Ok(ProbePlan {
+            hosts: request.hosts.into_iter().map(asked).collect(),
+        })
+    }
+
+    async fn probe_report(
+        &self,
+        organization: OrganizationId,
+        _: RelayId,
+        results: ProbeResults,
+    ) -> ServiceResult<()> {
+        self.call(organization)?.probed.push(results);
         Ok(())
     }
 

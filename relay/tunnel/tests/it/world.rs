@@ -175,7 +175,12 @@ async fn serve(incoming: EdgeIncoming, ca: &[u8], seen: &Arc<Seen>) {
                         Ok(RelayStream::Enrol(enrolment)) => {
                             crate::enrolment::answer(enrolment).await;
                         }
-                        Ok(RelayStream::Report(_, answer) | RelayStream::Settings(answer)) => {
+                        Ok(
+                            RelayStream::Report(_, answer)
+                            | RelayStream::Settings(answer)
+                            | RelayStream::Probe(_, answer)
+                            | RelayStream::Probed(_, answer),
+                        ) => {
                             let settings = SiteSettings {
                                 site_id: "site".into(),
                                 ..SiteSettings::default()

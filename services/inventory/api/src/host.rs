@@ -105,6 +105,9 @@ pub struct Host {
     pub scan_problem: String,
     /// The relay that carried the last heartbeat.
     pub relay: Option<RelayId>,
+    /// What relays of its site found out about its sockets lately.
+    #[serde(default)]
+    pub probes: Vec<crate::Probe>,
     /// Two copies of one identity were live.
     pub quarantined: bool,
     /// Open findings by severity.

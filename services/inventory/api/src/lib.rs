@@ -16,6 +16,7 @@ pub mod finding;
 pub mod group;
 pub mod host;
 pub mod patch;
+pub mod probe;
 pub mod report;
 pub mod risk;
 pub mod sbom;
@@ -36,6 +37,7 @@ pub use group::*;
 pub use host::*;
 pub use netpatch_types::EventsAfter;
 pub use patch::*;
+pub use probe::*;
 pub use report::*;
 pub use risk::*;
 pub use sbom::*;
@@ -62,6 +64,10 @@ netpatch_chassis::rpc_service! {
         host_update(HostUpdate) -> Host;
         /// What the agent says its host is. System.
         host_facts_report(HostFactsReport) -> Done;
+        /// What a relay may try to reach on hosts of its site whose turn it is. System.
+        probe_plan(ProbePlanGet) -> ProbePlan;
+        /// What a relay reached; what it was not asked is ignored. System.
+        probe_report(ProbeReport) -> ProbeTaken;
         /// Who was seen when, in batches. System.
         presence_report(PresenceReport) -> Done;
         /// A whole manifest; refused unless it hashes to its name. System.

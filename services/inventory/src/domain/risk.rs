@@ -5,7 +5,8 @@
 //! then the host's place. An input that nobody has given is named as missing and counted as an ordinary one, never as harmless.
 
 use netpatch_inventory_api::{
-    Exploitation, ListeningSocket, Risk, RiskInput, RiskTerm, RiskWeights, Ssvc, TechnicalImpact,
+    Exploitation, ExposureBasis, ListeningSocket, Probe, Risk, RiskInput, RiskTerm, RiskWeights,
+    Ssvc, TechnicalImpact, exposure,
 };
 use netpatch_types::{Criticality, Labels};
 
@@ -15,6 +16,9 @@ const USUAL_EPSS: f64 = 0.0026;
 const USUAL_CVSS: f64 = 6.9;
 /// Counted when nobody has said, for what has no usual value.
 const USUAL_SHARE: f64 = 0.5;
+
+/// How the time of a probe is written.
+const PROBED: &str = "%Y-%m-%d %H:%M UTC";
 
 /// What is known of a vulnerability.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -31,33 +35,44 @@ pub struct Threat {
     pub ssvc: Option<Ssvc>,
 }
 
-/// Where the host stands: as its labels say, else as measured on it.
+/// Where the host stands: as its labels say, else as measured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// Label `exposure`: `internet`, `internal`, `isolated`.
     pub exposure: Option<String>,
     /// Label `criticality`: `critical`, `high`, `medium`, `low`.
     pub criticality: Option<Criticality>,
-    /// Measured on the host: whether something listens beyond loopback that the firewall lets strangers reach. `None`: not
+    /// Whether strangers reach something that listens: as a relay of the site found out, else as measured on the host. `None`: not
     /// measured, or the firewall is not understood.
     pub reachable: Option<bool>,
+    /// The relay's newest probe that says so; `None`: the host's own measurement does.
+    pub probe: Option<Probe>,
 }
 
-/// What a host's sockets say of whether it can be reached; one that is not understood may be.
+/// What a host's sockets, and what relays found out about them, say of whether it can be reached, and the newest probe that says so.
+/// A socket that is not understood may be reached.
 #[must_use]
-pub fn reachable(listening: &[ListeningSocket]) -> Option<bool> {
+pub fn reachable(listening: &[ListeningSocket], probes: &[Probe]) -> (Option<bool>, Option<Probe>) {
     if listening.is_empty() {
         // An older agent says nothing of sockets.
-        return None;
+        return (None, None);
     }
-    let each = || listening.iter().map(ListeningSocket::is_exposed);
-    if each().any(|exposed| exposed == Some(true)) {
+    let each = || listening.iter().map(|socket| exposure(socket, probes));
+    let reached = if each().any(|(exposed, _)| exposed == Some(true)) {
         Some(true)
-    } else if each().all(|exposed| exposed == Some(false)) {
+    } else if each().all(|(exposed, _)| exposed == Some(false)) {
         Some(false)
     } else {
         None
-    }
+    };
+    let newest = each()
+        .filter(|(exposed, _)| exposed.is_some() && *exposed == reached)
+        .filter_map(|(_, basis)| match basis {
+            ExposureBasis::Probe(probe) => Some(probe),
+            ExposureBasis::Host => None,
+        })
+        .max_by_key(|probe| probe.at);
+    (reached, newest.cloned())
 }
 
 impl Place {
@@ -70,16 +85,26 @@ impl Place {
                 .get(Criticality::LABEL)
                 .and_then(|word| Criticality::from_word(word)),
             reachable: None,
+            probe: None,
         }
     }
 
-    /// The same place, with what was measured on the host.
+    /// The same place, with what was measured on the host and from its site's relay.
     #[must_use]
-    pub fn measured(self, listening: &[ListeningSocket]) -> Self {
+    pub fn measured(self, listening: &[ListeningSocket], probes: &[Probe]) -> Self {
+        let (reachable, probe) = reachable(listening, probes);
         Self {
-            reachable: reachable(listening),
+            reachable,
+            probe,
             ..self
         }
+    }
+
+    /// Whether it gives the same risk and the same dates as another place; what says so may be another.
+    #[must_use]
+    pub fn counts_as(&self, other: &Self) -> bool {
+        (&self.exposure, self.criticality, self.reachable)
+            == (&other.exposure, other.criticality, other.reachable)
     }
 
     /// Whether strangers reach the host. A label's word counts before what was measured; `None`: neither says.
@@ -182,13 +207,28 @@ fn given(input: RiskInput, threat: &Threat, place: &Place) -> Given {
             Some("internet") => Given::said(1.0, "internet"),
             Some("internal") => Given::said(USUAL_SHARE, "internal"),
             Some("isolated") => Given::said(0.0, "isolated"),
-            _ => match place.reachable {
-                Some(true) => Given::said(
+            _ => match (place.reachable, &place.probe) {
+                (Some(true), Some(probe)) => Given::said(
+                    USUAL_SHARE,
+                    format!(
+                        "probed: a relay of its site reached port {} on {}",
+                        probe.socket.port,
+                        probe.at.format(PROBED)
+                    ),
+                ),
+                (Some(true), None) => Given::said(
                     USUAL_SHARE,
                     "measured: reachable, its firewall lets others in",
                 ),
-                Some(false) => Given::said(0.0, "measured: nobody reaches it"),
-                None => Given::assumed(USUAL_SHARE, "no label, counted as internal"),
+                (Some(false), Some(probe)) => Given::said(
+                    0.0,
+                    format!(
+                        "probed: a relay of its site reached nothing, last tried on {}",
+                        probe.at.format(PROBED)
+                    ),
+                ),
+                (Some(false), None) => Given::said(0.0, "measured: nobody reaches it"),
+                (None, _) => Given::assumed(USUAL_SHARE, "no label, counted as internal"),
             },
         },
         RiskInput::Criticality => match place.criticality {
@@ -407,7 +447,7 @@ mod tests {
             ..ListeningSocket::default()
         };
         let measured = |sockets: &[ListeningSocket]| {
-            let place = Place::default().measured(sockets);
+            let place = Place::default().measured(sockets, &[]);
             let risk = assess(&exploited, &place, &RiskWeights::default(), 1);
             (
                 place.is_exposed(),
@@ -421,12 +461,93 @@ mod tests {
             measured(&[socket(false, None), socket(true, Some(true))]),
             (Some(true), false)
         );
-        let labelled = place("internal", "high").measured(&[socket(true, Some(true))]);
+        let labelled = place("internal", "high").measured(&[socket(true, Some(true))], &[]);
         assert_eq!(
             labelled.is_exposed(),
             Some(false),
             "a label's word counts first"
         );
         assert!((assess(&exploited, &odd, &only_criticality, 1).score - 50.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_arithmetic_says_which_of_host_and_relay_counted_and_when() {
+        use netpatch_inventory_api::{ProbeOutcome, ProbeSocket};
+        let at = chrono::DateTime::from_timestamp(1_796_000_000, 0).expect("a time");
+        let socket = |port, protocol: &str| ListeningSocket {
+            protocol: protocol.into(),
+            address: "0.0.0.0".into(),
+            port,
+            not_loopback: true,
+            allowed_by_firewall: Some(true),
+            ..ListeningSocket::default()
+        };
+        let probe = |port, outcome, later| Probe {
+            socket: ProbeSocket {
+                address: "0.0.0.0".into(),
+                port,
+            },
+            target: "10.0.0.5".into(),
+            outcome,
+            at: at + chrono::Duration::minutes(later),
+            relay: netpatch_types::RelayId::new(at),
+            allowed_by_firewall: Some(true),
+        };
+        let words = |listening: &[ListeningSocket], probes: &[Probe]| {
+            let place = Place::default().measured(listening, probes);
+            let risk = assess(&Threat::default(), &place, &RiskWeights::default(), 0);
+            let term = risk
+                .terms
+                .into_iter()
+                .find(|term| term.name == RiskInput::Exposure);
+            (place.is_exposed(), term.expect("a term").input)
+        };
+        let (ssh, web, dns) = (socket(22, "tcp"), socket(80, "tcp"), socket(53, "udp"));
+        assert_eq!(
+            words(
+                &[ssh.clone(), web.clone()],
+                &[
+                    probe(22, ProbeOutcome::Reached, 0),
+                    probe(80, ProbeOutcome::Refused, 9)
+                ]
+            ),
+            (
+                Some(true),
+                "probed: a relay of its site reached port 22 on 2026-11-30 00:53 UTC".into()
+            )
+        );
+        assert_eq!(
+            words(
+                &[ssh.clone(), web.clone()],
+                &[
+                    probe(22, ProbeOutcome::NoAnswer, 0),
+                    probe(80, ProbeOutcome::Refused, 9)
+                ]
+            ),
+            (
+                Some(false),
+                "probed: a relay of its site reached nothing, last tried on 2026-11-30 01:02 UTC"
+                    .into()
+            )
+        );
+        let measured = "measured: reachable, its firewall lets others in";
+        assert_eq!(
+            words(&[ssh.clone(), web], &[probe(22, ProbeOutcome::NoAnswer, 0)]),
+            (Some(true), measured.into()),
+            "one socket was not tried"
+        );
+        assert_eq!(
+            words(&[ssh, dns], &[probe(22, ProbeOutcome::NoAnswer, 0)]),
+            (Some(true), measured.into()),
+            "UDP is not tried"
+        );
+        let before =
+            Place::default().measured(&[socket(22, "tcp")], &[probe(22, ProbeOutcome::Reached, 0)]);
+        let after = Place::default().measured(
+            &[socket(22, "tcp")],
+            &[probe(22, ProbeOutcome::Reached, 60)],
+        );
+        assert!(before != after && before.counts_as(&after));
+        assert!(!before.counts_as(&Place::default()));
     }
 }

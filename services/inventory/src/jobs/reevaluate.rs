@@ -52,6 +52,7 @@ impl Inventory {
     /// Evaluates every host that waits, after the newest import too; how many there were.
     pub async fn reevaluate(&self) -> ServiceResult<u64> {
         self.mark_rescored().await?;
+        self.forget_stale_probes().await?;
         let catalog = self.catalog().await?;
         let tx = self.db.worker_tx().await?;
         let behind = store::evaluation::behind(&tx, catalog.epoch).await?;

@@ -45,7 +45,7 @@ pub(crate) struct Evaluation {
 
 /// Where a host stands.
 pub(super) fn place_of(host: &Host) -> Place {
-    Place::of(&host.labels).measured(&host.facts.listening)
+    Place::of(&host.labels).measured(&host.facts.listening, &host.probes)
 }
 
 /// The exposures that a host with these components and updates has.

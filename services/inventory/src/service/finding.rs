@@ -50,7 +50,7 @@ fn finding(
         offer: stored.offer,
         risk: assess(
             &known.threat,
-            &Place::of(&stored.labels).measured(&stored.listening),
+            &Place::of(&stored.labels).measured(&stored.listening, &stored.probes),
             &scoring.weights,
             scoring.weights_version,
         ),

@@ -3,6 +3,7 @@
 use crate::domain::compliance::known_since;
 use crate::domain::facts::check as check_facts;
 use crate::service::Inventory;
+use crate::service::evaluation::place_of;
 use crate::store;
 use crate::store::host::{After, StoredHost};
 use netpatch_inventory_api::{
@@ -163,8 +164,14 @@ impl Inventory {
             != (&before.labels, before.site, before.quarantined)
         {
             store::host::set_place(&tx, host.id, host.site, &host.labels, host.quarantined).await?;
+            // What was reached from one site says nothing of another.
+            if host.site != before.site {
+                store::probe::forget(&tx, host.id).await?;
+                host.probes = Vec::new();
+            }
             // Rules of baselines ask for any label, groups too.
-            if host.labels != before.labels {
+            let is_moved = !place_of(&before).counts_as(&place_of(&host));
+            if host.labels != before.labels || is_moved {
                 let (components, updates) = self.parts(&tx, &host).await?;
                 self.evaluate(
                     &tx,
@@ -230,6 +237,10 @@ impl Inventory {
         }
         store::host::set_facts(&tx, request.host, &facts).await?;
         self.judge_again(&tx, &stored.host, &facts).await?;
+        if stored.host.facts.listening != facts.listening {
+            let soon = self.now() + super::probe::PAUSE;
+            store::probe::sooner(&tx, request.host, soon).await?;
+        }
         // Another kernel runs: what waited for the restart, or was left behind by it, stands otherwise now. And whether others
         // reach the host counts in the risk.
         let host = Host {
@@ -237,7 +248,7 @@ impl Inventory {
             ..stored.host.clone()
         };
         let is_otherwise = stored.host.facts.kernel != facts.kernel
-            || super::evaluation::place_of(&stored.host) != super::evaluation::place_of(&host);
+            || !place_of(&stored.host).counts_as(&place_of(&host));
         if is_otherwise && stored.host.manifest.is_some() {
             let (components, updates) = self.parts(&tx, &host).await?;
             let now = self.clock.now();

@@ -55,7 +55,7 @@ fn risk(
                 .advisory(findings.advisory)
                 .map(|known| known.threat)
                 .unwrap_or_default(),
-            Place::of(&findings.labels).measured(&findings.listening),
+            Place::of(&findings.labels).measured(&findings.listening, &findings.probes),
         ),
         None if origin.is_security() => (Threat::default(), Place::default()),
         None => return (0, Risk::default()),

@@ -9,7 +9,7 @@ use crate::store::{
 use chrono::{DateTime, Duration, Utc};
 use netpatch_inventory_api::{
     Deadline, FindingFilter, FindingGroupList, FindingGrouping, FindingOrder, ListeningSocket,
-    Offer,
+    Offer, Probe,
 };
 use netpatch_storage::{StorageResult, TenantTx};
 use netpatch_types::{ComponentKey, FindingId, Labels, RequestContext, Severity};
@@ -33,6 +33,8 @@ pub(crate) struct StoredFinding {
     pub(crate) labels: Labels,
     /// Who listens on it.
     pub(crate) listening: Vec<ListeningSocket>,
+    /// What relays found out about that.
+    pub(crate) probes: Vec<Probe>,
     /// Advisory number.
     pub(crate) advisory: u32,
     /// What.
@@ -68,6 +70,7 @@ struct Row {
     site_id: Uuid,
     labels: serde_json::Value,
     listening: Option<serde_json::Value>,
+    probes: Option<serde_json::Value>,
     advisory: i32,
     ecosystem: String,
     distribution: String,
@@ -100,7 +103,7 @@ pub(crate) fn listening(facts: Option<serde_json::Value>) -> StorageResult<Vec<L
     )
 }
 
-const COLUMNS: &str = "e.id, e.tenant_id, e.host_id, h.hostname, h.site_id, h.labels, h.facts -> 'listening' as listening, e.advisory, c.ecosystem, c.distribution, c.release, \
+const COLUMNS: &str = "e.id, e.tenant_id, e.host_id, h.hostname, h.site_id, h.labels, h.facts -> 'listening' as listening, h.probes, e.advisory, c.ecosystem, c.distribution, c.release, \
     c.name, c.version, c.arch, c.source, c.source_version, e.installed_version, e.fixed_version, e.rule, e.risk, e.patch_id, \
     e.applicability, e.due, e.opened_at, e.closed_at, u.candidate_version, u.origin, u.suite, u.label";
 
@@ -122,6 +125,7 @@ fn stored(row: Row) -> StorageResult<StoredFinding> {
         site: row.site_id,
         labels: decoded("a host's labels", row.labels)?,
         listening: listening(row.listening)?,
+        probes: super::probe::probes(row.probes)?,
         advisory: number(row.advisory),
         component: ComponentKey {
             ecosystem: ecosystem(&row.ecosystem)?,

@@ -38,6 +38,7 @@ struct Row {
     last_seen_at: Option<DateTime<Utc>>,
     last_scan_at: Option<DateTime<Utc>>,
     relay_id: Option<Uuid>,
+    probes: Option<serde_json::Value>,
     reboot_pending: bool,
     quarantined: bool,
     version: i64,
@@ -50,7 +51,7 @@ struct Row {
 }
 
 const COLUMNS: &str = "h.tenant_id, h.id, h.site_id, h.facts, h.labels, h.manifest, h.applicability_digest, h.scan_problem, \
-    h.registered_at, h.last_seen_at, h.last_scan_at, h.relay_id, h.reboot_pending, h.quarantined, h.version, h.open_critical, \
+    h.registered_at, h.last_seen_at, h.last_scan_at, h.relay_id, h.probes, h.reboot_pending, h.quarantined, h.version, h.open_critical, \
     h.open_high, h.open_unknown, h.open_medium, h.open_low, h.software_from";
 
 /// The column of a severity's counter.
@@ -96,6 +97,7 @@ fn stored(row: Row) -> StorageResult<StoredHost> {
             last_scan_at: row.last_scan_at,
             scan_problem: row.scan_problem,
             relay: row.relay_id.map(Into::into),
+            probes: super::probe::probes(row.probes)?,
             quarantined: row.quarantined,
             open_findings: Severity::ALL
                 .into_iter()

@@ -53,6 +53,7 @@ impl MigratorTrait for Migrator {
             Box::new(Refusals),
             Box::new(software::Software),
             Box::new(exceptions::Exceptions),
+            Box::new(Probes),
         ]
     }
 
@@ -205,6 +206,24 @@ impl MigrationName for Refusals {
 impl MigrationTrait for Refusals {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let sql = statements(include_str!("../../migrations/0010_refusals.sql"));
+        execute_all(manager.get_connection(), sql).await
+    }
+}
+
+struct Probes;
+
+impl MigrationName for Probes {
+    fn name(&self) -> &'static str {
+        "m0013_probes"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Probes {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let mut sql = statements(include_str!("../../migrations/0013_probes.sql"));
+        sql.extend(protect_tenant_table(SCHEMA, "probes"));
+        sql.extend(worker_may(SCHEMA, "probes", "select"));
         execute_all(manager.get_connection(), sql).await
     }
 }

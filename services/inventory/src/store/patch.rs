@@ -5,7 +5,7 @@ use crate::store::update::{COLUMNS as UPDATE, UpdateRow};
 use crate::store::{decoded, encoded, number, sql::Query};
 use chrono::{DateTime, Utc};
 use netpatch_inventory_api::{
-    Deadline, HostFacts, ListeningSocket, PatchRefusal, PatchRefusals, Target,
+    Deadline, HostFacts, ListeningSocket, PatchRefusal, PatchRefusals, Probe, Target,
 };
 use netpatch_storage::{Database, StorageResult, TenantTx};
 use netpatch_types::{
@@ -274,6 +274,8 @@ pub(crate) struct PatchFindings {
     pub(crate) labels: Labels,
     /// Who listens on it.
     pub(crate) listening: Vec<ListeningSocket>,
+    /// What relays found out about that.
+    pub(crate) probes: Vec<Probe>,
     /// The earliest deadline among them.
     pub(crate) due: Option<Deadline>,
 }
@@ -288,6 +290,7 @@ struct FindingsRow {
     risk: i32,
     labels: serde_json::Value,
     listening: Option<serde_json::Value>,
+    probes: Option<serde_json::Value>,
     due: Option<serde_json::Value>,
 }
 
@@ -302,7 +305,7 @@ pub(crate) async fn findings(
     let mut query = Query::new(
         "select distinct on (e.tenant_id, e.patch_id) e.tenant_id, e.patch_id, \
          count(*) over (partition by e.tenant_id, e.patch_id) as findings, \
-         min(e.opened_at) over (partition by e.tenant_id, e.patch_id) as first_seen_at, e.advisory, e.risk, h.labels, h.facts -> 'listening' as listening, \
+         min(e.opened_at) over (partition by e.tenant_id, e.patch_id) as first_seen_at, e.advisory, e.risk, h.labels, h.facts -> 'listening' as listening, h.probes, \
          first_value(e.due) over (partition by e.tenant_id, e.patch_id order by e.due_at nulls last, e.id) as due \
          from inventory.exposures e join inventory.hosts h on h.tenant_id = e.tenant_id and h.id = e.host_id \
          where e.closed_at is null and e.patch_id is not null",
@@ -335,6 +338,7 @@ pub(crate) async fn findings(
                 risk: row.risk,
                 labels: decoded("a host's labels", row.labels)?,
                 listening: super::finding::listening(row.listening)?,
+                probes: super::probe::probes(row.probes)?,
                 due: row.due.map(|due| decoded("a deadline", due)).transpose()?,
             })
         })

@@ -20,6 +20,7 @@ mod matching;
 mod msrc;
 mod patch;
 mod plan;
+mod probe;
 mod process;
 mod rights;
 mod rpm;

@@ -55,6 +55,28 @@ async fn every_operation_needs_its_right() {
                 )
                 .await,
             ),
+            code(
+                api.probe_plan(
+                    ctx,
+                    ProbePlanGet {
+                        relay: netpatch_types::RelayId(host.0),
+                        site: world.site,
+                        hosts: vec![host],
+                    },
+                )
+                .await,
+            ),
+            code(
+                api.probe_report(
+                    ctx,
+                    ProbeReport {
+                        relay: netpatch_types::RelayId(host.0),
+                        site: world.site,
+                        hosts: vec![],
+                    },
+                )
+                .await,
+            ),
             code(api.presence_report(ctx, PresenceReport::default()).await),
             code(
                 api.manifest_report(
@@ -240,7 +262,7 @@ async fn every_operation_needs_its_right() {
                 .await,
             ),
         ];
-        assert_eq!(codes, [ErrorCode::Forbidden; 41]);
+        assert_eq!(codes, [ErrorCode::Forbidden; 43]);
     }
 }
 

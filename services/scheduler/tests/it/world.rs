@@ -216,6 +216,7 @@ impl World {
                 last_scan_at: None,
                 scan_problem: String::new(),
                 relay: None,
+                probes: Vec::new(),
                 quarantined: false,
                 open_findings: BTreeMap::new(),
                 etag: "1".into(),
