@@ -1,12 +1,26 @@
 import type { MockHost } from './fixtures.ts';
 
-const socket = (protocol: 'TCP' | 'UDP', address: string, port: number, isAllowedByFirewall: boolean | null, process: string | null, unit: string | null, pkg: string | null) => {
+interface Probing {
+  at: string;
+  relay: () => object;
+}
+
+const socket = (protocol: 'TCP' | 'UDP', address: string, port: number, isAllowedByFirewall: boolean | null, process: string | null, unit: string | null, pkg: string | null, outcome?: string) => {
   const isReachable = !address.startsWith('127.') && address !== '::1';
-  return { __typename: 'ListeningSocket', protocol, address, port, isReachable, isAllowedByFirewall, isExposed: isReachable ? isAllowedByFirewall : false, process, unit, package: pkg };
+  return { __typename: 'ListeningSocket', protocol, address, port, isReachable, isAllowedByFirewall, process, unit, package: pkg, outcome };
 };
 
+/** The same with what a relay found out; it tried by IPv4, which says nothing of a socket that waits for IPv6 too. */
+function probed({ outcome, ...one }: ReturnType<typeof socket>, probing: Probing | undefined) {
+  const measured = one.isReachable ? one.isAllowedByFirewall : false;
+  if (!outcome || !probing) return { ...one, isExposed: measured, exposureBasis: 'HOST', probe: null };
+  const counts = outcome === 'REACHED' || one.address !== '::';
+  const probe = { __typename: 'SocketProbe', outcome, at: probing.at, target: '10.20.0.15', relay: probing.relay };
+  return { ...one, isExposed: counts ? outcome === 'REACHED' : measured, exposureBasis: counts ? 'PROBE' : 'HOST', probe };
+}
+
 /** What a machine tells of itself besides its packages. Every seventh cannot read its firewall; the second has an agent that tells nothing. */
-export function machine(host: MockHost) {
+export function machine(host: MockHost, probing: Probing | undefined) {
   const at = Number(host.id.slice(5));
   const isOld = at === 1;
   const isUnread = at % 7 === 5;
@@ -30,14 +44,14 @@ export function machine(host: MockHost) {
     },
     listening: isScanned
       ? [
-          socket('TCP', '0.0.0.0', 22, allowed(true), 'sshd', 'ssh.service', 'openssh-server'),
-          socket('TCP', '::', 22, allowed(true), 'sshd', 'ssh.service', 'openssh-server'),
-          socket('TCP', '0.0.0.0', 443, allowed(true), 'nginx', 'nginx.service', 'nginx'),
-          socket('TCP', '0.0.0.0', 9100, allowed(false), 'node_exporter', 'node-exporter.service', null),
+          socket('TCP', '0.0.0.0', 22, allowed(true), 'sshd', 'ssh.service', 'openssh-server', 'REACHED'),
+          socket('TCP', '::', 9000, allowed(true), 'collector', null, null, 'NO_ANSWER'),
+          socket('TCP', '0.0.0.0', 443, allowed(true), 'nginx', 'nginx.service', 'nginx', 'REACHED'),
+          socket('TCP', '0.0.0.0', 9100, allowed(false), 'node_exporter', 'node-exporter.service', null, 'NO_ANSWER'),
           socket('UDP', '0.0.0.0', 5353, allowed(true), 'avahi-daemon', 'avahi-daemon.service', 'avahi-daemon'),
           socket('TCP', '127.0.0.1', 5432, allowed(true), 'postgres', 'postgresql@15-main.service', 'postgresql-15'),
-          socket('TCP', '0.0.0.0', 8080, allowed(true), null, null, null),
-        ]
+          socket('TCP', '0.0.0.0', 8080, allowed(true), null, null, null, 'REFUSED'),
+        ].map((one) => probed(one, probing))
       : [],
     staleServices: isScanned && at % 3 === 0
       ? [

@@ -29,6 +29,12 @@ export function setupRoot(world: World, refuse: Refuse) {
     riskWeightsSet: ({ input }: { input: Said & { organizationId: string; weights: { kind: string; points: number }[] } }) =>
       world.once(input.idempotencyKey, () => world.baselinesOf(input.organizationId).weigh(input.weights)),
     siteCreate: once((input, made) => made.site(input)),
+    siteUpdate: ({ input }: { input: { id: string; probesExposure?: boolean } }) => {
+      if (input.probesExposure) world.probing.add(input.id);
+      else world.probing.delete(input.id);
+      const site = ['org_acme', 'org_msp', 'org_new'].flatMap((id) => world.sitesOf(id)).find((one) => one.id === input.id) ?? null;
+      return { site, userErrors: site ? [] : [refuse('InputError', 'NOT_FOUND', 'there is no such site')] };
+    },
     relayClaim: once((input: Of<'relay'>, made) =>
       input.claimCode === waitingCode ? made.relay(input) : { relay: null, userErrors: [refuse('InputError', 'BAD_USER_INPUT', 'no relay waits with this code')] }),
     enrolmentTokenCreate: once((input: Of<'token'>, made) => made.token(input, siteOf(input))),

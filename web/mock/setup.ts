@@ -21,12 +21,15 @@ export class Setup {
   readonly webhooks: Made[] = [];
   readonly members: Record<string, unknown>[] = [];
 
-  constructor(private readonly fresh: (prefix: string) => string) {}
+  constructor(
+    private readonly fresh: (prefix: string) => string,
+    private readonly probing: Set<string>,
+  ) {}
 
   site(input: { name: string; timeZone: string; directAllowed?: boolean; upstreams?: string[] }): Errors & { site: object } {
     const id = this.fresh('site');
     const site = {
-      __typename: 'Site', id, name: input.name, timeZone: input.timeZone, directAllowed: input.directAllowed ?? true, upstreams: input.upstreams ?? [],
+      __typename: 'Site', id, name: input.name, timeZone: input.timeZone, directAllowed: input.directAllowed ?? true, upstreams: input.upstreams ?? [], probesExposure: () => this.probing.has(id),
       hosts: (args: PageArgs) => connection([], args), relays: () => this.relays.filter((relay) => relay['siteId'] === id),
     };
     this.sites.push(site);

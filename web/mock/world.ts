@@ -18,8 +18,10 @@ export class World {
   readonly ledger = new MockLedger('netpatch/ledger/0198aaaa-0000-7000-8000-000000000001', '0198aaaa-0000-7000-8000-000000000001');
   readonly approvals: StoredApproval[] = [];
   readonly deployments: StoredDeployment[] = [];
+  /** Sites that let their relays try what hosts listen on. */
+  readonly probing = new Set(['site_berlin']);
   /** What people made since the start, by organization; the third one begins empty. */
-  readonly setups = new Map(['org_acme', 'org_msp', 'org_new'].map((id) => [id, new Setup((prefix) => this.fresh(prefix))] as const));
+  readonly setups = new Map(['org_acme', 'org_msp', 'org_new'].map((id) => [id, new Setup((prefix) => this.fresh(prefix), this.probing)] as const));
   readonly baselines = new Map(['org_acme', 'org_msp', 'org_new'].map((id) => [id, new Baselines((prefix) => this.fresh(prefix))] as const));
   readonly reports: { id: string; kind: string; createdAt: string }[] = [];
   private readonly answers = new Map<string, unknown>();
@@ -251,6 +253,7 @@ export class World {
     name: site.name,
     timeZone: site.timeZone,
     directAllowed: true,
+    probesExposure: () => this.probing.has(site.id),
     organization: () => this.acme(),
     relays: () => (site.relay ? [this.relay(site)] : []),
     hosts: (args: PageArgs) => connection(this.hosts.filter((host) => host.site === site).map(this.host), args),
@@ -301,7 +304,7 @@ export class World {
       openFindings: open,
       etag: '1',
       asset: () => this.assets.of(host.id),
-      ...machine(host),
+      ...machine(host, host.site.id === 'site_berlin' ? { at: this.ago(3 * 3_600_000), relay: () => this.relay(host.site) } : undefined),
       findings: (args: PageArgs & { filter?: Filter }) => connection(this.findings({ ...args.filter, hostId: host.id }), args),
       components: (args: PageArgs & { nameContains?: string | null }) =>
         connection(

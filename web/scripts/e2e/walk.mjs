@@ -18,6 +18,7 @@ export const pages = [
   { name: 'host-listening', path: `${org}/hosts/host_0000?tab=listening`, ready: 'tbody tr' },
   { name: 'host-listening-unread', path: `${org}/hosts/host_0005?tab=listening&exposed=true`, ready: 'text=The agent cannot tell what it lets through' },
   { name: 'host-listening-unmeasured', path: `${org}/hosts/host_0001?tab=listening`, ready: 'text=Its agent does not say what listens' },
+  { name: 'host-listening-unprobed', path: `${org}/hosts/host_0004?tab=listening`, ready: 'text=No relay tries these ports' },
   { name: 'host-refused', path: `${org}/hosts/host_0000?tab=refused`, ready: 'tbody tr' },
   { name: 'host-refused-none', path: `${org}/hosts/host_0001?tab=refused`, ready: 'text=Nothing was refused' },
   { name: 'host-runs', path: `${org}/hosts/host_0000?tab=runs`, ready: '[role=tabpanel]:visible' },

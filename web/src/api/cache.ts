@@ -27,6 +27,7 @@ const mutations = [
   'assetUpsert',
   'reportCreate',
   'siteCreate',
+  'siteUpdate',
   'enrolmentTokenCreate',
   'enrolmentTokenRevoke',
   'relayClaim',

@@ -18,7 +18,7 @@ it('names every type without an id, so that the cache knows where to keep it', (
 it('has a word for each value that a person sees', () => {
   const families = {
     Severity: 'severity', HostState: 'host', ApprovalStatus: 'approval', ApprovalVerdict: 'verdict', DeploymentStatus: 'deployment', WaveStatus: 'wave', RunStatus: 'run',
-    RelayStatus: 'relay', ReportStatus: 'report', ReportKind: 'kind', Applicability: 'applicability', PolicyDecision: 'decision', PatchClassification: 'classification', Criticality: 'criticality', AssetLinkState: 'link', AssetLinkRule: 'linkrule', PatchRefusalCode: 'refusal',
+    RelayStatus: 'relay', ReportStatus: 'report', ReportKind: 'kind', Applicability: 'applicability', PolicyDecision: 'decision', PatchClassification: 'classification', Criticality: 'criticality', AssetLinkState: 'link', AssetLinkRule: 'linkrule', PatchRefusalCode: 'refusal', ProbeOutcome: 'probe',
   };
   const missing = Object.entries(families).flatMap(([name, family]) => {
     const type = schema.getType(name);

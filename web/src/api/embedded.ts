@@ -50,6 +50,7 @@ export const embeddedTypes = [
   'SelectorTerm',
   'SeverityCount',
   'SiteWindow',
+  'SocketProbe',
   'Ssvc',
   'StaleService',
   'StandardInfo',

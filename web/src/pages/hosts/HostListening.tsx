@@ -1,15 +1,17 @@
 import { Stack, Switch, Text } from '@mantine/core';
-import { getRouteApi } from '@tanstack/react-router';
+import { getRouteApi, Link } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import { useQuery } from 'urql';
 import type { ResultOf } from '../../api/graphql.ts';
-import { useText } from '../../i18n/text.ts';
+import { useOrganization } from '../../app/organization.ts';
+import { useText, useWord } from '../../i18n/text.ts';
 import { DataTable, type Column } from '../../ui/DataTable.tsx';
 import { Filters, TextFilter } from '../../ui/Filters.tsx';
 import { Loaded } from '../../ui/Loaded.tsx';
 import { Mark } from '../../ui/Mark.tsx';
+import { Ago } from '../../ui/Time.tsx';
 import { HostListeningQuery } from './queries.ts';
-import { reach, reaches, type Reach } from './reach.ts';
+import { order, reach, type Reach } from './reach.ts';
 
 const route = getRouteApi('/signed-in/o/$org/hosts/$host');
 
@@ -49,10 +51,10 @@ function Sockets({ host, name, exposed }: { host: Host; name: string | undefined
   const rows = useMemo(() => {
     const wanted = name?.toLowerCase();
     const says = (socket: Socket) => [socket.process, socket.unit, socket.package, String(socket.port), socket.address].some((word) => word?.toLowerCase().includes(wanted ?? ''));
-    const isOpen = (socket: Socket) => ['open', 'unknown'].includes(reach(socket));
+    const isOpen = (socket: Socket) => socket.isExposed !== false;
     return host.listening
       .filter((socket) => (!wanted || says(socket)) && (!exposed || isOpen(socket)))
-      .sort((one, other) => reaches.indexOf(reach(one)) - reaches.indexOf(reach(other)) || one.port - other.port);
+      .sort((one, other) => order(one) - order(other) || one.port - other.port);
   }, [host.listening, name, exposed]);
   if (host.listening.length === 0) {
     const isMeasured = host.firewallReader !== null || host.firewallProblem !== null;
@@ -73,7 +75,40 @@ function Sockets({ host, name, exposed }: { host: Host; name: string | undefined
           <DataTable caption={text('host.tab.listening')} rows={rows} columns={columns} rowId={socketId} rowName={socketId} total={rows.length} />
         </>
       )}
+      <Relays site={host.site} />
       <Text className="np-muted">{text(host.firewallReader ? 'listening.how' : 'listening.how.unread', { reader: host.firewallReader ?? '' })}</Text>
+    </>
+  );
+}
+
+/** Whether a relay tries these ports at all, and what it cannot say. */
+function Relays({ site }: { site: Host['site'] }) {
+  const text = useText();
+  const { slug } = useOrganization();
+  if (site?.probesExposure) return <Text className="np-muted">{text('probe.how')}</Text>;
+  return (
+    <Text className="np-muted">
+      {text('probe.off')}{' '}
+      <Link className="np-link" to="/o/$org/sites" params={{ org: slug }}>
+        {text('sites.title')}
+      </Link>
+    </Text>
+  );
+}
+
+/** What a relay of the site found out about a socket. */
+function Probed({ socket }: { socket: Socket }) {
+  const text = useText();
+  const word = useWord();
+  const { probe, protocol, isReachable, exposureBasis } = socket;
+  if (!probe) return <span className="np-muted">{text(!isReachable ? 'probe.needless' : protocol === 'UDP' ? 'probe.udp' : 'probe.untried')}</span>;
+  return (
+    <>
+      <Mark tone={probe.outcome === 'REACHED' ? 'high' : exposureBasis === 'PROBE' ? 'good' : 'calm'}>{word('probe', probe.outcome)}</Mark>
+      <span className="np-sentence">
+        {text('probe.by', { relay: probe.relay?.name ?? text('unknown.value'), target: probe.target })} <Ago at={probe.at} />
+      </span>
+      {exposureBasis === 'PROBE' ? null : <span className="np-sentence">{text('probe.overruled')}</span>}
     </>
   );
 }
@@ -100,6 +135,7 @@ function useColumns(): Column<Socket>[] {
           return <Mark tone={tones[how]}>{text(`reach.${how}`)}</Mark>;
         },
       },
+      { id: 'probe', header: text('probe.header'), cell: (socket) => <Probed socket={socket} /> },
     ],
     [text],
   );

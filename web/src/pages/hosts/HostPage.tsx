@@ -13,16 +13,16 @@ import { Loaded } from '../../ui/Loaded.tsx';
 import { Page } from '../../ui/Page.tsx';
 import { Problem, Refusals } from '../../ui/Problem.tsx';
 import { HostFacts } from './HostFacts.tsx';
-import { HostFindings } from './HostFindings.tsx';
 import { HostQuery, ScanHost } from './queries.ts';
 
 const HostComponents = lazy(() => import('./HostComponents.tsx').then((module) => ({ default: module.HostComponents })));
+const HostFindings = lazy(() => import('./HostFindings.tsx').then((module) => ({ default: module.HostFindings })));
 const HostListening = lazy(() => import('./HostListening.tsx').then((module) => ({ default: module.HostListening })));
 const HostRefused = lazy(() => import('./HostRefused.tsx').then((module) => ({ default: module.HostRefused })));
 const HostRuns = lazy(() => import('./HostRuns.tsx').then((module) => ({ default: module.HostRuns })));
 const HostSystem = lazy(() => import('./HostSystem.tsx').then((module) => ({ default: module.HostSystem })));
 const route = getRouteApi('/signed-in/o/$org/hosts/$host');
-/** What each tab shows; all but the first are loaded when they are looked at. */
+/** What each tab shows, loaded when it is looked at. */
 const parts = { findings: HostFindings, components: HostComponents, system: HostSystem, listening: HostListening, refused: HostRefused, runs: HostRuns };
 
 /** State of this machine, and why? */

@@ -105,7 +105,11 @@ export const HostListeningQuery = graphql(`
       id
       ... on Host {
         lastScanAt firewallReader firewallProblem
-        listening { protocol address port isReachable isAllowedByFirewall process unit package }
+        site { id name probesExposure }
+        listening {
+          protocol address port isReachable isAllowedByFirewall isExposed exposureBasis process unit package
+          probe { outcome at target relay { id name } }
+        }
       }
     }
   }

@@ -8,3 +8,8 @@ export function reach({ isReachable, isAllowedByFirewall }: { isReachable: boole
   if (isAllowedByFirewall === null) return 'unknown';
   return isAllowedByFirewall ? 'open' : 'blocked';
 }
+
+/** Where a socket stands in the list: what others reach comes first, then what they may reach, whoever says so. */
+export function order({ isExposed }: { isExposed: boolean | null }): number {
+  return isExposed === true ? 0 : isExposed === null ? 1 : 2;
+}

@@ -7,6 +7,7 @@ import { Mark } from '../../ui/Mark.tsx';
 import { Facts, Panel } from '../../ui/Page.tsx';
 import { Moment } from '../../ui/Time.tsx';
 import type { Site } from './queries.ts';
+import { ProbeSwitch } from './ProbeSwitch.tsx';
 import { RelaysTable } from './RelaysTable.tsx';
 
 /** A site and its relays. */
@@ -27,6 +28,7 @@ export function SitePanel({ site }: { site: Site }) {
           [text('sites.hosts'), hosts],
           [text('sites.zone'), site.timeZone],
           [text('sites.localtime'), <Moment key="now" at={new Date(now).toISOString()} zone={site.timeZone} />],
+          [text('sites.probe'), <ProbeSwitch key="probe" site={site} />],
           [text('sites.direct'), <Mark key="direct" tone="calm">{text(site.directAllowed ? 'sites.direct.yes' : 'sites.direct.no')}</Mark>],
         ]}
       />

@@ -9,7 +9,7 @@ export const SitesQuery = graphql(`
         totalCount { value display }
         pageInfo { hasNextPage endCursor }
         nodes {
-          id name timeZone directAllowed
+          id name timeZone directAllowed probesExposure
           hosts(first: 1) { totalCount { value display } }
           relays { id name status lastSeenAt version cacheHitRatio bytesServed bytesFetched cacheBytes sessions }
         }
