@@ -238,7 +238,7 @@ mod tests {
         let any = socket("::", Some(true));
         let by_v4 = probe("::", ProbeOutcome::NoAnswer);
         assert_eq!(
-            exposure(&any, &[by_v4.clone()]),
+            exposure(&any, std::slice::from_ref(&by_v4)),
             (Some(true), ExposureBasis::Host)
         );
         let by_v6 = Probe {

@@ -12,6 +12,7 @@ mod host;
 mod killed;
 mod match_;
 mod outbox;
+mod probe;
 mod program;
 mod renewal;
 mod sandbox;
