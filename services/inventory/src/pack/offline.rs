@@ -1,9 +1,9 @@
 //! Matching straight from a pack, without a database: each feed is read when it is first asked for, record by record, and only what
 //! matching needs is kept. The rules are those of the platform ([`crate::domain::index`]).
 
-use super::DEBIAN;
 use super::feeds::{self, Feed};
 use super::files::{PackFileError, PackFiles};
+use super::{DEBIAN, feed_of};
 use crate::domain::advisory::AdvisoryRecord;
 use crate::domain::affected::{Release, Status};
 use crate::domain::enrich::Enrichment;
@@ -84,6 +84,17 @@ impl Offline {
                 feed.ecosystem == release.ecosystem && feed.distribution == release.distribution
             })
             .map(|feed| feed.name)
+    }
+
+    /// The pack's feeds that may speak of any release or registry: OSV's databases, CSAF providers, Microsoft.
+    pub fn further_feeds(&self) -> Result<Vec<String>, PackFileError> {
+        let mut found = Vec::new();
+        for folder in ["osv", "csaf", "microsoft"] {
+            let paths = self.files.list(folder)?;
+            found.extend(paths.iter().filter_map(|path| feed_of(path)));
+        }
+        found.dedup();
+        Ok(found)
     }
 
     /// Reads a feed; `None` when the pack does not have it.
@@ -314,6 +325,17 @@ impl Matcher {
                 })
             })
             .collect())
+    }
+
+    /// Whether the feed speaks of a release or registry; of any release of a distribution when none is named.
+    #[must_use]
+    pub fn speaks_of(&self, release: &Release) -> bool {
+        let is_it = |known: &Release| {
+            known.ecosystem == release.ecosystem
+                && known.distribution == release.distribution
+                && (release.codename.is_empty() || known.codename == release.codename)
+        };
+        self.index.releases().any(is_it)
     }
 
     /// The only release that the feed speaks of, if it is only one.

@@ -105,6 +105,31 @@ fn package_urls_give_their_advisories_in_the_order_of_the_input() {
 }
 
 #[test]
+fn further_databases_of_the_pack_are_asked_about_everything() {
+    let pack = tempfile::tempdir().unwrap();
+    let osv = pack.path().join("osv");
+    std::fs::create_dir(&osv).unwrap();
+    let record = r#"{"id":"GHSA-jfh8-c2jp-5v3q","aliases":["CVE-2021-44228"],"affected":[{"package":{"ecosystem":"Maven","name":"org.apache.logging.log4j:log4j-core"},"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"2.13.0"},{"fixed":"2.15.0"}]}]}]}"#;
+    std::fs::write(osv.join("maven.jsonl"), record).unwrap();
+    let purls = "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1\npkg:maven/org.apache.logging.log4j/log4j-core@2.15.0\n\
+        pkg:golang/golang.org/x/net@0.1.0\n";
+    let pack = pack.path().to_str().unwrap();
+    let (code, out, err) = run(pack, &["--purls", "-"], purls.as_bytes());
+    assert_eq!(
+        (code, out.as_str()),
+        (
+            Some(3),
+            "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1\tGHSA-jfh8-c2jp-5v3q\n"
+        )
+    );
+    // Silence would say "clean".
+    assert!(
+        err.contains("line 3: no feed of the pack speaks of"),
+        "{err}"
+    );
+}
+
+#[test]
 fn what_cannot_be_judged_is_told_with_its_line_and_the_rest_judged() {
     let purls = b"nothing\npkg:npm/bassmaster@1.5.1\npkg:npm/\xff@1\npkg:npm/a\npkg:maven/a/b@1\n";
     let (code, out, err) = run("tests/data/pack", &["--purls", "-"], purls);

@@ -17,6 +17,7 @@ pub(super) fn run(
 ) -> anyhow::Result<()> {
     let mut feeds = Feeds {
         pack,
+        further: pack.further_feeds()?,
         matchers: HashMap::new(),
         binaries: None,
     };
@@ -60,8 +61,10 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 
 struct Feeds<'a> {
     pack: &'a Offline,
+    /// The feeds that are asked about everything.
+    further: Vec<String>,
     /// `None` for a feed that the pack does not have.
-    matchers: HashMap<&'static str, Option<Matcher>>,
+    matchers: HashMap<String, Option<Matcher>>,
     binaries: Option<Binaries>,
 }
 
@@ -81,8 +84,6 @@ impl Feeds<'_> {
         } else {
             &release.distribution
         };
-        let feed = Offline::feed_of(&release)
-            .ok_or_else(|| refuse(format!("no feed of a pack speaks of {world}")))?;
         if component.ecosystem == Ecosystem::Deb
             && purl.qualifier("upstream").is_none()
             && purl.qualifier("arch") != Some("source")
@@ -94,24 +95,42 @@ impl Feeds<'_> {
                 binaries.resolve(&mut component);
             }
         }
-        if !self.matchers.contains_key(feed) {
-            let matcher = self.pack.load(feed)?;
-            self.matchers.insert(feed, matcher);
-        }
-        let Some(Some(matcher)) = self.matchers.get(feed) else {
-            return Err(refuse(format!("the pack has no feed {feed}")));
+        let own = Offline::feed_of(&release);
+        let asked = || {
+            own.into_iter()
+                .chain(self.further.iter().map(String::as_str))
         };
+        for feed in asked() {
+            if !self.matchers.contains_key(feed) {
+                let matcher = self.pack.load(feed)?;
+                self.matchers.insert(feed.to_owned(), matcher);
+            }
+        }
+        let held = asked().filter_map(|feed| self.matchers.get(feed)?.as_ref());
+        let matchers: Vec<&Matcher> = held.filter(|one| one.speaks_of(&release)).collect();
+        if matchers.is_empty() {
+            let is_absent = |feed: &&str| matches!(self.matchers.get(*feed), Some(None));
+            return Err(refuse(match own.filter(is_absent) {
+                Some(feed) => format!("the pack has no feed {feed}"),
+                None => format!("no feed of the pack speaks of {world} {}", release.codename)
+                    .trim_end()
+                    .to_owned(),
+            }));
+        }
         if component.release.is_empty() && !component.distribution.is_empty() {
-            let only = matcher.only_release().ok_or_else(|| {
+            let only = matchers.iter().find_map(|matcher| matcher.only_release());
+            let only = only.ok_or_else(|| {
                 refuse(format!(
                     "package URL does not say which release of {world} (distro=…)"
                 ))
             })?;
             component.release.clone_from(&only.codename);
         }
-        let matches = matcher
-            .matches(&component)
-            .map_err(|error| refuse(error.to_string()))?;
+        let mut matches = Vec::new();
+        for matcher in matchers {
+            let found = matcher.matches(&component);
+            matches.extend(found.map_err(|error| refuse(error.to_string()))?);
+        }
         let mut rows: Vec<(&str, Option<&str>)> = Vec::new();
         for one in &matches {
             if cves {
