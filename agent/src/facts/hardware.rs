@@ -2,6 +2,7 @@
 
 use super::process::one_line;
 use netpatch_protocol::session::{Disk, Hardware, NetworkCard};
+use netpatch_types::firmware;
 use std::fs;
 use std::path::Path;
 
@@ -10,14 +11,26 @@ const MAX_DEVICES: usize = 64;
 
 /// Reads proc(5) and sysfs(5) at these places.
 pub(crate) fn hardware(proc: &Path, sys: &Path) -> Hardware {
-    let dmi = |name: &str| file(&sys.join("class/dmi/id").join(name));
+    let dmi = |name: &str| {
+        let text = file(&sys.join("class/dmi/id").join(name));
+        firmware::said(&text).to_owned()
+    };
+    let number = |name: &str| file(&sys.join("class/dmi/id").join(name));
     let cpuinfo = fs::read_to_string(proc.join("cpuinfo")).unwrap_or_default();
     let (vendor, model) = (dmi("sys_vendor"), dmi("product_name"));
     Hardware {
         virtualization: virtualization(proc, &vendor, &model, &cpuinfo).to_owned(),
         vendor,
         model,
-        serial: dmi("product_serial"),
+        // Some vendors fill in only the chassis's.
+        serial: Some(dmi("product_serial"))
+            .filter(|serial| !serial.is_empty())
+            .unwrap_or_else(|| dmi("chassis_serial")),
+        chassis: number("chassis_type")
+            .parse()
+            .map(firmware::chassis)
+            .unwrap_or_default()
+            .to_owned(),
         firmware: dmi("bios_version"),
         processor: cpuinfo
             .lines()
@@ -147,6 +160,7 @@ mod tests {
         );
         let machine = hardware(&proc, &sys);
         assert_eq!(machine.virtualization, "kvm");
+        assert_eq!(machine.chassis, "");
         assert_eq!(
             (machine.serial.as_str(), machine.processor.as_str()),
             ("A 1", "Fast 3000")
@@ -159,6 +173,22 @@ mod tests {
             (machine.cards.len(), machine.cards[0].name.as_str()),
             (1, "eth0")
         );
+        for (name, text) in [
+            ("sys_vendor", "To Be Filled By O.E.M.\n"),
+            ("product_name", "System Product Name\n"),
+            ("product_serial", "00000000\n"),
+            ("chassis_serial", "CH-7\n"),
+            ("chassis_type", "23\n"),
+        ] {
+            write(&sys.join("class/dmi/id").join(name), text);
+        }
+        let machine = hardware(&proc, &sys);
+        assert_eq!((&*machine.vendor, &*machine.model), ("", ""));
+        assert_eq!((&*machine.serial, &*machine.chassis), ("CH-7", "server"));
+        for odd in ["\u{fffd}", "-1", "99999999999999", ""] {
+            write(&sys.join("class/dmi/id/chassis_type"), odd);
+            assert_eq!(hardware(&proc, &sys).chassis, "", "{odd}");
+        }
         write(&proc.join("1/environ"), "PATH=/bin\0container=lxc\0");
         assert_eq!(hardware(&proc, &sys).virtualization, "container");
     }

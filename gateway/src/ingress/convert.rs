@@ -56,6 +56,7 @@ pub(crate) fn facts(facts: wire::HostFacts) -> ServiceResult<inventory::HostFact
             virtualization: hardware.virtualization,
             disks: hardware.disks.into_iter().map(disk).collect(),
             cards: hardware.cards.into_iter().map(card).collect(),
+            chassis: hardware.chassis,
         },
         stale_services: facts
             .stale_services

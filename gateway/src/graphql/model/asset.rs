@@ -60,6 +60,8 @@ pub enum AssetOrigin {
     Glpi,
     /// By a CycloneDX document.
     CycloneDx,
+    /// By the agent of its host, where nobody had said anything.
+    Agent,
 }
 
 /// What a write did.

@@ -108,6 +108,8 @@ pub struct Hardware {
     pub model: Option<String>,
     /// Serial number.
     pub serial: Option<String>,
+    /// `server`, `desktop`, `laptop`, …; null when the firmware does not say.
+    pub chassis: Option<String>,
     /// Version of the firmware.
     pub firmware: Option<String>,
     /// Model of the processor.
@@ -218,6 +220,7 @@ impl From<&inventory::HostFacts> for Hardware {
             vendor: filled(&facts.vendor),
             model: filled(&facts.model),
             serial: filled(&facts.serial),
+            chassis: filled(&machine.chassis),
             firmware: filled(&machine.firmware),
             processor: filled(&machine.processor),
             virtualization: filled(&machine.virtualization),

@@ -128,11 +128,19 @@ pub enum AssetOrigin {
     Glpi,
     /// A CycloneDX document.
     CycloneDx,
+    /// The agent of its host, where nobody had said anything.
+    Agent,
 }
 
 impl AssetOrigin {
     /// Every origin.
-    pub const ALL: [Self; 4] = [Self::Api, Self::Csv, Self::Glpi, Self::CycloneDx];
+    pub const ALL: [Self; 5] = [
+        Self::Api,
+        Self::Csv,
+        Self::Glpi,
+        Self::CycloneDx,
+        Self::Agent,
+    ];
 
     /// The word in the database.
     #[must_use]
@@ -142,6 +150,7 @@ impl AssetOrigin {
             Self::Csv => "csv",
             Self::Glpi => "glpi",
             Self::CycloneDx => "cyclonedx",
+            Self::Agent => "agent",
         }
     }
 }

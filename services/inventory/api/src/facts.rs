@@ -76,6 +76,9 @@ pub struct Hardware {
     pub disks: Vec<Disk>,
     /// Network cards by name.
     pub cards: Vec<NetworkCard>,
+    /// `server`, `desktop`, `laptop`, …; empty when the firmware does not say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub chassis: String,
 }
 
 /// A disk.

@@ -4,7 +4,7 @@
 
 use chrono::{Datelike as _, NaiveDate};
 use netpatch_inventory_api::{AssetLinkRule, AssetWrite, Change};
-use netpatch_types::{Criticality, HostId, Labels, Sha256};
+use netpatch_types::{Criticality, HostId, Labels, Sha256, firmware};
 use std::collections::BTreeSet;
 
 /// Longest text of a field, bytes.
@@ -19,37 +19,19 @@ pub const MAX_CANDIDATES: usize = 20;
 /// Before the key of a label that is a tag.
 const TAG: &str = "tag:";
 
-/// What vendors and firmware write when they have no serial number.
-const NO_SERIAL: [&str; 14] = [
-    "to be filled by o.e.m.",
-    "to be filled by oem",
-    "system serial number",
-    "default string",
-    "not specified",
-    "not available",
-    "not applicable",
-    "unknown",
-    "none",
-    "n/a",
-    "invalid",
-    "chassis serial number",
-    "empty",
-    "oem",
-];
-
 /// The serial number as a key: in lower case; empty when it is none.
 #[must_use]
 pub fn serial_key(serial: &str) -> String {
-    let key = serial.trim().to_lowercase();
-    let mut letters = key.chars().filter(|letter| letter.is_alphanumeric());
-    let first = letters.next();
-    // `0`, `00000000`, `xxxx`, `--`: one letter over and over.
-    let says_nothing = first.is_none_or(|first| letters.all(|letter| letter == first));
-    if says_nothing || key == "123456789" || key == "0123456789" || NO_SERIAL.contains(&&*key) {
-        String::new()
-    } else {
-        key
-    }
+    firmware::said(serial).to_lowercase()
+}
+
+/// What the host's firmware says of a field that nobody has said anything of; `None` when there is nothing to fill in.
+#[must_use]
+pub fn vacant<'a>(held: &str, said: &'a str) -> Option<&'a str> {
+    let said = firmware::said(said);
+    let fits =
+        !said.is_empty() && said.len() <= MAX_TEXT_BYTES && !said.chars().any(char::is_control);
+    (held.is_empty() && fits).then_some(said)
 }
 
 /// The name as a key: in lower case; empty for names that many machines have.

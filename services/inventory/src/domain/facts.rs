@@ -87,6 +87,7 @@ fn hardware(facts: &HostFacts) -> ServiceResult<()> {
         &machine.firmware,
         &machine.processor,
         &machine.virtualization,
+        &machine.chassis,
     ] {
         short("hardware", text)?;
     }

@@ -264,8 +264,17 @@ impl Inventory {
             .await?;
         }
         tx.commit().await?;
-        let known_by = |facts: &HostFacts| (facts.hostname.clone(), facts.serial.clone());
-        if known_by(&stored.host.facts) != known_by(&facts) {
+        let says = |facts: &HostFacts| {
+            let HostFacts {
+                hostname,
+                serial,
+                vendor,
+                model,
+                ..
+            } = facts;
+            [hostname, serial, vendor, model].map(Clone::clone)
+        };
+        if says(&stored.host.facts) != says(&facts) {
             self.link_host(ctx, request.host, &facts).await?;
         }
         self.hint().await;

@@ -261,6 +261,14 @@ pub(crate) async fn matching(tx: &TenantTx, wanted: &Wanted) -> StorageResult<Ve
     rows.into_iter().map(stored).collect()
 }
 
+/// What a host's firmware says of it; empty: nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Machine {
+    pub(crate) serial: String,
+    pub(crate) vendor: String,
+    pub(crate) model: String,
+}
+
 /// A host that an asset may belong to.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct HostRow {
@@ -268,6 +276,8 @@ pub(crate) struct HostRow {
     pub(crate) site: SiteId,
     pub(crate) hostname: String,
     pub(crate) keys: Keys,
+    /// What its firmware says.
+    pub(crate) machine: Machine,
     pub(crate) labels: Labels,
     pub(crate) version: i64,
     /// The asset that is linked to it.
@@ -282,6 +292,9 @@ struct KeysRow {
     hostname_key: String,
     machine_id: String,
     serial_key: String,
+    serial: String,
+    vendor: String,
+    model: String,
     labels: serde_json::Value,
     version: i64,
     asset_id: Option<Uuid>,
@@ -292,7 +305,9 @@ pub(crate) async fn hosts_matching(tx: &TenantTx, wanted: &Wanted) -> StorageRes
     let rows: Vec<KeysRow> = tx
         .all(
             "select h.id, h.site_id, h.hostname, h.hostname_key, \
-             case when h.software_from = 'agent' then h.machine_id else '' end as machine_id, h.serial_key, h.labels, h.version, \
+             case when h.software_from = 'agent' then h.machine_id else '' end as machine_id, h.serial_key, \
+             coalesce(h.facts->>'serial', '') as serial, coalesce(h.facts->>'vendor', '') as vendor, \
+             coalesce(h.facts->>'model', '') as model, h.labels, h.version, \
              (select a.id from inventory.assets a where a.tenant_id = h.tenant_id and a.host_id = h.id) as asset_id from inventory.hosts h \
              where h.tenant_id = $1 and (h.id = any($2) or h.machine_id = any($3) or h.serial_key = any($4) or h.hostname_key = any($5)) \
              order by h.id for update of h",
@@ -316,6 +331,11 @@ pub(crate) async fn hosts_matching(tx: &TenantTx, wanted: &Wanted) -> StorageRes
                     machine_id: row.machine_id,
                     serial: row.serial_key,
                     hostname: row.hostname_key,
+                },
+                machine: Machine {
+                    serial: row.serial,
+                    vendor: row.vendor,
+                    model: row.model,
                 },
                 labels: decoded("a host's labels", row.labels)?,
                 version: row.version,

@@ -244,6 +244,95 @@ async fn criticality_is_the_weight_of_a_finding_at_once_and_after_an_import() {
 }
 
 #[tokio::test]
+async fn what_the_firmware_says_fills_what_nobody_said() {
+    for world in World::both().await {
+        let said = |serial: &str, vendor: &str, model: &str| HostFacts {
+            serial: serial.into(),
+            vendor: vendor.into(),
+            model: model.into(),
+            ..facts(1, "host1")
+        };
+        let report = async |facts: HostFacts, host| {
+            let report = HostFactsReport { host, facts };
+            let done = world.api.host_facts_report(&world.ctx, report).await;
+            done.expect("facts");
+        };
+        // A person was here first, and knows the vendor better.
+        let write = AssetWrite {
+            inventory_number: set("A-1"),
+            vendor: set("Ours"),
+            ..named("host1")
+        };
+        let id = world.upsert(write).await.asset.id;
+        let host = world.host(1, &[]).await;
+        report(
+            said("To Be Filled By O.E.M.", "Acme", "Default string"),
+            host,
+        )
+        .await;
+        let asset = world.asset(id).await;
+        assert_eq!(
+            [&*asset.serial, &*asset.vendor, &*asset.model],
+            ["", "Ours", ""],
+            "what says nothing is nothing"
+        );
+        report(said(" PF-1 ", "Acme", "T 1"), host).await;
+        let asset = world.asset(id).await;
+        assert_eq!(
+            [&*asset.serial, &*asset.vendor, &*asset.model],
+            ["PF-1", "Ours", "T 1"]
+        );
+        assert_eq!(asset.origin, AssetOrigin::Agent);
+        let told = world.events().await;
+        assert!(
+            told.iter().any(|event| matches!(
+                event,
+                InventoryEventV1::AssetChanged { asset, origin: AssetOrigin::Agent, fields, .. }
+                    if *asset == id && fields == &["model", "serial"]
+            )),
+            "{told:?}"
+        );
+        // Another board, and a person's correction: neither is written over.
+        let corrected = AssetWrite {
+            id: Some(id),
+            model: set("T 1 (second disk)"),
+            ..AssetWrite::default()
+        };
+        world.upsert(corrected).await;
+        report(said("PF-2", "Acme", "T 2"), host).await;
+        let asset = world.asset(id).await;
+        assert_eq!(
+            [&*asset.serial, &*asset.vendor, &*asset.model],
+            ["PF-1", "Ours", "T 1 (second disk)"]
+        );
+        let before = world.fingerprint().await;
+        report(said("PF-2", "Acme", "T 2"), host).await;
+        assert_eq!(world.fingerprint().await, before);
+
+        // An asset that is imported after its host has reported finds the same.
+        let second = world.host(2, &[]).await;
+        let facts = HostFacts {
+            serial: "PF-9".into(),
+            vendor: "Acme".into(),
+            ..facts(2, "host2")
+        };
+        report(facts, second).await;
+        let done = world.import_rows(rows(vec![named("host2")])).await;
+        assert_eq!((done.created, done.error_count), (1, 0));
+        let filter = AssetFilter {
+            hosts: vec![second],
+            ..AssetFilter::default()
+        };
+        let page = PageRequest::largest();
+        let list = AssetList { page, filter };
+        let found = world.api.asset_list(&world.ctx, list).await.expect("list");
+        let found = found.into_nodes().remove(0);
+        assert_eq!([&*found.serial, &*found.vendor], ["PF-9", "Acme"]);
+        assert_eq!(found.origin, AssetOrigin::Csv);
+    }
+}
+
+#[tokio::test]
 async fn what_fits_several_is_listed_and_a_person_decides() {
     for world in World::both().await {
         let (one, two) = (world.host(1, &[]).await, world.host(2, &[]).await);

@@ -14,6 +14,7 @@ pub mod doctor;
 pub mod ecosystem;
 pub mod error;
 pub mod event;
+pub mod firmware;
 pub mod hash;
 pub mod id;
 pub mod label;

@@ -8,7 +8,9 @@ use std::process::ExitCode;
 
 const HOST: &str = "id hostname arch kernel osName osRelease ring timeZone state stateReason registeredAt lastSeenAt lastScanAt
     isRebootPending isQuarantined isAuditOnly scanProblem
-    organization { id name } site { id name } relay { id } labels { key value } groups { name } openFindings { severity count }";
+    organization { id name } site { id name } relay { id } labels { key value } groups { name } openFindings { severity count }
+    hardware { vendor model serial chassis processor virtualization }
+    asset { inventoryNumber serial vendor model owner department location warrantyEnd endOfLife }";
 
 /// Ask about hosts.
 #[derive(clap::Subcommand)]
@@ -97,6 +99,20 @@ async fn installed(api: &crate::cli::api::Api, id: &str) -> anyhow::Result<Vec<V
     }
 }
 
+/// The fields of a part that say something, in order.
+fn all_of(host: &Value, fields: &[&str], part: &str) -> String {
+    let said: Vec<&str> = fields
+        .iter()
+        .filter_map(|field| host.pointer(part)?.get(field)?.as_str())
+        .filter(|text| !text.is_empty())
+        .collect();
+    if said.is_empty() {
+        "-".to_owned()
+    } else {
+        said.join(", ")
+    }
+}
+
 fn table(host: &Value) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
@@ -155,6 +171,30 @@ fn table(host: &Value) -> comfy_table::Table {
         ),
         ("kernel", text("/kernel")),
         (
+            "machine",
+            all_of(
+                host,
+                &["vendor", "model", "chassis", "virtualization"],
+                "/hardware",
+            ),
+        ),
+        ("serial number", text("/hardware/serial")),
+        ("processor", text("/hardware/processor")),
+        (
+            "asset",
+            all_of(
+                host,
+                &["inventoryNumber", "vendor", "model", "serial"],
+                "/asset",
+            ),
+        ),
+        (
+            "owner",
+            all_of(host, &["owner", "department", "location"], "/asset"),
+        ),
+        ("warranty end", text("/asset/warrantyEnd")),
+        ("end of life", text("/asset/endOfLife")),
+        (
             "open findings",
             join("openFindings", |count| {
                 format!(
@@ -201,4 +241,35 @@ fn table(host: &Value) -> comfy_table::Table {
         ]);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_and_its_asset_are_shown_or_a_dash() {
+        let host = json!({
+            "hostname": "web-1",
+            "hardware": {"vendor": "Acme", "model": "T 1", "serial": "PF-1", "chassis": "server", "virtualization": null},
+            "asset": {"inventoryNumber": "A-1", "owner": "ada", "warrantyEnd": "2027-01-31"},
+        });
+        let shown = table(&host).to_string();
+        let row = |name: &str| {
+            let line = shown.lines().find(|line| line.trim().starts_with(name));
+            let line = line.unwrap_or_else(|| panic!("{name}: {shown}"));
+            line.trim().strip_prefix(name).unwrap().trim().to_owned()
+        };
+        assert_eq!(row("machine"), "Acme, T 1, server");
+        assert_eq!(row("serial number"), "PF-1");
+        assert_eq!(row("asset"), "A-1");
+        assert_eq!(row("owner"), "ada");
+        assert_eq!(row("warranty end"), "2027-01-31");
+        assert_eq!(row("end of life"), "-");
+        let nothing = table(&json!({"hostname": "web-1", "asset": null})).to_string();
+        assert!(nothing.lines().any(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            words == ["machine", "-"]
+        }));
+    }
 }

@@ -1,12 +1,12 @@
 //! Which host an asset belongs to: for what a write touches, and for a host that enrols or changes its name.
 
 use super::write::{Draft, Drafts, Refused};
-use crate::domain::asset::{HostKeys, Link, asset_labels, link};
+use crate::domain::asset::{HostKeys, Link, asset_labels, link, vacant};
 use crate::service::Inventory;
 use crate::service::registration::keys_of;
 use crate::store;
-use crate::store::asset::{HostRow, StoredAsset, Wanted};
-use netpatch_inventory_api::{AssetLink, AssetLinkRule, HostFacts};
+use crate::store::asset::{HostRow, Machine, StoredAsset, Wanted};
+use netpatch_inventory_api::{AssetLink, AssetLinkRule, AssetOrigin, HostFacts, InventoryEventV1};
 use netpatch_storage::TenantTx;
 use netpatch_types::{AssetId, HostId, RequestContext, ServiceError, ServiceResult};
 use std::collections::{BTreeSet, HashMap};
@@ -210,10 +210,27 @@ fn link_to(draft: &mut Draft, host: &HostRow, rule: AssetLinkRule) {
         rule,
     };
     asset.is_held = false;
+    fill(draft, &host.machine);
+}
+
+/// Writes what the host's firmware says where nobody has said anything; what anybody said stays.
+fn fill(draft: &mut Draft, machine: &Machine) {
+    let asset = &mut draft.asset;
+    for (field, held, said) in [
+        ("serial", &mut asset.serial, &machine.serial),
+        ("vendor", &mut asset.vendor, &machine.vendor),
+        ("model", &mut asset.model, &machine.model),
+    ] {
+        if let Some(said) = vacant(held, said) {
+            said.clone_into(held);
+            draft.fields.insert(field);
+        }
+    }
 }
 
 impl Inventory {
-    /// Looks for the asset of a host that enrolled or that calls itself otherwise now. Quick when none shares a key.
+    /// Looks for the asset of a host that enrolled or that calls itself otherwise now, and fills in what nobody said of it. Quick when
+    /// there is nothing to do.
     pub(in crate::service) async fn link_host(
         &self,
         ctx: &RequestContext,
@@ -222,9 +239,21 @@ impl Inventory {
     ) -> ServiceResult<()> {
         let mut wanted = Wanted::default();
         wanted.keys(&keys_of(facts));
+        wanted.hosts.push(host.0);
         let tx = self.db.write(ctx).await?;
         let mut known = store::asset::matching(&tx, &wanted).await?;
-        if known.iter().all(|asset| asset.host().is_some()) {
+        let is_settled = |asset: &StoredAsset| match asset.host() {
+            None => false,
+            Some(other) if other != host => true,
+            Some(_) => [
+                (&asset.serial, &facts.serial),
+                (&asset.vendor, &facts.vendor),
+                (&asset.model, &facts.model),
+            ]
+            .into_iter()
+            .all(|(held, said)| vacant(held, said).is_none()),
+        };
+        if known.iter().all(is_settled) {
             return Ok(());
         }
         store::asset::lock(&tx).await?;
@@ -232,15 +261,36 @@ impl Inventory {
         for asset in &known {
             wanted.keys(&asset.keys());
         }
-        wanted.hosts.push(host.0);
         known = store::asset::matching(&tx, &wanted).await?;
         let mut drafts = Drafts::of(known, &near);
         let fleet = Fleet::load(&tx, &drafts, &wanted).await?;
         link_all(ctx, &mut drafts, &fleet);
         for draft in &mut drafts.all {
-            if draft.before.as_ref() != Some(&draft.asset) {
-                draft.asset.version += 1;
-                draft.asset.updated_at = self.clock.now();
+            if let Some(row) = fleet.host(host)
+                && draft.asset.host() == Some(host)
+            {
+                fill(draft, &row.machine);
+            }
+            if draft.before.as_ref() == Some(&draft.asset) {
+                continue;
+            }
+            draft.asset.version += 1;
+            draft.asset.updated_at = self.clock.now();
+            if !draft.fields.is_empty() {
+                draft.asset.origin = AssetOrigin::Agent;
+                let event = InventoryEventV1::AssetChanged {
+                    asset: draft.asset.id,
+                    host: Some(host),
+                    is_new: false,
+                    fields: draft
+                        .fields
+                        .iter()
+                        .map(|field| (*field).to_owned())
+                        .collect(),
+                    origin: AssetOrigin::Agent,
+                    by: ctx.actor.clone(),
+                };
+                self.tell_about(&tx, draft.asset.id.0, event).await?;
             }
         }
         let after = self.keep(&tx, ctx, &drafts, &fleet).await?;

@@ -35,8 +35,8 @@ pub(super) struct Draft {
     pub(super) named: Option<Option<HostId>>,
     /// Everything that shares a key with it is at hand, so that its host can be decided.
     pub(super) is_near: bool,
-    /// The fields that the record changes.
-    fields: BTreeSet<&'static str>,
+    /// The fields that the record, or the host's firmware, changes.
+    pub(super) fields: BTreeSet<&'static str>,
 }
 
 impl Draft {
