@@ -20,7 +20,6 @@ use crate::payload::relay::Relay;
 use crate::provider::Providers;
 use crate::run::report::ResultSigner;
 use crate::run::{Engine, Runs};
-use crate::schedule::Schedule;
 use crate::state::StateFolder;
 use crate::state::documents::Documents;
 use crate::state::identity::{Enrolled, IdentityFault};
@@ -33,6 +32,7 @@ use link::Link;
 use netpatch_proof::P256Signer;
 use netpatch_tunnel::{Limits, SessionEvent, SiteClient};
 use netpatch_types::{Clock as _, SharedClock};
+use netpatch_window::Schedule;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -45,6 +45,9 @@ use uuid::Uuid;
 /// Freshness, certificate and scan are looked at this often.
 const TICK: Duration = Duration::from_secs(5);
 
+/// Between two scans where neither the host nor its site says when.
+pub const SCAN_PAUSE: Duration = Duration::from_secs(4 * 3600);
+
 /// How an agent runs.
 pub struct Options {
     /// The state folder, opened.
@@ -53,8 +56,9 @@ pub struct Options {
     pub runner: crate::command::Runner,
     /// Report only, whatever is ordered.
     pub audit_only: bool,
-    /// When the host is scanned without being asked; besides, it is when something was installed or removed.
-    pub schedule: Schedule,
+    /// When the host is scanned without being asked, as its own configuration says: it outweighs what the site says, which outweighs
+    /// [`SCAN_PAUSE`]. Besides, it is when something was installed or removed.
+    pub schedule: Option<Schedule>,
     /// The wall clock.
     pub clock: SharedClock,
 }
@@ -81,7 +85,7 @@ pub struct Agent {
     state: StateFolder,
     runner: crate::command::Runner,
     audit_only: bool,
-    schedule: Schedule,
+    own_schedule: Option<Schedule>,
     /// The host's own time; counts for the schedule.
     zone: Tz,
     watch: Watch,
@@ -101,6 +105,8 @@ pub struct Agent {
     asked_freshness: BTreeMap<Uuid, Instant>,
     status: Status,
     next_scan: Instant,
+    /// When it would be if nobody asked for one.
+    scheduled_for: Instant,
     scanning: bool,
     /// The next scan fetches the package manager's indices anew.
     refresh: bool,
@@ -181,6 +187,7 @@ impl Agent {
             sent: BTreeMap::new(),
             asked_freshness: BTreeMap::new(),
             next_scan: Instant::now(),
+            scheduled_for: Instant::now(),
             scanning: false,
             refresh: true,
             refresh_due: Instant::now(),
@@ -189,7 +196,7 @@ impl Agent {
             state,
             runner,
             audit_only,
-            schedule,
+            own_schedule: schedule,
             zone: zone.parse().unwrap_or(Tz::UTC),
             watch,
             enrolled,
@@ -215,6 +222,8 @@ impl Agent {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut link = Link::connect(self);
+        // The first scan is due at once; this is when the next one would be.
+        self.scheduled_for = self.scheduled();
         // What an earlier process wrote is not so any more.
         self.publish_status(&link);
         loop {

@@ -14,7 +14,6 @@ pub mod payload;
 pub mod provider;
 pub mod run;
 pub mod scan;
-pub mod schedule;
 pub mod state;
 pub mod supervisor;
 pub mod watch;

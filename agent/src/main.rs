@@ -10,10 +10,10 @@ use netpatch_agent::command::Runner;
 use netpatch_agent::doctor;
 use netpatch_agent::enrol::{self, EnrolFault};
 use netpatch_agent::provider::Providers;
-use netpatch_agent::schedule::Schedule;
 use netpatch_agent::state::StateFolder;
 use netpatch_protocol::EnrolmentToken;
 use netpatch_types::{Clock as _, SystemClock};
+use netpatch_window::Schedule;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -85,9 +85,9 @@ struct Run {
     /// Report only: refuse every order.
     #[arg(long, env = "NETPATCH_AUDIT_ONLY")]
     audit_only: bool,
-    /// Seconds between two scans that nobody asked for.
-    #[arg(long, env = "NETPATCH_SCAN_SECONDS", default_value_t = 4 * 3600, value_parser = clap::value_parser!(u64).range(60..))]
-    scan_seconds: u64,
+    /// Seconds between two scans that nobody asked for; without it and --scan-cron the site says when, else it is 4 hours.
+    #[arg(long, env = "NETPATCH_SCAN_SECONDS", value_parser = clap::value_parser!(u64).range(60..))]
+    scan_seconds: Option<u64>,
     /// When to scan instead, as a cron expression in the host's time: MINUTE HOUR DAY MONTH WEEKDAY.
     #[arg(long, env = "NETPATCH_SCAN_CRON")]
     scan_cron: Option<String>,
@@ -217,11 +217,13 @@ async fn enroll(state: &StateFolder, options: &Enroll) -> ExitCode {
 
 async fn run(state: StateFolder, options: &Run) -> ExitCode {
     let schedule = match &options.scan_cron {
-        None => Schedule::every(Duration::from_secs(options.scan_seconds)),
+        None => options
+            .scan_seconds
+            .map(|pause| Schedule::every(Duration::from_secs(pause))),
         Some(expression) => {
             let jitter = Duration::from_secs(options.scan_jitter_seconds);
             match Schedule::cron(expression, jitter) {
-                Ok(schedule) => schedule,
+                Ok(schedule) => Some(schedule),
                 Err(error) => return failed(2, error.to_string()),
             }
         }

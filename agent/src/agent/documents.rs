@@ -62,7 +62,7 @@ impl Agent {
             self.on_order(link, envelope);
             Ok(())
         } else if envelope.is::<Membership>() {
-            self.documents().take_membership(envelope)
+            self.take_membership(envelope)
         } else if envelope.is::<Freshness>() {
             self.documents().take_freshness(envelope).map(drop)
         } else if envelope.is::<Halt>() {
@@ -78,6 +78,19 @@ impl Agent {
         }
         link.refresh_hello(self);
         self.driver.wake();
+    }
+
+    fn take_membership(&mut self, envelope: &Envelope) -> Result<(), DocumentFault> {
+        let says = |agent: &Self| {
+            let documents = agent.documents();
+            documents.membership().and_then(|held| held.scan.clone())
+        };
+        let before = says(self);
+        self.documents().take_membership(envelope)?;
+        if says(self) != before {
+            self.on_new_schedule();
+        }
+        Ok(())
     }
 
     fn on_order(&mut self, link: &Link, envelope: &Envelope) {

@@ -1,7 +1,7 @@
 //! Scans, and what the edge was told of them: an unchanged host sends nothing but its manifest's hash.
 
 use super::link::Link;
-use super::{Agent, lock};
+use super::{Agent, SCAN_PAUSE, lock};
 use crate::provider::union::Known;
 use crate::scan::{self, Scan};
 use crate::state::StateFolder;
@@ -9,6 +9,7 @@ use netpatch_agent_core::Failure;
 use netpatch_protocol::manifest::delta_between;
 use netpatch_protocol::session::{HostFacts, Manifest, Welcome, agent_message};
 use netpatch_types::Sha256;
+use netpatch_window::Schedule;
 use prost::Message as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,15 +77,13 @@ impl Agent {
             return;
         }
         self.scanning = true;
-        let host = self.enrolled.enrolment.host.to_string();
-        let wait = self.schedule.wait(self.now(), self.zone, &host);
-        let due = Instant::now() + wait;
+        let due = self.scheduled();
         // What was changed on the host is seen without asking its sources anew: they are asked by schedule and by wish.
         let refresh = std::mem::take(&mut self.refresh) || Instant::now() >= self.refresh_due;
         if refresh {
             self.refresh_due = due;
         }
-        self.next_scan = due;
+        (self.next_scan, self.scheduled_for) = (due, due);
         let audit_only = self.is_audit_only();
         let (driver, providers) = (Arc::clone(&self.driver), self.providers.clone());
         let known = lock(&self.reported).known.clone();
@@ -95,6 +94,49 @@ impl Agent {
             let scan = scan::scan(&providers, &known, payloads, &runner, audit_only, refresh).await;
             let _ = done.send(scan).await;
         });
+    }
+
+    /// When the next scan by schedule is due.
+    pub(super) fn scheduled(&mut self) -> Instant {
+        let host = self.enrolled.enrolment.host.to_string();
+        let ((schedule, who), now) = (self.schedule(), self.now());
+        let wait = schedule.wait(now, self.zone, &host);
+        self.status.scan_schedule = format!("{who}: {schedule}");
+        self.status.scheduled_scan_at = Some(now + wait);
+        Instant::now() + wait
+    }
+
+    /// As the host's own configuration says, else as its site does, else every so often.
+    fn schedule(&self) -> (Schedule, &'static str) {
+        if let Some(own) = &self.own_schedule {
+            return (own.clone(), "the host");
+        }
+        let documents = self.documents();
+        let said = documents
+            .membership()
+            .and_then(|membership| membership.scan.as_ref());
+        let by_itself = (Schedule::every(SCAN_PAUSE), "nobody");
+        let Some(said) = said else {
+            return by_itself;
+        };
+        let jitter = Duration::from_secs(said.jitter_seconds.into());
+        match Schedule::cron(&said.cron, jitter) {
+            Ok(schedule) => (schedule, "the site"),
+            Err(error) => {
+                tracing::warn!(%error, "what the site says of scans cannot be read");
+                by_itself
+            }
+        }
+    }
+
+    /// The site says something else of scans: the next one is due by that, unless it was asked for sooner.
+    pub(super) fn on_new_schedule(&mut self) {
+        let due = self.scheduled();
+        if self.next_scan == self.scheduled_for {
+            self.next_scan = due;
+        }
+        self.scheduled_for = due;
+        self.refresh_due = due;
     }
 
     fn is_audit_only(&self) -> bool {

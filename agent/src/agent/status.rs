@@ -60,6 +60,12 @@ pub struct Status {
     pub last_scan_at: Option<DateTime<Utc>>,
     /// Why the last scan failed.
     pub scan_problem: Option<String>,
+    /// Who says when scans come, and when.
+    #[serde(default)]
+    pub scan_schedule: String,
+    /// When the next one comes by that, if nobody asks for one sooner.
+    #[serde(default)]
+    pub scheduled_scan_at: Option<DateTime<Utc>>,
     /// Installed packages.
     pub components: usize,
     /// Newer versions that would be installed.
@@ -118,6 +124,8 @@ impl Status {
             certificate_problem: None,
             last_scan_at: None,
             scan_problem: None,
+            scan_schedule: String::new(),
+            scheduled_scan_at: None,
             components: 0,
             installable: 0,
             not_installable: 0,

@@ -78,7 +78,7 @@ fn options(state: &StateFolder, host: &Host) -> Options {
             vec!["chroot".into(), root.to_string_lossy().into_owned()],
         ),
         audit_only: false,
-        schedule: netpatch_agent::schedule::Schedule::every(Duration::from_secs(3600)),
+        schedule: Some(netpatch_window::Schedule::every(Duration::from_secs(3600))),
         clock: SystemClock::shared(),
     }
 }

@@ -5,7 +5,7 @@ use netpatch_types::Permission::{self, *};
 use netpatch_types::{RequestContext, ServiceError};
 
 /// Every mutation.
-const RIGHTS: [(&str, Permission); 43] = [
+const RIGHTS: [(&str, Permission); 44] = [
     ("organizationCreate", Admin),
     ("siteCreate", Admin),
     ("siteUpdate", Admin),
@@ -27,6 +27,7 @@ const RIGHTS: [(&str, Permission); 43] = [
     ("groupCreate", PolicyWrite),
     ("windowCreate", PolicyWrite),
     ("windowUpdate", PolicyWrite),
+    ("siteScanScheduleSet", PolicyWrite),
     ("policyCreate", PolicyWrite),
     ("policyUpdate", PolicyWrite),
     ("policyEvaluate", PolicyWrite),

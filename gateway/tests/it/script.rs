@@ -186,6 +186,10 @@ fn usual(
         "window_preview" => json!([{"start": now, "end": now + chrono::Duration::hours(2)}]),
         "approval_get" | "approval_decide" | "approval_request" => approval(tenant, id(body), now),
         "approval_list" => page(approval(tenant, id(body), now)),
+        "scan_schedule_list" => {
+            json!([{"site": body["sites"][0], "rule": {"cron": "30 3 * * *", "jitter_seconds": 900}}])
+        }
+        "scan_schedule_set" => json!({"site": body["site"], "rule": body["rule"]}),
         "block_list" | "block_set" => json!([{"package": "linux-*", "reason": "frozen"}]),
         "deployment_get" | "deployment_pause" | "deployment_resume" | "deployment_halt"
         | "deployment_cancel" => deployment(tenant, id(body), now),

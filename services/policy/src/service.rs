@@ -9,6 +9,7 @@ mod lifecycle;
 mod membership;
 mod policy;
 mod rulebook;
+mod scan;
 mod signing;
 mod usable;
 mod window;
@@ -297,6 +298,22 @@ impl PolicyApi for PolicyService {
         request: BlockSet,
     ) -> ServiceResult<Vec<BlockEntry>> {
         self.set_block(ctx, request).await
+    }
+
+    async fn scan_schedule_list(
+        &self,
+        ctx: &RequestContext,
+        request: ScanScheduleList,
+    ) -> ServiceResult<Vec<ScanSchedule>> {
+        self.list_scan_schedules(ctx, request).await
+    }
+
+    async fn scan_schedule_set(
+        &self,
+        ctx: &RequestContext,
+        request: ScanScheduleSet,
+    ) -> ServiceResult<Option<ScanSchedule>> {
+        self.set_scan_schedule(ctx, request).await
     }
 
     async fn baseline_create(

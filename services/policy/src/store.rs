@@ -7,6 +7,7 @@ pub(crate) mod exception;
 pub(crate) mod membership;
 pub(crate) mod migration;
 pub(crate) mod policy;
+pub(crate) mod scan;
 pub(crate) mod window;
 pub(crate) mod work;
 

@@ -27,6 +27,10 @@ impl Status {
             ("mode", self.mode().to_owned()),
             ("last scan", self.scan()),
         ];
+        if let Some(at) = self.scheduled_scan_at {
+            let text = format!("{}, as {}", shown(at), self.scan_schedule);
+            lines.push(("next scan", text));
+        }
         if let Some(problem) = &self.scan_problem {
             lines.push(("problem", problem.clone()));
         }

@@ -3,7 +3,16 @@
 use super::*;
 use crate::graphql::context::readable;
 use crate::graphql::{Connection, Result, TimeZone, loaders, session};
-use async_graphql::{Context, ID, Object};
+use async_graphql::{Context, ID, Object, SimpleObject};
+
+/// When hosts are scanned without being asked.
+#[derive(Clone, SimpleObject)]
+pub struct ScanSchedule {
+    /// `MINUTE HOUR DAY MONTH WEEKDAY` in each host's own time.
+    pub cron: String,
+    /// Seconds over which the hosts spread each of these times.
+    pub jitter_seconds: i32,
+}
 
 /// A site of an organization.
 #[derive(Clone)]
@@ -45,6 +54,25 @@ impl Site {
     /// allows it.
     async fn probes_exposure(&self) -> bool {
         self.0.probes_exposure
+    }
+
+    /// When its hosts are scanned without being asked; null: as each host's own configuration says, which outweighs this.
+    #[graphql(complexity = "5 + child_complexity")]
+    async fn scan_schedule(&self, ctx: &Context<'_>) -> Result<Option<ScanSchedule>> {
+        let session = session(ctx)?;
+        let list = netpatch_policy_api::ScanScheduleList {
+            sites: vec![self.0.id],
+        };
+        let request = readable(session.inside(self.0.organization)?)?;
+        let found = session
+            .apis
+            .policy
+            .scan_schedule_list(&request, list)
+            .await?;
+        Ok(found.into_iter().next().map(|found| ScanSchedule {
+            cron: found.rule.cron,
+            jitter_seconds: i32::try_from(found.rule.jitter_seconds).unwrap_or(i32::MAX),
+        }))
     }
 
     /// Whose it is.

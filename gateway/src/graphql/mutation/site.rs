@@ -1,4 +1,4 @@
-//! `siteCreate`, `siteUpdate`.
+//! `siteCreate`, `siteUpdate`, `siteScanScheduleSet`.
 
 use super::{answer, payload};
 use crate::graphql::context::{organization_id, tenant_id};
@@ -7,6 +7,7 @@ use crate::graphql::once::{Once, first, once};
 use crate::graphql::{Result, TimeZone, session};
 use async_graphql::{Context, ID, InputObject, Object};
 use netpatch_auth::{SiteCreate, SiteUpdate};
+use netpatch_policy_api as policy;
 use netpatch_types::{ServiceError, SiteId};
 
 /// A new site.
@@ -38,6 +39,21 @@ pub struct SiteUpdateInput {
     idempotency_key: ID,
 }
 
+/// Says when the hosts of a site are scanned without being asked.
+#[derive(Clone, InputObject)]
+pub struct SiteScanScheduleSetInput {
+    /// Which site.
+    id: ID,
+    /// `MINUTE HOUR DAY MONTH WEEKDAY` in each host's own time, for instance `30 3 * * *`; null: as each host's own configuration
+    /// says. That outweighs what is said here.
+    cron: Option<String>,
+    /// Seconds over which the hosts spread each of these times, 0 to 86400.
+    #[graphql(default_with = "Some(900)")]
+    jitter_seconds: Option<i32>,
+    /// The same key and input again change nothing again.
+    idempotency_key: ID,
+}
+
 payload! {
     /// Answer of `siteCreate`.
     SiteCreatePayload {
@@ -49,6 +65,14 @@ payload! {
 payload! {
     /// Answer of `siteUpdate`.
     SiteUpdatePayload {
+        /// The site.
+        site: Site,
+    }
+}
+
+payload! {
+    /// Answer of `siteScanScheduleSet`.
+    SiteScanScheduleSetPayload {
         /// The site.
         site: Site,
     }
@@ -78,6 +102,16 @@ impl SiteMutation {
         #[graphql(desc = "What to do.")] input: SiteUpdateInput,
     ) -> Result<SiteUpdatePayload> {
         answer(update(ctx, input).await)
+    }
+
+    /// Says when the hosts of a site are scanned without being asked.
+    #[graphql(complexity = "10 + child_complexity")]
+    async fn site_scan_schedule_set(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: SiteScanScheduleSetInput,
+    ) -> Result<SiteScanScheduleSetPayload> {
+        answer(schedule(ctx, input).await)
     }
 }
 
@@ -140,6 +174,45 @@ async fn create(ctx: &Context<'_>, input: SiteCreateInput) -> Result<SiteCreateP
     };
     Ok(SiteCreatePayload {
         site: Some(Site(site)),
+        ..Default::default()
+    })
+}
+
+async fn schedule(
+    ctx: &Context<'_>,
+    input: SiteScanScheduleSetInput,
+) -> Result<SiteScanScheduleSetPayload> {
+    let session = session(ctx)?;
+    let (organization, site) = tenant_id::<SiteId>(&input.id, SiteId::PREFIX, "site")?;
+    let request = session.inside(organization)?;
+    // Policy does not know which sites there are.
+    let found = session.apis.auth.site_get(&request, site).await?;
+    if found.organization != organization {
+        return Err(ServiceError::not_found("site"));
+    }
+    let jitter = input.jitter_seconds.unwrap_or(900);
+    let jitter_seconds = u32::try_from(jitter)
+        .map_err(|_| ServiceError::invalid("jitterSeconds", "a jitter is 0 to 86400 seconds"))?;
+    let set = policy::ScanScheduleSet {
+        site,
+        rule: input.cron.clone().map(|cron| policy::ScanRule {
+            cron,
+            jitter_seconds,
+        }),
+    };
+    let work = session.apis.policy.scan_schedule_set(&request, set);
+    once(
+        session,
+        &request,
+        "siteScanScheduleSet",
+        &input.idempotency_key,
+        &input,
+        work,
+        |_| Vec::new(),
+    )
+    .await?;
+    Ok(SiteScanScheduleSetPayload {
+        site: Some(Site(found)),
         ..Default::default()
     })
 }

@@ -108,7 +108,7 @@ pub(crate) const SHARED: [Case; 7] = [
 pub(crate) const ROLLOUT: &str = "rollout: {waves: [{hosts: 1}]}, rules: [], windowIds: []";
 
 /// Mutations and their input without the key.
-pub(crate) const MUTATIONS: [(&str, &str); 43] = [
+pub(crate) const MUTATIONS: [(&str, &str); 44] = [
     (
         "organizationCreate",
         "name: \"New\", kind: CUSTOMER, partnerId: $org",
@@ -118,6 +118,7 @@ pub(crate) const MUTATIONS: [(&str, &str); 43] = [
         "organizationId: $org, name: \"s\", timeZone: \"UTC\"",
     ),
     ("siteUpdate", "id: $site, probesExposure: true"),
+    ("siteScanScheduleSet", "id: $site, cron: \"30 3 * * *\""),
     (
         "delegationCreate",
         "partnerId: $org, customerId: $org, roles: [OWNER], expiresAt: \"2026-03-01T00:00:00Z\"",

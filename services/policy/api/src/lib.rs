@@ -11,6 +11,7 @@ pub mod event;
 pub mod exception;
 pub mod membership;
 pub mod rule;
+pub mod scan;
 pub mod window;
 
 pub use approval::*;
@@ -21,6 +22,7 @@ pub use exception::*;
 pub use membership::*;
 pub use netpatch_types::EventsAfter;
 pub use rule::*;
+pub use scan::*;
 pub use window::*;
 
 use netpatch_types::{EventPage, Page};
@@ -69,6 +71,10 @@ netpatch_chassis::rpc_service! {
         block_list(BlockList) -> Vec<BlockEntry>;
         /// Never install a package (glob), or again. `PolicyWrite`.
         block_set(BlockSet) -> Vec<BlockEntry>;
+        /// When the hosts of sites are scanned. `Read`.
+        scan_schedule_list(ScanScheduleList) -> Vec<ScanSchedule>;
+        /// When the hosts of a site are scanned, or as each of them says itself. `PolicyWrite`, over that site.
+        scan_schedule_set(ScanScheduleSet) -> Option<ScanSchedule>;
         /// A new baseline. `PolicyWrite`.
         baseline_create(BaselineCreate) -> Baseline;
         /// Changes a baseline; `if_match` guards. `PolicyWrite`.

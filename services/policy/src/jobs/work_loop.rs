@@ -72,7 +72,7 @@ impl PolicyService {
             one.key.parse::<uuid::Uuid>(),
         ) {
             (work::EVALUATE, work::ALL, _) => self.evaluate_all(tenant).await?,
-            (work::MEMBERSHIP, work::ALL, _) => self.refresh_memberships(tenant).await?,
+            (work::MEMBERSHIP, work::ALL, _) => self.refresh_memberships(tenant, None).await?,
             (work::BASELINES, work::ALL, _) => self.hand_over_baselines(tenant).await?,
             (work::EXCEPTIONS, work::ALL, _) => self.hand_over_exceptions(tenant).await?,
             (work::EVALUATE, _, Ok(patch)) => self.evaluate_patch(tenant, PatchId(patch)).await?,
@@ -82,6 +82,9 @@ impl PolicyService {
                     Err(error) if error.code != ErrorCode::NotFound => return Err(error),
                     _ => {}
                 }
+            }
+            (work::MEMBERSHIP, key, Err(_)) if work::site_of(key).is_some() => {
+                self.refresh_memberships(tenant, work::site_of(key)).await?;
             }
             _ => tracing::warn!(kind = one.kind, key = one.key, "unknown work"),
         }

@@ -3,11 +3,11 @@
 use super::PolicyService;
 use crate::store;
 use netpatch_inventory_api::{Host, HostFilter, HostGet, HostList};
-use netpatch_policy_api::{Membership, MembershipGet, PolicyEventV1};
+use netpatch_policy_api::{Membership, MembershipGet, PolicyEventV1, ScanRule};
 use netpatch_protocol::document;
 use netpatch_types::{
     ActorKind, ErrorCode, HostId, PageRequest, RequestContext, ServiceError, ServiceResult, Sha256,
-    TenantId,
+    SiteId, TenantId,
 };
 use prost::Message as _;
 
@@ -49,9 +49,13 @@ impl PolicyService {
             let blocked = store::block::list(&tx, tenant).await?;
             tx.rollback().await?;
             let found = self.inventory.host_get(&ctx, HostGet { id: host }).await?;
+            let tx = self.database.read(&ctx).await?;
+            let scan = store::scan::of_sites(&tx, tenant, &[found.site]).await?;
+            tx.rollback().await?;
             let mut document = place(
                 &found,
                 blocked.into_iter().map(|entry| entry.package).collect(),
+                scan.into_iter().next().map(|scan| scan.rule),
             );
             let digest = Sha256::of(&document.encode_to_vec());
             let now = self.clock.now();
@@ -98,13 +102,18 @@ impl PolicyService {
         ))
     }
 
-    /// Every host of the organization; a host that is gone meanwhile is passed over.
-    pub(crate) async fn refresh_memberships(&self, tenant: TenantId) -> ServiceResult<()> {
+    /// Every host of the organization, or of one of its sites; a host that is gone meanwhile is passed over.
+    pub(crate) async fn refresh_memberships(
+        &self,
+        tenant: TenantId,
+        site: Option<SiteId>,
+    ) -> ServiceResult<()> {
         let ctx = self.system(tenant);
         let mut page = PageRequest::largest();
         loop {
             let filter = HostFilter {
                 tenant: Some(tenant),
+                sites: site.into_iter().collect(),
                 ..HostFilter::default()
             };
             let hosts = self
@@ -132,7 +141,11 @@ impl PolicyService {
 }
 
 /// What the document says, without version and expiry.
-fn place(host: &Host, blocked_packages: Vec<String>) -> document::Membership {
+fn place(
+    host: &Host,
+    blocked_packages: Vec<String>,
+    scan: Option<ScanRule>,
+) -> document::Membership {
     let mut groups: Vec<String> = host.groups.iter().map(ToString::to_string).collect();
     groups.sort_unstable();
     document::Membership {
@@ -146,5 +159,9 @@ fn place(host: &Host, blocked_packages: Vec<String>) -> document::Membership {
         expires_at_ms: 0,
         audit_only: host.facts.audit_only,
         blocked_packages,
+        scan: scan.map(|rule| document::ScanRule {
+            cron: rule.cron,
+            jitter_seconds: rule.jitter_seconds,
+        }),
     }
 }

@@ -18,6 +18,7 @@ impl MigratorTrait for Migrator {
             Box::new(OutboxPrune(SCHEMA)),
             Box::new(M0002),
             Box::new(M0003),
+            Box::new(M0004),
         ]
     }
 
@@ -92,6 +93,23 @@ impl MigrationTrait for M0003 {
             sql.extend(protect_tenant_table(SCHEMA, table));
         }
         sql.extend(worker_may(SCHEMA, "exceptions", "select"));
+        execute_all(manager.get_connection(), sql).await
+    }
+}
+
+struct M0004;
+
+impl MigrationName for M0004 {
+    fn name(&self) -> &'static str {
+        "m0004_scan_schedules"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for M0004 {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let mut sql = statements(include_str!("../../migrations/m0004_scan_schedules.sql"));
+        sql.extend(protect_tenant_table(SCHEMA, "scan_schedules"));
         execute_all(manager.get_connection(), sql).await
     }
 }

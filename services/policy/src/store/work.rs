@@ -1,13 +1,13 @@
 //! Table `work`: what must be done after a change. A row is deleted only when it was done and nobody asked again meanwhile.
 
 use netpatch_storage::{StorageResult, TenantTx, WorkerTx};
-use netpatch_types::TenantId;
+use netpatch_types::{SiteId, TenantId};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
 /// Decide anew about a patch, or all.
 pub(crate) const EVALUATE: &str = "evaluate";
-/// Make a host's membership document anew, or all.
+/// Make a host's membership document anew, or those of a site ([`of_site`]), or all.
 pub(crate) const MEMBERSHIP: &str = "membership";
 /// Tell inventory which baselines are followed; always all.
 pub(crate) const BASELINES: &str = "baselines";
@@ -15,6 +15,19 @@ pub(crate) const BASELINES: &str = "baselines";
 pub(crate) const EXCEPTIONS: &str = "exceptions";
 /// The key that stands for all.
 pub(crate) const ALL: &str = "*";
+
+/// Before the id of a site in a key.
+const SITE: &str = "site ";
+
+/// The key that stands for the hosts of a site.
+pub(crate) fn of_site(site: SiteId) -> String {
+    format!("{SITE}{}", site.0)
+}
+
+/// The site of such a key.
+pub(crate) fn site_of(key: &str) -> Option<SiteId> {
+    Some(SiteId(key.strip_prefix(SITE)?.parse().ok()?))
+}
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]

@@ -108,6 +108,82 @@ async fn the_block_list_reaches_every_host() {
 }
 
 #[tokio::test]
+async fn a_sites_scan_schedule_reaches_its_hosts_and_no_others() {
+    let world = World::direct().await;
+    let (here, there) = (world.host(1, vec![]), world.host(2, vec![]));
+    let elsewhere = SiteId(uuid::Uuid::from_u128(7));
+    world
+        .facts
+        .lock()
+        .unwrap()
+        .hosts
+        .get_mut(&there)
+        .unwrap()
+        .site = elsewhere;
+    for host in [here, there] {
+        assert_eq!(held(&world, host, 0).await.unwrap().scan, None);
+    }
+    let site = SiteId(uuid::Uuid::from_u128(99));
+    let set = |rule| ScanScheduleSet { site, rule };
+    let rule = ScanRule {
+        cron: "30 3 * * *".into(),
+        jitter_seconds: 900,
+    };
+    let person = world.person(1);
+    for _ in 0..2 {
+        let set = set(Some(rule.clone()));
+        let answer = world.api.scan_schedule_set(&person, set).await.unwrap();
+        assert_eq!(answer.unwrap().rule, rule);
+        world.settle().await;
+    }
+    let scan = held(&world, here, 1).await.unwrap().scan.unwrap();
+    assert_eq!(
+        (scan.cron.as_str(), scan.jitter_seconds),
+        ("30 3 * * *", 900)
+    );
+    assert_eq!(held(&world, there, 1).await, None);
+    let told = world.events().await;
+    let told = told.iter().filter(
+        |event| matches!(event, PolicyEventV1::MembershipChanged { version, .. } if *version > 1),
+    );
+    assert_eq!(told.count(), 1, "the second time says nothing new");
+
+    // A grant over other sites does not reach this one, and nobody without the right sets it.
+    let mut guest = world.person(1);
+    guest.sites = Some(vec![elsewhere]);
+    let refused = world.api.scan_schedule_set(&guest, set(None)).await;
+    assert_eq!(refused.unwrap_err().code, ErrorCode::NotFound);
+    let list = ScanScheduleList { sites: vec![site] };
+    let seen = world.api.scan_schedule_list(&guest, list.clone()).await;
+    assert_eq!(seen.unwrap(), []);
+    let mut reader = world.person(1);
+    reader.permissions = [Permission::Read].into();
+    let refused = world.api.scan_schedule_set(&reader, set(None)).await;
+    assert_eq!(refused.unwrap_err().code, ErrorCode::Forbidden);
+    assert_eq!(
+        world
+            .api
+            .scan_schedule_list(&reader, list.clone())
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+
+    world
+        .api
+        .scan_schedule_set(&person, set(None))
+        .await
+        .unwrap();
+    world.settle().await;
+    assert_eq!(held(&world, here, 2).await.unwrap().scan, None);
+    assert_eq!(
+        world.api.scan_schedule_list(&reader, list).await.unwrap(),
+        []
+    );
+}
+
+#[tokio::test]
 async fn a_document_is_renewed_before_it_runs_out() {
     let world = World::direct().await;
     let host = world.host(1, vec![]);

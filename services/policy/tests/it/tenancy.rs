@@ -52,6 +52,15 @@ async fn owner(world: &World) -> Owned {
         blocked: true,
     };
     world.api.block_set(&world.person(1), block).await.unwrap();
+    let scan = ScanScheduleSet {
+        site: SiteId(uuid::Uuid::from_u128(99)),
+        rule: Some(ScanRule {
+            cron: "30 3 * * *".into(),
+            jitter_seconds: 900,
+        }),
+    };
+    let set = world.api.scan_schedule_set(&world.person(1), scan).await;
+    set.unwrap();
     let create = BaselineCreate {
         spec: baseline::spec("ours", true),
     };
@@ -321,6 +330,12 @@ async fn every_operation_keeps_organizations_apart() {
         ..ApprovalList::default()
     };
     sees_nothing!(approval_list, &ctx, theirs, |page| page.rows.is_empty());
+    let site = SiteId(uuid::Uuid::from_u128(99));
+    let scans = ScanScheduleList { sites: vec![site] };
+    sees_nothing!(scan_schedule_list, &ctx, scans.clone(), |list| list
+        .is_empty());
+    let set = ScanScheduleSet { site, rule: None };
+    sees_nothing!(scan_schedule_set, &ctx, set, |now| now.is_none());
     sees_nothing!(block_list, &ctx, BlockList {}, |list| list.is_empty());
     let block = BlockSet {
         package: "nginx".into(),
@@ -384,6 +399,13 @@ async fn every_operation_keeps_organizations_apart() {
     );
     assert_eq!(
         api.block_list(&world.person(1), BlockList {})
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(
+        api.scan_schedule_list(&world.person(1), scans)
             .await
             .unwrap()
             .len(),

@@ -1,4 +1,5 @@
-//! Maintenance and blackout windows: RFC 5545 recurrence in local time, mapped to a zone. Pure; time is an argument.
+//! Maintenance and blackout windows: RFC 5545 recurrence in local time, mapped to a zone; and when a host is scanned, by cron
+//! expression. Pure; time is an argument.
 //!
 //! Invariants:
 //! - A rule is evaluated in floating local time, then shifted by `offset_days` ("third Tuesday + 2 days"), then
@@ -13,6 +14,7 @@ mod error;
 mod occurrence;
 mod recurrence;
 mod rule;
+mod schedule;
 mod zone;
 
 pub use chrono_tz::Tz;
@@ -21,4 +23,5 @@ pub use occurrence::{
     Occurrence, last_end_before, next_open, next_start, occurrences, open_at, open_between,
 };
 pub use rule::{MAX_DURATION_S, MAX_OFFSET_DAYS, WindowRule, validate};
+pub use schedule::{InvalidSchedule, Schedule};
 pub use zone::{parse_zone, to_utc};

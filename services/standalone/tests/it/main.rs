@@ -16,5 +16,6 @@ mod probe;
 mod program;
 mod renewal;
 mod sandbox;
+mod scan_schedule;
 mod the_loop;
 mod version;

@@ -11,6 +11,7 @@ use netpatch_gateway::ingress::{self, BindError, Ingress, PlatformServices};
 use netpatch_storage::bus;
 use netpatch_testkit::{ManualClock, poll_until};
 use netpatch_types::{Clock as _, ErrorCode, Labels, RequestContext, SharedClock, SiteId};
+use netpatch_window::Schedule;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -23,24 +24,24 @@ const SOON: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// The edge of a platform whose clock the test moves, and one host that has nothing but an agent.
-struct World {
-    sandbox: Sandbox,
-    clock: Arc<ManualClock>,
-    ctx: RequestContext,
-    site: SiteId,
+pub(crate) struct World {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) ctx: RequestContext,
+    pub(crate) site: SiteId,
     edge: Option<(SocketAddr, CancellationToken, JoinHandle<()>)>,
     root: tempfile::TempDir,
 }
 
 /// An agent's process.
-struct Running {
+pub(crate) struct Running {
     task: JoinHandle<Result<(), AgentFault>>,
     stop: CancellationToken,
 }
 
 impl World {
     /// The host is enrolled.
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let clock = ManualClock::shared();
         let shared: SharedClock = clock.clone();
         let sandbox = Sandbox::at(Topology::Direct, shared).await;
@@ -85,8 +86,15 @@ impl World {
         world
     }
 
+    /// The edge is out of reach until it is started again.
+    pub(crate) async fn stop_edge(&mut self) {
+        if let Some((_, stop, _)) = &self.edge {
+            stop.cancel();
+        }
+    }
+
     /// A new process of the edge at the old address, with a certificate of today.
-    async fn start_edge(&mut self) {
+    pub(crate) async fn start_edge(&mut self) {
         let mut address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         if let Some((old, stop, task)) = self.edge.take() {
             stop.cancel();
@@ -156,7 +164,12 @@ impl World {
     }
 
     /// Starts the agent. It cannot scan here, which is no matter of its certificate.
-    fn start(&self) -> Running {
+    pub(crate) fn start(&self) -> Running {
+        self.start_with(Some(Schedule::every(Duration::from_secs(3600))))
+    }
+
+    /// The same with what its own configuration says of scans.
+    pub(crate) fn start_with(&self, schedule: Option<Schedule>) -> Running {
         // What an agent before it wrote.
         let _ = fs::remove_file(self.file("status.json"));
         let stop = CancellationToken::new();
@@ -164,7 +177,7 @@ impl World {
             state: self.state(),
             runner: Runner::in_root(self.root.path().to_owned(), vec!["false".into()]),
             audit_only: false,
-            schedule: netpatch_agent::schedule::Schedule::every(Duration::from_secs(3600)),
+            schedule,
             clock: self.clock(),
         };
         let task = tokio::spawn(agent::run(options, stop.clone()));
@@ -213,7 +226,7 @@ impl World {
     }
 
     /// What the agent writes of itself, once it is so.
-    async fn until(&self, what: &str, is_so: impl Fn(&Status) -> bool) -> Status {
+    pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&Status) -> bool) -> Status {
         let read = || read_status(&self.state()).unwrap();
         let found = tokio::time::timeout(SOON, async {
             poll_until(what, SOON * 2, async || {
@@ -227,7 +240,7 @@ impl World {
         })
     }
 
-    async fn until_connected(&self) -> Status {
+    pub(crate) async fn until_connected(&self) -> Status {
         self.until("a session", |status| {
             status.session == "up" && status.time_confirmed
         })
@@ -236,7 +249,7 @@ impl World {
 }
 
 impl Running {
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.task.await.unwrap().unwrap();
     }

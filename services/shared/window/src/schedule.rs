@@ -6,6 +6,7 @@ use chrono_tz::Tz;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use netpatch_types::Sha256;
+use std::fmt;
 use std::time::Duration;
 
 /// Nothing is scheduled more often.
@@ -38,6 +39,21 @@ pub enum InvalidSchedule {
 pub struct Schedule {
     rule: Rule,
     jitter: Duration,
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.rule {
+            Rule::Every(pause) => write!(f, "every {} s", pause.as_secs()),
+            Rule::Cron(cron) => {
+                write!(f, "{cron}")?;
+                match self.jitter.as_secs() {
+                    0 => Ok(()),
+                    jitter => write!(f, " within {jitter} s"),
+                }
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
