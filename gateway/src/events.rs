@@ -259,9 +259,9 @@ fn inventory_event(envelope: &EventEnvelope) -> Option<ThinEvent> {
             envelope.tenant.public(envelope.tenant),
             None,
         ),
-        InventoryEventV1::PatchesAvailable { .. } | InventoryEventV1::RiskWeightsChanged { .. } => {
-            None
-        }
+        InventoryEventV1::PatchesAvailable { .. }
+        | InventoryEventV1::HardwareRulesChanged { .. }
+        | InventoryEventV1::RiskWeightsChanged { .. } => None,
     }
 }
 

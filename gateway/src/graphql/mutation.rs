@@ -14,6 +14,7 @@ pub mod enrolment;
 pub mod exception;
 pub mod feed;
 pub mod group;
+pub mod hardware_rule;
 pub mod host;
 pub mod identity;
 pub mod organization;
@@ -55,5 +56,6 @@ pub struct Mutation(
     compliance::ComplianceMutation,
     report::ReportMutation,
     risk::RiskMutation,
+    hardware_rule::HardwareRuleMutation,
     webhook::WebhookMutation,
 );

@@ -7,6 +7,7 @@ pub mod baseline;
 pub mod deployment;
 pub mod exception;
 pub mod finding;
+pub mod hardware_rule;
 pub mod host;
 pub mod node;
 pub mod organization;
@@ -37,5 +38,6 @@ pub struct Query(
     window::WindowQuery,
     relay::RelayQuery,
     risk::RiskQuery,
+    hardware_rule::HardwareRuleQuery,
     platform::PlatformQuery,
 );

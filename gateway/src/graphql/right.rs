@@ -5,7 +5,7 @@ use netpatch_types::Permission::{self, *};
 use netpatch_types::{RequestContext, ServiceError};
 
 /// Every mutation.
-const RIGHTS: [(&str, Permission); 44] = [
+const RIGHTS: [(&str, Permission); 45] = [
     ("organizationCreate", Admin),
     ("siteCreate", Admin),
     ("siteUpdate", Admin),
@@ -36,6 +36,7 @@ const RIGHTS: [(&str, Permission); 44] = [
     ("baselineUpdate", PolicyWrite),
     ("baselineArchive", PolicyWrite),
     ("riskWeightsSet", PolicyWrite),
+    ("hardwareRulesSet", PolicyWrite),
     ("exceptionRequest", Deploy),
     ("exceptionEnd", Deploy),
     ("approvalRequest", Deploy),

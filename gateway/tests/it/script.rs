@@ -180,6 +180,9 @@ fn usual(
         }
         "exception_get" | "exception_request" | "exception_end" => exception(tenant, id(body), now),
         "exception_list" => page(exception(tenant, id(body), now)),
+        "hardware_rules_get" | "hardware_rules_set" => {
+            json!({"tenant": tenant, "version": 1, "rules": [], "changed_at": null, "changed_by": null})
+        }
         "baseline_list" => page(baseline(tenant, id(body))),
         "window_get" | "window_create" | "window_update" => window(tenant, id(body)),
         "window_list" => page(window(tenant, id(body))),

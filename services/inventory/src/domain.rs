@@ -23,6 +23,7 @@ pub mod exposure;
 pub mod facts;
 pub mod fleet;
 pub mod glpi;
+pub mod hardware_rule;
 pub mod index;
 pub mod interval;
 pub mod lines;

@@ -13,6 +13,7 @@ mod finding;
 mod fleet;
 mod group;
 mod guard;
+mod hardware;
 mod host;
 mod ingest;
 mod manifest;
@@ -443,6 +444,24 @@ impl InventoryApi for Inventory {
     ) -> ServiceResult<RiskWeightsHeld> {
         ctx.require(Permission::PolicyWrite)?;
         self.set_weights(ctx, request).await
+    }
+
+    async fn hardware_rules_get(
+        &self,
+        ctx: &RequestContext,
+        request: HardwareRulesGet,
+    ) -> ServiceResult<HardwareRulesHeld> {
+        ctx.require(Permission::Read)?;
+        self.hardware_rules(ctx, request).await
+    }
+
+    async fn hardware_rules_set(
+        &self,
+        ctx: &RequestContext,
+        request: HardwareRulesSet,
+    ) -> ServiceResult<HardwareRulesHeld> {
+        ctx.require(Permission::PolicyWrite)?;
+        self.set_hardware_rules(ctx, request).await
     }
 
     async fn compliance_now(

@@ -116,6 +116,8 @@ pub enum PatchRefusalCode {
     Architecture,
     /// There is too little space for payload and files.
     DiskTooSmall,
+    /// The organization says that it is not for such hardware.
+    HardwareRule,
 }
 
 /// A patch that a host cannot take; it is not offered there.
@@ -157,6 +159,7 @@ impl PatchRefusal {
             inventory::Incompatibility::OtherRelease { .. } => PatchRefusalCode::OtherRelease,
             inventory::Incompatibility::Architecture { .. } => PatchRefusalCode::Architecture,
             inventory::Incompatibility::DiskTooSmall { .. } => PatchRefusalCode::DiskTooSmall,
+            inventory::Incompatibility::HardwareRule { .. } => PatchRefusalCode::HardwareRule,
         }
     }
 
@@ -172,6 +175,11 @@ impl PatchRefusal {
             inventory::Incompatibility::Architecture { package, host } => format!(
                 "It is for {package}, the host is {host} and has nothing of {package} installed."
             ),
+            inventory::Incompatibility::HardwareRule { rule, why, found } => {
+                format!(
+                    "The organization's hardware rule {rule:?} keeps it back here ({found}): {why}."
+                )
+            }
             inventory::Incompatibility::DiskTooSmall {
                 needed_bytes,
                 free_bytes,

@@ -4,7 +4,7 @@
 pub(crate) type Case = (&'static str, &'static str, &'static str);
 
 /// Root fields that take an id: with a foreign one they are null.
-pub(crate) const QUERIES: [Case; 19] = [
+pub(crate) const QUERIES: [Case; 20] = [
     ("node", "id: $host", "{ id }"),
     ("nodes", "ids: [$host, $deploy]", "{ id }"),
     ("organization", "id: $org", "{ name }"),
@@ -68,6 +68,7 @@ pub(crate) const QUERIES: [Case; 19] = [
         "organizationId: $org, first: 1",
         "{ nodes { name } }",
     ),
+    ("hardwareRules", "organizationId: $org", "{ etag }"),
     ("riskWeights", "organizationId: $org", "{ version }"),
     (
         "policyExplain",
@@ -108,7 +109,7 @@ pub(crate) const SHARED: [Case; 7] = [
 pub(crate) const ROLLOUT: &str = "rollout: {waves: [{hosts: 1}]}, rules: [], windowIds: []";
 
 /// Mutations and their input without the key.
-pub(crate) const MUTATIONS: [(&str, &str); 44] = [
+pub(crate) const MUTATIONS: [(&str, &str); 45] = [
     (
         "organizationCreate",
         "name: \"New\", kind: CUSTOMER, partnerId: $org",
@@ -189,6 +190,10 @@ pub(crate) const MUTATIONS: [(&str, &str); 44] = [
         "id: $baseline, name: \"b\", standard: CISA_BOD_2604",
     ),
     ("baselineArchive", "id: $baseline"),
+    (
+        "hardwareRulesSet",
+        "organizationId: $org, rules: [{name: \"old\", reason: \"it hangs\", packages: [\"nvidia-*\"], cpusBelow: 4, memoryBelowMib: 1024}]",
+    ),
     (
         "exceptionRequest",
         "organizationId: $org, name: \"late\", owner: \"Ada\", reason: \"no fix yet\", until: \"2027-01-01T00:00:00Z\", packages: [\"curl\"]",

@@ -126,6 +126,17 @@ pub enum InventoryEventV1 {
         /// Who.
         by: Actor,
     },
+    /// The organization keeps other updates from other hardware. Goes to the ledger.
+    HardwareRulesChanged {
+        /// Their version.
+        version: u64,
+        /// Their names.
+        rules: Vec<String>,
+        /// SHA-256 of their JSON.
+        digest: Sha256,
+        /// By whom.
+        by: Actor,
+    },
     /// The organization counts risk by other weights. Goes to the ledger.
     RiskWeightsChanged {
         /// Their version.

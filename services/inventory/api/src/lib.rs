@@ -14,6 +14,7 @@ pub mod facts;
 pub mod feed;
 pub mod finding;
 pub mod group;
+pub mod hardware_rule;
 pub mod host;
 pub mod patch;
 pub mod probe;
@@ -34,6 +35,7 @@ pub use facts::*;
 pub use feed::*;
 pub use finding::*;
 pub use group::*;
+pub use hardware_rule::*;
 pub use host::*;
 pub use netpatch_types::EventsAfter;
 pub use patch::*;
@@ -132,6 +134,10 @@ netpatch_chassis::rpc_service! {
         risk_weights_get(RiskWeightsGet) -> RiskWeightsHeld;
         /// New weights; every open finding is ranked anew. `PolicyWrite`.
         risk_weights_set(RiskWeightsSet) -> RiskWeightsHeld;
+        /// Which updates the organization keeps from which hardware. `Read`.
+        hardware_rules_get(HardwareRulesGet) -> HardwareRulesHeld;
+        /// New hardware rules, replacing all; the updates of every host are judged anew. `PolicyWrite`.
+        hardware_rules_set(HardwareRulesSet) -> HardwareRulesHeld;
         /// Compliance of every site now, from counters. `Read`.
         compliance_now(ComplianceNow) -> Vec<ComplianceCell>;
         /// Imports an offline pack from a folder that the platform can read. System.

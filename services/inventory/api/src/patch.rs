@@ -164,6 +164,15 @@ pub enum Incompatibility {
         /// Bytes that are free, as the host last said.
         free_bytes: u64,
     },
+    /// The organization says that it is not for such hardware.
+    HardwareRule {
+        /// The rule's name.
+        rule: String,
+        /// Its reason.
+        why: String,
+        /// What of the host it goes by.
+        found: String,
+    },
 }
 
 /// Patches that hosts cannot take: of a host, or of a patch, or of both. At most 1,000.

@@ -61,6 +61,12 @@ fn arch(word: &str) -> &str {
         .map_or(word, |(_, ours)| ours)
 }
 
+/// Whether two words of package managers mean one architecture.
+#[must_use]
+pub fn is_same_arch(one: &str, other: &str) -> bool {
+    arch(one) == arch(other)
+}
+
 /// The release that a suite names, if it is one of another release than the host's.
 fn other_release<'a>(facts: &HostFacts, suite: &'a str) -> Option<&'a str> {
     let (_, known) = RELEASES.iter().find(|(id, _)| *id == facts.os_id)?;

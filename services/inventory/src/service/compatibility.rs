@@ -1,27 +1,32 @@
 //! Updates that a host cannot take: marked where findings are judged, shown with their reason, never offered.
 
 use crate::domain::compatibility::judge;
+use crate::domain::hardware_rule::kept_back;
 use crate::service::Inventory;
 use crate::store;
 use netpatch_inventory_api::{
-    Host, HostFacts, Incompatibility, InstallableUpdate, InventoryEventV1, PatchRefusal,
-    PatchRefusals,
+    HardwareRule, Host, HostFacts, Incompatibility, InstallableUpdate, InventoryEventV1,
+    PatchRefusal, PatchRefusals,
 };
 use netpatch_storage::TenantTx;
 use netpatch_types::{ComponentKey, PatchId, RequestContext, ServiceError, ServiceResult};
 use std::collections::BTreeSet;
 
-/// For each update, why the host cannot take it.
-pub(super) fn refusals(
+/// For each update, why the host cannot take it: what it is, else a rule of the organization.
+pub(super) fn refusals<'a>(
     facts: &HostFacts,
-    components: &[(u32, ComponentKey)],
+    components: impl Iterator<Item = &'a ComponentKey>,
     updates: &[InstallableUpdate],
+    rules: &[HardwareRule],
 ) -> Vec<Option<Incompatibility>> {
     let installed: BTreeSet<&str> = components
-        .iter()
-        .map(|(_, component)| component.arch.as_str())
+        .map(|component| component.arch.as_str())
         .collect();
     judge(facts, &installed, updates)
+        .into_iter()
+        .zip(updates)
+        .map(|(refusal, update)| refusal.or_else(|| kept_back(rules, facts, update)))
+        .collect()
 }
 
 /// The updates that the host can take.
@@ -50,6 +55,9 @@ fn is_same(before: &HostFacts, after: &HostFacts) -> bool {
         &after.os_version,
         &after.arch,
     ) && before.disk_free_bytes == after.disk_free_bytes
+        && (before.cpu_count, before.memory_bytes) == (after.cpu_count, after.memory_bytes)
+        && (&before.vendor, &before.model, &before.hardware.disks)
+            == (&after.vendor, &after.model, &after.hardware.disks)
 }
 
 impl Inventory {
@@ -64,8 +72,12 @@ impl Inventory {
             return Ok(());
         }
         let (components, updates) = self.parts(tx, before).await?;
-        if refusals(&before.facts, &components, &updates) == refusals(facts, &components, &updates)
-        {
+        let rules = store::scoring::hold(tx).await?.hardware;
+        let judged = |facts: &HostFacts| {
+            let keys = components.iter().map(|(_, key)| key);
+            refusals(facts, keys, &updates, &rules)
+        };
+        if judged(&before.facts) == judged(facts) {
             return Ok(());
         }
         let catalog = self.catalog().await?;

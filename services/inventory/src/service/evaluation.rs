@@ -18,8 +18,8 @@ use crate::store::host::Judged;
 use crate::store::scoring::Scoring;
 use chrono::{DateTime, Utc};
 use netpatch_inventory_api::{
-    Applicability, Deadline, FollowedBaseline, Group, Host, InstallableUpdate, InventoryEvent,
-    InventoryEventV1, RiskWeights,
+    Applicability, Deadline, FollowedBaseline, Group, Host, Incompatibility, InstallableUpdate,
+    InventoryEvent, InventoryEventV1, RiskWeights,
 };
 use netpatch_storage::{TenantTx, outbox};
 use netpatch_types::{
@@ -211,12 +211,14 @@ impl Inventory {
         updates: &[InstallableUpdate],
         now: DateTime<Utc>,
     ) -> ServiceResult<Evaluation> {
-        let refusals = super::compatibility::refusals(&host.facts, components, updates);
+        let scoring = store::scoring::hold(tx).await?;
+        let keys = components.iter().map(|(_, key)| key);
+        let rules = &scoring.hardware;
+        let refusals = super::compatibility::refusals(&host.facts, keys, updates, rules);
         if !updates.is_empty() {
             store::update::set_refusals(tx, host.id, updates, &refusals).await?;
         }
         let updates = &super::compatibility::taken(&refusals, updates);
-        let scoring = store::scoring::hold(tx).await?;
         // Who does not know the newest advisories leaves the host to who does.
         let waited = if store::evaluation::epoch(tx).await? <= catalog.epoch {
             store::evaluation::take(tx, &[host.id]).await?
@@ -332,8 +334,12 @@ impl Inventory {
         for (host, waited) in waited {
             let components = host.manifest.and_then(|hash| manifests.get(&hash));
             let components = components.unwrap_or(&none);
-            let updates = updates.remove(&host.id).unwrap_or_default();
+            let offered = updates.remove(&host.id).unwrap_or_default();
             let scope = scopes.get(&host.id);
+            let is_whole = scope.is_none();
+            let updates = self
+                .taken(tx, scoring, host, components, offered, is_whole)
+                .await?;
             let is_asked =
                 |component: &ComponentKey| scope.is_none_or(|scope| scope.has(component));
             let asked = pairs(components).filter(|(_, component)| is_asked(component));
@@ -358,6 +364,35 @@ impl Inventory {
             });
         }
         Ok(cases)
+    }
+
+    /// The updates that a host can take. Where it is compared as a whole they are judged anew: rules may have changed.
+    async fn taken(
+        &self,
+        tx: &TenantTx,
+        scoring: &Scoring,
+        host: &Host,
+        components: &Components,
+        offered: Vec<(InstallableUpdate, Option<Incompatibility>)>,
+        is_whole: bool,
+    ) -> ServiceResult<Vec<InstallableUpdate>> {
+        let (updates, held): (Vec<_>, Vec<_>) = offered.into_iter().unzip();
+        if updates.is_empty() || !is_whole {
+            return Ok(super::compatibility::taken(&held, &updates));
+        }
+        let keys = components.iter().map(|known| known.key.as_ref());
+        let rules = &scoring.hardware;
+        let refusals = super::compatibility::refusals(&host.facts, keys, &updates, rules);
+        if refusals != held {
+            store::update::set_refusals(tx, host.id, &updates, &refusals).await?;
+            let patches = store::update::offered_to(tx, host.id).await?;
+            let event = InventoryEventV1::PatchesAvailable {
+                host: host.id,
+                patches,
+            };
+            self.tell(tx, host.id, event).await?;
+        }
+        Ok(super::compatibility::taken(&refusals, &updates))
     }
 
     /// Writes what changes on locked hosts, and tells it.

@@ -2,6 +2,7 @@
 
 mod evaluation;
 mod exceptions;
+mod hardware;
 mod software;
 
 use netpatch_storage::{
@@ -54,6 +55,7 @@ impl MigratorTrait for Migrator {
             Box::new(software::Software),
             Box::new(exceptions::Exceptions),
             Box::new(Probes),
+            Box::new(hardware::Hardware),
         ]
     }
 

@@ -5,7 +5,9 @@
 
 use crate::store::{decoded, encoded};
 use chrono::{DateTime, Utc};
-use netpatch_inventory_api::{Exception, FollowedBaseline, RiskWeights, RiskWeightsHeld};
+use netpatch_inventory_api::{
+    Exception, FollowedBaseline, HardwareRule, HardwareRulesHeld, RiskWeights, RiskWeightsHeld,
+};
 use netpatch_storage::{StorageResult, TenantTx, WorkerTx};
 use netpatch_types::TenantId;
 use sea_orm::FromQueryResult;
@@ -23,6 +25,8 @@ pub(crate) struct Scoring {
     pub(crate) baselines: Vec<FollowedBaseline>,
     /// What may be late.
     pub(crate) exceptions: Vec<Exception>,
+    /// Which updates are not for which hardware.
+    pub(crate) hardware: Vec<HardwareRule>,
 }
 
 impl Default for Scoring {
@@ -32,6 +36,7 @@ impl Default for Scoring {
             weights_version: 0,
             baselines: vec![FollowedBaseline::undecided()],
             exceptions: Vec::new(),
+            hardware: Vec::new(),
         }
     }
 }
@@ -42,6 +47,7 @@ struct Row {
     weights_version: i64,
     baselines: Option<serde_json::Value>,
     exceptions: Option<serde_json::Value>,
+    hardware: Option<serde_json::Value>,
 }
 
 fn scoring(row: Row) -> StorageResult<Scoring> {
@@ -58,6 +64,10 @@ fn scoring(row: Row) -> StorageResult<Scoring> {
         },
         exceptions: match row.exceptions {
             Some(exceptions) => decoded("exceptions", exceptions)?,
+            None => Vec::new(),
+        },
+        hardware: match row.hardware {
+            Some(rules) => decoded("hardware rules", rules)?,
             None => Vec::new(),
         },
     })
@@ -122,7 +132,7 @@ pub(crate) async fn hold(tx: &TenantTx) -> StorageResult<Scoring> {
     .await?;
     let row: Option<Row> = tx
         .one(
-            "select weights, weights_version, baselines, exceptions from inventory.scoring where tenant_id = $1",
+            "select weights, weights_version, baselines, exceptions, hardware from inventory.scoring where tenant_id = $1",
             [tenant.0.into()],
         )
         .await?;
@@ -133,7 +143,7 @@ pub(crate) async fn hold(tx: &TenantTx) -> StorageResult<Scoring> {
 pub(crate) async fn readable(tx: &TenantTx) -> StorageResult<HashMap<TenantId, Scoring>> {
     let rows: Vec<OwnedRow> = tx
         .all(
-            "select tenant_id, weights, weights_version, baselines, exceptions from inventory.scoring",
+            "select tenant_id, weights, weights_version, baselines, exceptions, hardware from inventory.scoring",
             [],
         )
         .await?;
@@ -237,6 +247,60 @@ pub(crate) async fn set_baselines(
         )
         .await?;
     Ok(changed > 0)
+}
+
+#[derive(FromQueryResult)]
+struct HardwareRow {
+    hardware: Option<serde_json::Value>,
+    hardware_version: i64,
+    hardware_changed_at: Option<DateTime<Utc>>,
+    hardware_changed_by: Option<serde_json::Value>,
+}
+
+/// The hardware rules of an organization.
+pub(crate) async fn hardware(tx: &TenantTx, tenant: TenantId) -> StorageResult<HardwareRulesHeld> {
+    let row: Option<HardwareRow> = tx
+        .one(
+            "select hardware, hardware_version, hardware_changed_at, hardware_changed_by from inventory.scoring where tenant_id = $1",
+            [tenant.0.into()],
+        )
+        .await?;
+    let none = HardwareRulesHeld {
+        tenant,
+        version: 0,
+        rules: Vec::new(),
+        changed_at: None,
+        changed_by: None,
+    };
+    let Some(row) = row else { return Ok(none) };
+    let rules = row.hardware.map(|rules| decoded("hardware rules", rules));
+    let by = row.hardware_changed_by.map(|by| decoded("an actor", by));
+    Ok(HardwareRulesHeld {
+        version: version(row.hardware_version),
+        rules: rules.transpose()?.unwrap_or_default(),
+        changed_at: row.hardware_changed_at,
+        changed_by: by.transpose()?,
+        ..none
+    })
+}
+
+/// Holds new hardware rules, under the lock.
+pub(crate) async fn set_hardware(tx: &TenantTx, held: &HardwareRulesHeld) -> StorageResult<()> {
+    tx.execute(
+        "insert into inventory.scoring (tenant_id, hardware, hardware_version, hardware_changed_at, hardware_changed_by, version, stale) \
+         values ($1, $2, $3, $4, $5, 1, true) on conflict (tenant_id) do update set hardware = excluded.hardware, \
+         hardware_version = excluded.hardware_version, hardware_changed_at = excluded.hardware_changed_at, \
+         hardware_changed_by = excluded.hardware_changed_by, version = scoring.version + 1, stale = true",
+        [
+            tx.tenant()?.0.into(),
+            encoded("hardware rules", &held.rules)?.into(),
+            column_of(held.version).into(),
+            held.changed_at.into(),
+            encoded("an actor", &held.changed_by)?.into(),
+        ],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Replaces the exceptions in force unless newer ones are held; whether anything changed.

@@ -71,6 +71,7 @@ pub(crate) async fn of_host(tx: &TenantTx, host: HostId) -> StorageResult<Vec<In
 
 struct HostUpdateRow {
     host_id: Uuid,
+    refusal: Option<serde_json::Value>,
     update: UpdateRow,
 }
 
@@ -78,6 +79,7 @@ impl FromQueryResult for HostUpdateRow {
     fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
         Ok(Self {
             host_id: row.try_get(prefix, "host_id")?,
+            refusal: row.try_get(prefix, "refusal")?,
             update: UpdateRow::from_query_result(row, prefix)?,
         })
     }
@@ -87,16 +89,17 @@ impl FromQueryResult for HostUpdateRow {
 pub(crate) async fn of_hosts(
     tx: &TenantTx,
     hosts: &[HostId],
-) -> StorageResult<HashMap<HostId, Vec<InstallableUpdate>>> {
+) -> StorageResult<HashMap<HostId, Vec<(InstallableUpdate, Option<Incompatibility>)>>> {
     let ids: Vec<Uuid> = hosts.iter().map(|host| host.0).collect();
     let sql = format!(
-        "select u.host_id, {COLUMNS} from inventory.host_updates u where u.tenant_id = $1 and u.host_id = any($2) order by u.name, u.arch"
+        "select u.host_id, u.refusal, {COLUMNS} from inventory.host_updates u where u.tenant_id = $1 and u.host_id = any($2) order by u.name, u.arch"
     );
     let rows: Vec<HostUpdateRow> = tx.all(&sql, [tx.tenant()?.0.into(), ids.into()]).await?;
-    let mut hosts: HashMap<HostId, Vec<InstallableUpdate>> = HashMap::new();
+    let mut hosts: HashMap<HostId, Vec<_>> = HashMap::new();
     for row in rows {
         let host = hosts.entry(row.host_id.into()).or_default();
-        host.push(row.update.into_update()?);
+        let refusal = row.refusal.map(|refusal| decoded("a refusal", refusal));
+        host.push((row.update.into_update()?, refusal.transpose()?));
     }
     Ok(hosts)
 }

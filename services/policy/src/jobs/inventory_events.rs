@@ -57,6 +57,7 @@ impl PolicyService {
             | InventoryEventV1::SoftwareImported { .. }
             | InventoryEventV1::AssetLinked { .. }
             | InventoryEventV1::AssetDeleted { .. }
+            | InventoryEventV1::HardwareRulesChanged { .. }
             | InventoryEventV1::RiskWeightsChanged { .. } => {
                 return Ok(());
             }

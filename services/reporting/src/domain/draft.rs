@@ -384,6 +384,20 @@ pub(crate) fn of_inventory(id: Uuid, at: DateTime<Utc>, event: &InventoryEventV1
             by.clone(),
             format!("asset:{asset}"),
         )),
+        InventoryEventV1::HardwareRulesChanged {
+            version,
+            rules,
+            digest,
+            by,
+        } => {
+            let subject = format!("hardware-rules:{version}");
+            Some(
+                Draft::new(id, at, "hardware_rules.changed", by.clone(), subject)
+                    .with("version", version.to_string())
+                    .with("rules", rules.join("; "))
+                    .with("rules_sha256", digest.to_string()),
+            )
+        }
         InventoryEventV1::RiskWeightsChanged {
             version,
             weights,
