@@ -1,6 +1,8 @@
 //! Assets: one read, lists, and the removal. Writing is `asset/write.rs`, linking `asset/link.rs`, the machine of a document
 //! `asset/machine.rs`.
 
+mod draft;
+mod keep;
 mod link;
 mod machine;
 mod write;

@@ -1,6 +1,6 @@
 //! Which host an asset belongs to: for what a write touches, and for a host that enrols or changes its name.
 
-use super::write::{Draft, Drafts, Refused};
+use super::draft::{Draft, Drafts, Refused};
 use crate::domain::asset::{HostKeys, Link, asset_labels, link, vacant};
 use crate::service::Inventory;
 use crate::service::registration::keys_of;

@@ -3,9 +3,9 @@
 //! All of a write is decided in memory over the assets and hosts that share a key with it, under one lock of the organization, and
 //! then written in a few statements. A write that changes nothing writes nothing.
 
+use super::draft::{Draft, Drafts, Refused};
 use super::link::{Fleet, link_all};
 use crate::domain::asset::{FieldError, Identity, Keys, checked, identify, write_labels};
-use crate::domain::risk::Place;
 use crate::service::Inventory;
 use crate::store;
 use crate::store::asset::{StoredAsset, Wanted};
@@ -14,149 +14,8 @@ use netpatch_inventory_api::{
     AssetWrite, Change, InventoryEventV1, LineError, MAX_LISTED_ERRORS,
 };
 use netpatch_storage::TenantTx;
-use netpatch_types::{
-    AssetId, HostId, Labels, RequestContext, ServiceError, ServiceResult, Sha256,
-};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-/// Hosts whose findings are judged again in the transaction; more are left to the background job.
-const JUDGED_AT_ONCE: usize = 20;
-
-/// An asset in the middle of a write.
-#[derive(Debug)]
-pub(super) struct Draft {
-    /// As it will be.
-    pub(super) asset: StoredAsset,
-    /// As it is stored.
-    pub(super) before: Option<StoredAsset>,
-    /// The line that says something of it.
-    pub(super) line: Option<u64>,
-    /// The host that a person named; `Some(None)`: none.
-    pub(super) named: Option<Option<HostId>>,
-    /// Everything that shares a key with it is at hand, so that its host can be decided.
-    pub(super) is_near: bool,
-    /// The fields that the record, or the host's firmware, changes.
-    pub(super) fields: BTreeSet<&'static str>,
-}
-
-impl Draft {
-    /// Of a stored asset that nothing was said of yet.
-    pub(super) fn of(asset: StoredAsset) -> Self {
-        Self {
-            before: Some(asset.clone()),
-            asset,
-            line: None,
-            named: None,
-            is_near: false,
-            fields: BTreeSet::new(),
-        }
-    }
-
-    /// What the write does to it.
-    fn outcome(&self) -> AssetOutcome {
-        match &self.before {
-            None => AssetOutcome::Created,
-            Some(before) if *before == self.asset => AssetOutcome::Unchanged,
-            Some(_) => AssetOutcome::Changed,
-        }
-    }
-}
-
-/// Why a row cannot be written: the service's error and the line's.
-pub(super) struct Refused {
-    pub(super) line: u64,
-    pub(super) field: &'static str,
-    pub(super) error: Box<ServiceError>,
-    pub(super) remedy: String,
-}
-
-impl Refused {
-    pub(super) fn new(
-        line: u64,
-        field: &'static str,
-        message: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
-        Self {
-            line,
-            field,
-            error: Box::new(ServiceError::invalid(field, message)),
-            remedy: remedy.into(),
-        }
-    }
-}
-
-/// The assets of a write, findable by key.
-#[derive(Debug, Default)]
-pub(super) struct Drafts {
-    pub(super) all: Vec<Draft>,
-    by_id: HashMap<AssetId, usize>,
-    by_key: HashMap<(usize, String), Vec<usize>>,
-}
-
-impl Drafts {
-    /// Of stored assets; `near` are those of which everything that shares a key is among them.
-    pub(super) fn of(assets: Vec<StoredAsset>, near: &BTreeSet<AssetId>) -> Self {
-        let mut drafts = Self::default();
-        for asset in assets {
-            let is_near = near.contains(&asset.id);
-            drafts.push(Draft {
-                is_near,
-                ..Draft::of(asset)
-            });
-        }
-        drafts
-    }
-
-    fn push(&mut self, draft: Draft) -> usize {
-        let at = self.all.len();
-        self.by_id.insert(draft.asset.id, at);
-        self.all.push(draft);
-        self.index(at);
-        at
-    }
-
-    /// Keys that an asset had before stay in the index; whoever looks compares.
-    fn index(&mut self, at: usize) {
-        let keys = self.all[at].asset.keys();
-        for (rank, (_, key)) in keys.in_order().into_iter().enumerate() {
-            if !key.is_empty() {
-                let places = self.by_key.entry((rank, key.to_owned())).or_default();
-                if !places.contains(&at) {
-                    places.push(at);
-                }
-            }
-        }
-    }
-
-    /// The one that a single record says something of.
-    pub(super) fn said(&self) -> Option<&Draft> {
-        self.all.iter().find(|draft| draft.line.is_some())
-    }
-
-    /// The assets that share a key with this, in their order.
-    pub(super) fn sharing(&self, keys: &Keys) -> BTreeSet<usize> {
-        keys.in_order()
-            .into_iter()
-            .enumerate()
-            .filter(|(_, (_, key))| !key.is_empty())
-            .filter_map(|(rank, (_, key))| self.by_key.get(&(rank, key.to_owned())))
-            .flatten()
-            .copied()
-            .collect()
-    }
-
-    /// How many assets have this key.
-    pub(super) fn having(&self, rank: usize, key: &str) -> usize {
-        let places = self.by_key.get(&(rank, key.to_owned()));
-        places.map_or(0, |places| {
-            places
-                .iter()
-                .filter(|at| self.all[**at].asset.keys().in_order()[rank].1 == key)
-                .count()
-        })
-    }
-}
+use netpatch_types::{AssetId, Labels, RequestContext, ServiceError, ServiceResult, Sha256};
+use std::collections::BTreeSet;
 
 /// By what a record is known.
 fn keys_of(write: &AssetWrite) -> Keys {
@@ -577,94 +436,6 @@ impl Inventory {
             is_near: true,
             fields: BTreeSet::new(),
         })
-    }
-
-    /// Writes what changed, tells what follows from it; the hosts whose findings are still to be judged.
-    pub(super) async fn keep(
-        &self,
-        tx: &TenantTx,
-        ctx: &RequestContext,
-        drafts: &Drafts,
-        fleet: &Fleet,
-    ) -> ServiceResult<Vec<uuid::Uuid>> {
-        let changed: Vec<&Draft> = drafts
-            .all
-            .iter()
-            .filter(|draft| draft.outcome() != AssetOutcome::Unchanged)
-            .collect();
-        // Whoever loses a host goes first: a host has one asset.
-        let assets = |losing: bool| -> Vec<&StoredAsset> {
-            changed
-                .iter()
-                .map(|draft| &draft.asset)
-                .filter(|asset| asset.host().is_none() == losing)
-                .collect()
-        };
-        store::asset::put(tx, &assets(true)).await?;
-        store::asset::put(tx, &assets(false)).await?;
-        let mut labels: BTreeMap<HostId, Labels> = BTreeMap::new();
-        for draft in &changed {
-            let host = draft.asset.host();
-            if let Some(host) = host
-                && fleet
-                    .host(host)
-                    .is_some_and(|held| held.labels != draft.asset.labels)
-            {
-                labels.insert(host, draft.asset.labels.clone());
-            }
-            let before = draft.before.as_ref().and_then(StoredAsset::host);
-            if let AssetLink::Linked { host, rule } = draft.asset.link
-                && before != Some(host)
-            {
-                let event = InventoryEventV1::AssetLinked {
-                    asset: draft.asset.id,
-                    host,
-                    rule,
-                };
-                self.tell_about(tx, draft.asset.id.0, event).await?;
-            }
-        }
-        let moved: Vec<uuid::Uuid> = labels
-            .iter()
-            .filter(|(host, labels)| {
-                fleet
-                    .host(**host)
-                    .is_some_and(|held| Place::of(&held.labels) != Place::of(labels))
-            })
-            .map(|(host, _)| host.0)
-            .collect();
-        let labels: Vec<(HostId, Labels)> = labels.into_iter().collect();
-        store::asset::set_host_labels(tx, &labels).await?;
-        for (host, _) in &labels {
-            let event = InventoryEventV1::HostChanged { host: *host };
-            self.tell_about(tx, host.0, event).await?;
-        }
-        if moved.len() > JUDGED_AT_ONCE {
-            let hosts: Vec<HostId> = moved.iter().copied().map(HostId).collect();
-            store::evaluation::ask(tx, Some(&hosts)).await?;
-            return Ok(moved);
-        }
-        if moved.is_empty() {
-            return Ok(Vec::new());
-        }
-        let catalog = self.catalog().await?;
-        for host in moved {
-            if let Some(stored) = store::host::lock(tx, ctx, HostId(host)).await? {
-                let host = stored.host;
-                let (components, updates) = self.parts(tx, &host).await?;
-                let now = self.clock.now();
-                self.evaluate(tx, &catalog, &host, &components, &updates, now)
-                    .await?;
-            }
-        }
-        Ok(Vec::new())
-    }
-
-    /// Wakes the background job for findings that were left to it, after the commit.
-    pub(in crate::service) fn judge_later(&self, hosts: &[uuid::Uuid]) {
-        if !hosts.is_empty() {
-            self.reported.notify_one();
-        }
     }
 }
 
