@@ -10,6 +10,7 @@ pub(crate) mod host;
 mod lines;
 pub(crate) mod match_;
 pub(crate) mod sbom;
+mod upload;
 pub(crate) mod verify;
 pub(crate) mod version;
 

@@ -1,15 +1,16 @@
 //! `netpatch asset import FILE`: what an inventory of another system says of machines.
 
 use crate::cli::Output;
-use crate::cli::api::{Refused, Server, block_on};
+use crate::cli::api::{Server, block_on};
+use crate::cli::upload::{read, refused};
 use anyhow::Context as _;
 use serde_json::Value;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Most bytes of a file; the platform takes no more.
-const MAX_FILE_BYTES: u64 = 8 << 20;
+/// The largest file, in MiB; the platform takes no more.
+const MAX_FILE_MIB: u64 = 8;
 
 /// Write what is known of machines besides what their agents report.
 #[derive(clap::Subcommand)]
@@ -60,7 +61,7 @@ impl Asset {
                 .with_context(|| format!("--map takes HEADER=FIELD, not {pair}"))?;
             parameters.push(("map", format!("{header}:{field}")));
         }
-        let bytes = read(&file)?;
+        let bytes = read(&file, MAX_FILE_MIB, "; import it in several parts")?;
         let (status, done) = block_on(async {
             let api = server.connect().await?;
             let id = api.own_organization(organization.as_deref()).await?;
@@ -69,16 +70,7 @@ impl Asset {
                 .await
         })?;
         if status != 200 && status != 422 {
-            let message = done["errors"][0]["message"].as_str();
-            let exit = match status {
-                401 | 403 => 4,
-                404 => 5,
-                429 | 500.. => 7,
-                _ => 1,
-            };
-            let message =
-                message.map_or_else(|| format!("the platform answers {status}"), str::to_owned);
-            return Err(Refused::new(exit, message).into());
+            return Err(refused(status, &done).into());
         }
         let is_fine = status == 200 && done["errorCount"] == 0;
         let mut out = std::io::stdout().lock();
@@ -108,26 +100,6 @@ impl Asset {
         eprintln!("{} errors, nothing was written", done["errorCount"]);
         Ok(ExitCode::FAILURE)
     }
-}
-
-fn read(file: &PathBuf) -> anyhow::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let shown = file.display();
-    let limit = MAX_FILE_BYTES + 1;
-    if file.as_os_str() == "-" {
-        std::io::stdin()
-            .lock()
-            .take(limit)
-            .read_to_end(&mut bytes)?;
-    } else {
-        std::fs::File::open(file)
-            .and_then(|open| open.take(limit).read_to_end(&mut bytes))
-            .with_context(|| format!("reading {shown}"))?;
-    }
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
-        anyhow::bail!("{shown} has more than 8 MiB; import it in several parts");
-    }
-    Ok(bytes)
 }
 
 fn sentence(done: &Value) -> String {

@@ -1,15 +1,15 @@
 //! `netpatch sbom import FILE`: what a machine without an agent consists of.
 
 use crate::cli::Output;
-use crate::cli::api::{Refused, Server, block_on};
-use anyhow::Context as _;
+use crate::cli::api::{Server, block_on};
+use crate::cli::upload::{read, refused};
 use serde_json::Value;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Most bytes of a document; the platform takes no more.
-const MAX_FILE_BYTES: u64 = 16 << 20;
+/// The largest document, in MiB; the platform takes no more.
+const MAX_FILE_MIB: u64 = 16;
 
 /// A document and the machine that it is about.
 #[derive(clap::Args)]
@@ -40,19 +40,10 @@ pub(crate) struct Import {
 
 impl Import {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let bytes = read(&self.file)?;
+        let bytes = read(&self.file, MAX_FILE_MIB, "")?;
         let (status, done) = block_on(self.send(bytes))?;
         if status != 200 {
-            let message = done["errors"][0]["message"].as_str();
-            let exit = match status {
-                401 | 403 => 4,
-                404 => 5,
-                429 | 500.. => 7,
-                _ => 1,
-            };
-            let message =
-                message.map_or_else(|| format!("the platform answers {status}"), str::to_owned);
-            return Err(Refused::new(exit, message).into());
+            return Err(refused(status, &done).into());
         }
         let mut out = std::io::stdout().lock();
         match self.output {
@@ -88,26 +79,6 @@ impl Import {
         api.send("/import/cyclonedx", &parameters, media, bytes)
             .await
     }
-}
-
-fn read(file: &PathBuf) -> anyhow::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let shown = file.display();
-    let limit = MAX_FILE_BYTES + 1;
-    if file.as_os_str() == "-" {
-        std::io::stdin()
-            .lock()
-            .take(limit)
-            .read_to_end(&mut bytes)?;
-    } else {
-        std::fs::File::open(file)
-            .and_then(|open| open.take(limit).read_to_end(&mut bytes))
-            .with_context(|| format!("reading {shown}"))?;
-    }
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
-        anyhow::bail!("{shown} has more than 16 MiB");
-    }
-    Ok(bytes)
 }
 
 fn sentence(done: &Value) -> String {
