@@ -136,47 +136,46 @@ pub fn change(
         }
     }
     type Package = (u32, String, String);
-    let mut left: HashMap<Package, Vec<(Uuid, DateTime<Utc>)>> = HashMap::new();
+    let mut left: HashMap<Package, Vec<Open>> = HashMap::new();
     for open in exact.into_values() {
-        left.entry((open.advisory, open.name, open.arch))
+        left.entry((open.advisory, open.name.clone(), open.arch.clone()))
             .or_default()
-            .push((open.id, open.opened_at));
+            .push(open);
     }
     for wanted in rest {
         let key = (wanted.advisory, wanted.name.clone(), wanted.arch.clone());
         match left.get_mut(&key).and_then(Vec::pop) {
-            Some((id, opened_at)) => change.moved.push((id, dated(wanted, opened_at))),
+            Some(open) => {
+                let wanted = dated(wanted, open.opened_at);
+                change.moved.push((open.id, wanted));
+            }
             None => change.opened.push(wanted),
         }
     }
-    left.retain(|_, open| !open.is_empty());
-    // What is gone and what is new may be one vulnerability of which another feed tells now.
-    let mut renamed: HashMap<(String, String, String), Vec<Package>> = HashMap::new();
-    if !change.opened.is_empty() {
-        for (package, open) in &left {
-            if let Some(known) = known_as(package.0) {
-                renamed
-                    .entry((known, package.1.clone(), package.2.clone()))
-                    .or_default()
-                    .extend(open.iter().map(|_| package.clone()));
+    // What is gone and what is new may be one vulnerability of one component, of which another feed tells now.
+    let mut renamed: HashMap<(String, u32), Vec<Open>> = HashMap::new();
+    for open in left.into_values().flatten() {
+        match known_as(open.advisory).filter(|_| !change.opened.is_empty()) {
+            Some(known) => {
+                let key = (known, open.component);
+                renamed.entry(key).or_default().push(open);
             }
+            None => change.closed.push(open.id),
         }
     }
     for wanted in std::mem::take(&mut change.opened) {
-        let before = if renamed.is_empty() {
-            None
-        } else {
-            known_as(wanted.advisory)
-                .map(|known| (known, wanted.name.clone(), wanted.arch.clone()))
-                .and_then(|key| renamed.get_mut(&key)?.pop())
-                .and_then(|package| left.get_mut(&package)?.pop())
-        };
+        let before = known_as(wanted.advisory)
+            .and_then(|known| renamed.get_mut(&(known, wanted.component))?.pop());
         match before {
-            Some((id, opened_at)) => change.moved.push((id, dated(wanted, opened_at))),
+            Some(open) => {
+                let wanted = dated(wanted, open.opened_at);
+                change.moved.push((open.id, wanted));
+            }
             None => change.opened.push(dated(wanted, now)),
         }
     }
-    change.closed = left.into_values().flatten().map(|(id, _)| id).collect();
+    let gone = renamed.into_values().flatten().map(|open| open.id);
+    change.closed.extend(gone);
     change.closed.sort_unstable();
     change
 }
@@ -293,6 +292,10 @@ mod tests {
             vec![open(1, 7, 1, "a"), open(2, 7, 2, "b"), open(3, 8, 1, "a")],
             vec![wanted(107, 1, "a"), wanted(107, 3, "c"), wanted(9, 1, "a")],
         );
+        // Of two versions side by side, one that is closed lends its clock to no other.
+        let other_version = change(vec![open(1, 7, 1, "a")], vec![wanted(107, 2, "a")]);
+        assert_eq!(other_version.closed, [Uuid::from_u128(1)]);
+        assert_eq!(other_version.opened, [dated(wanted(107, 2, "a"), now())]);
         assert_eq!(
             moved.moved,
             [(Uuid::from_u128(1), dated(wanted(107, 1, "a"), EARLIER))],

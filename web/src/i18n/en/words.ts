@@ -55,6 +55,7 @@ export const words = {
   'refusal.RELEASE_UNKNOWN': 'release not known',
   'refusal.OTHER_RELEASE': 'of another release',
   'refusal.ARCHITECTURE': 'of another architecture',
+  'refusal.HARDWARE_RULE': 'not for this hardware',
   'refusal.DISK_TOO_SMALL': 'too little space',
   'probe.REACHED': 'reached',
   'probe.REFUSED': 'refused',
