@@ -1,8 +1,8 @@
 //! Reports of manifests on their way into the database.
 //!
 //! Reports of an organization that come while a batch of it is being written wait and become the next batch, so a lone report
-//! waits for nobody and ten thousand share a few transactions. Who reported is answered after the commit. A small batch that
-//! few wait behind is evaluated before it is answered; other hosts wait for the job, which is woken.
+//! waits for nobody and ten thousand share a few transactions. Who reported is answered after the commit. While few reports are
+//! under way they are evaluated before they are answered; other hosts wait for the job, which is woken.
 
 mod addition;
 mod carried;
@@ -23,6 +23,7 @@ use netpatch_types::{
     HostId, RequestContext, ServiceError, ServiceResult, Sha256, SiteId, TenantId,
 };
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
@@ -31,7 +32,7 @@ use tokio::sync::{Semaphore, oneshot};
 const BATCH: usize = 512;
 /// Transactions of one organization at once: one is prepared while another commits.
 const WRITERS: usize = 2;
-/// Batches up to this size are evaluated before they are answered, unless more reports than that wait.
+/// While no more reports than these are under way they are evaluated before they are answered.
 const AT_ONCE: usize = 16;
 /// Most reports that wait; more wait for their turn to wait.
 const WAITING: usize = 20_000;
@@ -98,6 +99,8 @@ pub(crate) struct Ingest {
     places: Semaphore,
     /// Turns to ask the database before a report can wait for its batch.
     pub(super) turns: Semaphore,
+    /// Reports that change something and are not answered yet.
+    under_way: AtomicUsize,
     /// Turns to verify.
     pub(super) verifying: Semaphore,
     /// Components on their way into the catalog.
@@ -114,11 +117,29 @@ impl Default for Ingest {
             queues: Mutex::default(),
             places: Semaphore::new(WAITING),
             turns: Semaphore::new(ASKING),
+            under_way: AtomicUsize::new(0),
             verifying: Semaphore::new(VERIFYING),
             additions: Additions::default(),
             carried: Carrying::default(),
             shelf: Shelf::default(),
         }
+    }
+}
+
+/// A report under way; it ends however the report ends.
+pub(super) struct UnderWay<'a>(&'a AtomicUsize);
+
+impl Ingest {
+    /// A report that changes something begins.
+    pub(super) fn begin(&self) -> UnderWay<'_> {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay(&self.under_way)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -307,9 +328,8 @@ impl Inventory {
         if hosts.is_empty() {
             return HashMap::new();
         }
-        // While many reports wait, they are what counts.
-        let waiting = self.with_queue(tenant, |queue| queue.reports.len());
-        if hosts.len().max(waiting) > AT_ONCE {
+        // While many reports are under way, they are what counts.
+        if self.ingest.under_way.load(Ordering::Relaxed) > AT_ONCE {
             self.reported.notify_one();
             return HashMap::new();
         }

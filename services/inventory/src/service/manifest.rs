@@ -39,6 +39,7 @@ impl Inventory {
         if remembered == Some(true) {
             return Ok(UNCHANGED);
         }
+        let _under_way = self.ingest.begin();
         let (host, hash) = (request.host, request.hash);
         let components = match self.verified(request).await? {
             Verified::Known(components) => components,
@@ -90,6 +91,7 @@ impl Inventory {
         if is_same {
             return Ok(UNCHANGED);
         }
+        let _under_way = self.ingest.begin();
         let tenant = ctx.tenant()?;
         let base = match self.ingest.shelf.get(tenant, request.base) {
             Some(base) => base,
