@@ -3,7 +3,7 @@
 use crate::world::{Answer, World};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use netpatch_auth::{Role, SiteCreate};
+use netpatch_auth::{Role, Site, SiteCreate};
 use netpatch_types::{OrganizationId, Permission};
 use serde_json::json;
 
@@ -32,11 +32,8 @@ fn of(world: &World, organization: OrganizationId) -> String {
     format!("organizationId={}", world.id(organization))
 }
 
-const CSV: (&str, &str) = ("content-type", "text/csv; charset=utf-8");
-
-#[tokio::test]
-async fn a_file_of_assets_goes_to_inventory_once_with_its_sites_and_mapping() {
-    let world = World::new().await;
+/// A site, and the token of a program that may write assets.
+async fn site_and_program(world: &World) -> (Site, String) {
     let create = SiteCreate {
         name: "Main".into(),
         time_zone: "UTC".into(),
@@ -51,6 +48,15 @@ async fn a_file_of_assets_goes_to_inventory_once_with_its_sites_and_mapping() {
     let token = world
         .program(world.own, &[Permission::Read, Permission::AssetWrite])
         .await;
+    (site, token)
+}
+
+const CSV: (&str, &str) = ("content-type", "text/csv; charset=utf-8");
+
+#[tokio::test]
+async fn a_file_of_assets_goes_to_inventory_once_with_its_sites_and_mapping() {
+    let world = World::new().await;
+    let (site, token) = site_and_program(&world).await;
     let query = format!("{}&map=Name:hostname&map=a:b:", of(&world, world.own));
     let headers = [CSV, ("idempotency-key", "k1")];
     let answer = send(&world, &token, &query, &headers, FILE.as_bytes()).await;
@@ -351,20 +357,7 @@ async fn a_glpi_agent_is_answered_and_its_inventory_becomes_an_asset() {
 #[tokio::test]
 async fn a_bill_of_materials_goes_to_inventory_for_the_machine_that_is_named() {
     let world = World::new().await;
-    let create = SiteCreate {
-        name: "Main".into(),
-        time_zone: "UTC".into(),
-        direct_allowed: true,
-        upstreams: Vec::new(),
-    };
-    let site = world
-        .auth
-        .site_create(&world.system(world.own), create)
-        .await
-        .unwrap();
-    let token = world
-        .program(world.own, &[Permission::Read, Permission::AssetWrite])
-        .await;
+    let (site, token) = site_and_program(&world).await;
     let post = async |query: &str, token: &str, media: &str, body: &[u8]| {
         // Uploads are paid for; the bucket fills with time.
         world.clock.advance(std::time::Duration::from_secs(3));

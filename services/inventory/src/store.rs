@@ -17,6 +17,7 @@ pub(crate) mod manifest;
 pub(crate) mod migrations;
 pub(crate) mod patch;
 pub(crate) mod probe;
+pub(crate) mod refusal;
 pub(crate) mod report;
 pub(crate) mod scoring;
 pub(crate) mod software;

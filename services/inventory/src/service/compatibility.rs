@@ -110,6 +110,6 @@ impl Inventory {
                 .await?
                 .ok_or_else(|| ServiceError::not_found("host"))?;
         }
-        Ok(store::patch::refusals(&tx, ctx, &request).await?)
+        Ok(store::refusal::list(&tx, ctx, &request).await?)
     }
 }

@@ -4,9 +4,7 @@ use crate::domain::content::Offer;
 use crate::store::update::{COLUMNS as UPDATE, UpdateRow};
 use crate::store::{decoded, encoded, number, sql::Query};
 use chrono::{DateTime, Utc};
-use netpatch_inventory_api::{
-    Deadline, HostFacts, ListeningSocket, PatchRefusal, PatchRefusals, Probe, Target,
-};
+use netpatch_inventory_api::{Deadline, HostFacts, ListeningSocket, Probe, Target};
 use netpatch_storage::{Database, StorageResult, TenantTx};
 use netpatch_types::{
     HostId, Labels, PatchId, RequestContext, Selector, Severity, SiteId, TenantId,
@@ -461,49 +459,4 @@ pub(crate) async fn pending(
         )
         .await?;
     Ok(rows.into_iter().map(|row| row.patch_id.into()).collect())
-}
-
-#[derive(FromQueryResult)]
-struct RefusalRow {
-    tenant_id: Uuid,
-    host_id: Uuid,
-    patch_id: Uuid,
-    name: String,
-    arch: String,
-    candidate_version: String,
-    refusal: serde_json::Value,
-}
-
-/// Updates that hosts cannot take.
-pub(crate) async fn refusals(
-    tx: &TenantTx,
-    ctx: &RequestContext,
-    wanted: &PatchRefusals,
-) -> StorageResult<Vec<PatchRefusal>> {
-    let mut query = Query::new(
-        "select u.tenant_id, u.host_id, u.patch_id, u.name, u.arch, u.candidate_version, u.refusal from inventory.host_updates u \
-         join inventory.hosts h on h.tenant_id = u.tenant_id and h.id = u.host_id where u.refusal is not null",
-    );
-    query.of_tenant(wanted.tenant, "u").in_scope(ctx, "h");
-    if let Some(host) = wanted.host {
-        query.and("u.host_id =", host.0, "");
-    }
-    if let Some(patch) = wanted.patch {
-        query.and("u.patch_id =", patch.0, "");
-    }
-    query.push(" order by h.hostname, u.host_id, u.name, u.arch limit 1000");
-    let rows: Vec<RefusalRow> = tx.all(&query.text, query.values).await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(PatchRefusal {
-                tenant: row.tenant_id.into(),
-                host: row.host_id.into(),
-                patch: row.patch_id.into(),
-                package: row.name,
-                arch: row.arch,
-                version: row.candidate_version,
-                why: decoded("a refusal", row.refusal)?,
-            })
-        })
-        .collect()
 }

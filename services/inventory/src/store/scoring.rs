@@ -233,18 +233,35 @@ pub(crate) async fn set_baselines(
     version: i64,
     baselines: &[FollowedBaseline],
 ) -> StorageResult<bool> {
+    let baselines = encoded("followed baselines", &baselines)?;
+    set_newer(tx, "baselines", version, baselines).await
+}
+
+/// Replaces the exceptions in force unless newer ones are held; whether anything changed.
+pub(crate) async fn set_exceptions(
+    tx: &TenantTx,
+    version: i64,
+    exceptions: &[Exception],
+) -> StorageResult<bool> {
+    let exceptions = encoded("exceptions", &exceptions)?;
+    set_newer(tx, "exceptions", version, exceptions).await
+}
+
+/// Replaces what policy tells in a column, which has a column of versions beside it, unless something newer is held.
+async fn set_newer(
+    tx: &TenantTx,
+    column: &'static str,
+    version: i64,
+    told: serde_json::Value,
+) -> StorageResult<bool> {
     lock(tx).await?;
+    let sql = format!(
+        "insert into inventory.scoring (tenant_id, {column}, {column}_version, version, stale) values ($1, $2, $3, 1, true) \
+         on conflict (tenant_id) do update set {column} = excluded.{column}, {column}_version = excluded.{column}_version, \
+         version = scoring.version + 1, stale = true where scoring.{column}_version < excluded.{column}_version"
+    );
     let changed = tx
-        .execute(
-            "insert into inventory.scoring (tenant_id, baselines, baselines_version, version, stale) values ($1, $2, $3, 1, true) \
-             on conflict (tenant_id) do update set baselines = excluded.baselines, baselines_version = excluded.baselines_version, \
-             version = scoring.version + 1, stale = true where scoring.baselines_version < excluded.baselines_version",
-            [
-                tx.tenant()?.0.into(),
-                encoded("followed baselines", &baselines)?.into(),
-                version.into(),
-            ],
-        )
+        .execute(&sql, [tx.tenant()?.0.into(), told.into(), version.into()])
         .await?;
     Ok(changed > 0)
 }
@@ -301,28 +318,6 @@ pub(crate) async fn set_hardware(tx: &TenantTx, held: &HardwareRulesHeld) -> Sto
     )
     .await?;
     Ok(())
-}
-
-/// Replaces the exceptions in force unless newer ones are held; whether anything changed.
-pub(crate) async fn set_exceptions(
-    tx: &TenantTx,
-    version: i64,
-    exceptions: &[Exception],
-) -> StorageResult<bool> {
-    lock(tx).await?;
-    let changed = tx
-        .execute(
-            "insert into inventory.scoring (tenant_id, exceptions, exceptions_version, version, stale) values ($1, $2, $3, 1, true) \
-             on conflict (tenant_id) do update set exceptions = excluded.exceptions, exceptions_version = excluded.exceptions_version, \
-             version = scoring.version + 1, stale = true where scoring.exceptions_version < excluded.exceptions_version",
-            [
-                tx.tenant()?.0.into(),
-                encoded("exceptions", &exceptions)?.into(),
-                version.into(),
-            ],
-        )
-        .await?;
-    Ok(changed > 0)
 }
 
 #[derive(FromQueryResult)]
