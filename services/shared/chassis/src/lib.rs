@@ -4,6 +4,7 @@
 //! in one function, [`wire`]; the wall clock is read only through a [`netpatch_types::Clock`]. The agent and the
 //! relay do not use this crate.
 
+mod allocator;
 pub mod configuration;
 pub mod health;
 pub mod process;
