@@ -7,6 +7,7 @@ mod ask;
 mod export;
 mod registry;
 mod systeminfo;
+mod updates;
 
 use super::{Inventory, Provider, one_version, problems};
 use crate::command::Runner;
@@ -29,6 +30,8 @@ pub(crate) struct Said {
     pub(crate) uninstall: Result<String, String>,
     /// `winget export --include-versions`, JSON.
     pub(crate) winget: Result<String, String>,
+    /// The Windows Update Agent's search for what is installed, JSON.
+    pub(crate) updates: Result<String, String>,
 }
 
 /// A Windows.
@@ -55,11 +58,18 @@ pub(crate) fn inventory(said: &Said) -> Inventory {
     };
     let (version, info) = (part(&said.version), part(&said.systeminfo));
     let (uninstall, winget) = (part(&said.uninstall), part(&said.winget));
+    let searched = part(&said.updates);
     let mut found = BTreeSet::new();
     let info = systeminfo::read(&info);
+    let updates = updates::read(&searched).unwrap_or_else(|reason| {
+        reasons.push(reason);
+        updates::Installed::default()
+    });
     let values = registry::read(&version);
     if let Some(product) = registry::product(&values, &info) {
-        for update in &info.updates {
+        // Until the restart the old code runs: what waits for it is not counted as installed, whoever lists it.
+        let listed = info.updates.iter().chain(&updates.articles);
+        for update in listed.filter(|name| !updates.pending.contains(*name)) {
             found.extend(of_windows(update, &product.build, &product.arch));
         }
         found.extend(of_windows(&product.name, &product.build, &product.arch));
@@ -133,6 +143,7 @@ mod tests {
             systeminfo: Ok(systeminfo.to_owned()),
             uninstall: Ok(String::new()),
             winget: Ok("{\"Sources\":[]}".to_owned()),
+            updates: Ok(String::new()),
         }
     }
 
@@ -208,16 +219,41 @@ mod tests {
     }
 
     #[test]
+    fn the_update_agent_adds_what_it_knows_and_takes_what_waits_for_a_restart() {
+        let mut eleven = said(
+            version(
+                "26100",
+                "0x298",
+                "24H2",
+                "Windows 10 Enterprise LTSC 2024",
+                "Client",
+            ),
+            ENTERPRISE,
+        );
+        eleven.updates = Ok(concat!(
+            r#"[{"KBArticleIDs":["2267602"],"RebootRequired":false},"#,
+            r#"{"KBArticleIDs":["5039449"],"RebootRequired":true}]"#
+        )
+        .to_owned());
+        let inventory = inventory(&eleven);
+        let names: Vec<&str> = rows(&inventory).iter().map(|(name, _)| *name).collect();
+        assert!(names.contains(&"KB2267602"), "{names:?}");
+        assert!(!names.contains(&"KB5039449"), "{names:?}");
+        assert!(names.contains(&"KB5037589"), "{names:?}");
+    }
+
+    #[test]
     fn what_cannot_be_had_is_said_and_odd_output_breaks_nothing() {
         let nothing = inventory(&Said {
             version: Err("reg: not found".into()),
             systeminfo: Err("systeminfo: not found".into()),
             uninstall: Ok("\u{0}\u{fffd}\r\nHKEY_\r\n    \r\n    a    b\r\n".into()),
             winget: Ok("not json".into()),
+            updates: Ok("{}".into()),
         });
         assert!(nothing.components.is_empty());
         assert!(
-            nothing.cut_short.is_some_and(|why| why.contains("3 more")),
+            nothing.cut_short.is_some_and(|why| why.contains("4 more")),
             "all are counted"
         );
         let strange = inventory(&said(

@@ -18,6 +18,11 @@ const UNINSTALL: [&str; 2] = [
 const WINGET: &str = "$f = New-TemporaryFile; winget export --output $f --include-versions --accept-source-agreements \
      --disable-interactivity | Out-Null; Get-Content -Raw $f; Remove-Item $f";
 
+/// The Windows Update Agent's own knowledge, without asking any server. A list of one is a list, too.
+const UPDATES: &str = "$s = (New-Object -ComObject Microsoft.Update.Session).CreateUpdateSearcher(); $s.Online = $false; \
+     $u = @($s.Search('IsInstalled=1').Updates | ForEach-Object { @{ Title = $_.Title; KBArticleIDs = @($_.KBArticleIDs); \
+     RebootRequired = $_.RebootRequired; MsrcSeverity = $_.MsrcSeverity } }); ConvertTo-Json -Compress -InputObject $u";
+
 /// Everything that there is to know.
 pub(super) async fn windows(runner: &Runner) -> Said {
     let mut uninstall = Ok(String::new());
@@ -39,6 +44,12 @@ pub(super) async fn windows(runner: &Runner) -> Said {
             runner,
             "powershell.exe",
             &["-NoProfile", "-NonInteractive", "-Command", WINGET],
+        )
+        .await,
+        updates: printed(
+            runner,
+            "powershell.exe",
+            &["-NoProfile", "-NonInteractive", "-Command", UPDATES],
         )
         .await,
     }
