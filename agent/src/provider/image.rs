@@ -1,10 +1,11 @@
 //! Container images that lie on the host: what the package databases inside their layers say.
 //!
-//! Docker keeps layers in `overlay2`, podman and CRI-O in `containers/storage`; both name an image by the digest of its
-//! configuration, and so does a component ([`ComponentKey::image`]). Nothing is started, mounted or followed: a file is looked
-//! for in the layers from the top down, as the overlay would do. A folder that a layer replaces as a whole (an opaque one) is not
-//! noticed. Images that only containerd knows are not read: its index is a database of its own.
+//! Docker keeps layers in `overlay2`, podman and CRI-O in `containers/storage`, containerd in a store of its own; all name an image
+//! by the digest of its configuration, and so does a component ([`ComponentKey::image`]). Nothing is started, mounted or followed:
+//! a file is looked for in the layers from the top down, as the overlay would do. A folder that a layer replaces as a whole (an
+//! opaque one) is not noticed.
 
+mod containerd;
 mod docker;
 mod packages;
 mod rpmdb;
@@ -14,7 +15,7 @@ use super::tree::Tree;
 use super::{Inventory, Provider, apart, problems};
 use async_trait::async_trait;
 use netpatch_agent_core::Failure;
-use netpatch_types::ComponentKey;
+use netpatch_types::{ComponentKey, Sha256};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,6 +59,7 @@ impl Images {
         let mut reasons = Vec::new();
         let mut images = docker::images(&self.tree, &mut reasons);
         images.extend(storage::images(&self.tree, &mut reasons));
+        images.extend(containerd::images(&self.tree, &mut reasons));
         if images.len() > MAX_IMAGES {
             reasons.push(format!("more than {MAX_IMAGES} images"));
             images.truncate(MAX_IMAGES);
@@ -117,6 +119,16 @@ impl Image {
     }
 }
 
+/// The name of a stack of layers with one more on it (OCI image specification, "Layer ChainID").
+fn chained(below: &str, diff: String) -> String {
+    if below.is_empty() {
+        diff
+    } else {
+        let text = format!("{below} {diff}");
+        format!("sha256:{}", Sha256::of(text.as_bytes()))
+    }
+}
+
 /// 64 hexadecimal digits, as folders and files of the stores are named: nothing else becomes part of a path.
 fn is_digest(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -130,9 +142,13 @@ impl Provider for Images {
 
     async fn detect(&self) -> bool {
         let tree = self.tree.clone();
-        apart(move || docker::is_there(&tree) || !storage::stores(&tree).is_empty())
-            .await
-            .unwrap_or(false)
+        apart(move || {
+            docker::is_there(&tree)
+                || !storage::stores(&tree).is_empty()
+                || !containerd::stores(&tree).is_empty()
+        })
+        .await
+        .unwrap_or(false)
     }
 
     async fn inventory(&self) -> Result<Inventory, Failure> {
@@ -146,6 +162,11 @@ impl Provider for Images {
             .iter()
             .map(|store| store.join("overlay-images/images.json"))
             .chain([docker::names()])
+            .chain(
+                containerd::stores(&self.tree)
+                    .iter()
+                    .map(|store| containerd::content(store)),
+            )
             .collect();
         super::watched(files.iter())
     }

@@ -1,7 +1,7 @@
 //! The agent against real package managers in root folders of their own, and its engine against crashes.
 //!
-//! Needs root, mmdebstrap, dpkg-dev, apt-utils, gnupg, rpm, createrepo-c, nftables, iptables, flatpak, ostree, npm and
-//! systemd-container; fails with one sentence without them.
+//! Needs root, mmdebstrap, dpkg-dev, apt-utils, gnupg, rpm, createrepo-c, nftables, iptables, flatpak, ostree, npm,
+//! containerd and systemd-container; fails with one sentence without them.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may fail")]
 
@@ -13,6 +13,7 @@ mod apt_run;
 mod apt_state;
 mod apt_transaction;
 mod command;
+mod containerd;
 mod crash;
 mod dnf_report;
 mod dnf_transaction;

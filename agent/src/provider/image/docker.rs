@@ -1,9 +1,8 @@
 //! Docker's image store with `overlay2` (moby `image/`, `layer/`): configurations by digest, each with the digests of its layers
 //! unpacked; a layer is found under its chain id, which names the folder of its files.
 
-use super::{Image, MAX_IMAGES, MAX_INDEX_BYTES, MAX_LAYERS, is_digest};
+use super::{Image, MAX_IMAGES, MAX_INDEX_BYTES, MAX_LAYERS, chained, is_digest};
 use crate::provider::tree::{Kind, Tree};
-use netpatch_types::Sha256;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -66,15 +65,7 @@ fn layers(tree: &Tree, id: &str) -> Result<Vec<PathBuf>, String> {
     }
     let (mut chain, mut layers) = (String::new(), Vec::new());
     for diff in ids {
-        // OCI image specification, "Layer ChainID".
-        chain = if chain.is_empty() {
-            diff
-        } else {
-            format!(
-                "sha256:{}",
-                Sha256::of(format!("{chain} {diff}").as_bytes())
-            )
-        };
+        chain = chained(&chain, diff);
         let name = chain.strip_prefix("sha256:").filter(|name| is_digest(name));
         let name = name.ok_or("a layer has no digest")?;
         let folder = tree

@@ -32,6 +32,7 @@ pub(crate) const TESTS: &[&str] = &[
     "openssl",
     "rpm",
     "createrepo-c",
+    "containerd",
 ];
 /// The browser of the portal's tests.
 pub(crate) const BROWSER: &[&str] = &["chromium"];
