@@ -27,6 +27,7 @@ mod registry;
 mod relay;
 mod services;
 mod session;
+mod week;
 
 pub use platform::PlatformServices;
 pub use services::{Admitted, HostStanding, Services};

@@ -88,8 +88,10 @@ fn entry(event: &IdentityEventV1) -> (&'static str, String, BTreeMap<String, Str
         IdentityEventV1::SiteChanged {
             site,
             probes_exposure,
+            bandwidth,
         } => {
             with("probes_exposure", probes_exposure.to_string());
+            with("bandwidth", bandwidth.to_string());
             ("site.changed", format!("site:{site}"))
         }
         IdentityEventV1::UserCreated { user } => ("user.created", format!("user:{user}")),

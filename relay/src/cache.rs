@@ -9,6 +9,7 @@ pub mod origin;
 pub mod store;
 
 use crate::counters::{Counters, add};
+use crate::line::Line;
 use fill::{End, Fill, Head};
 use futures::FutureExt as _;
 use netpatch_protocol::site::PayloadRequest;
@@ -33,6 +34,7 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) index: Mutex<CacheIndex>,
     pub(crate) origin: Origin,
+    pub(crate) line: Line,
     pub(crate) counters: Arc<Counters>,
     pub(crate) clock: SharedClock,
     flights: Mutex<Flights<Fill>>,
@@ -101,6 +103,7 @@ impl Cache {
                 store,
                 index: Mutex::new(index),
                 origin: Origin::new()?,
+                line: Line::new(clock.clone()),
                 counters,
                 clock,
                 flights: Mutex::default(),
@@ -114,6 +117,12 @@ impl Cache {
     /// The repositories that are served from now on.
     pub fn set_upstreams(&self, upstreams: Upstreams) {
         *lock(&self.inner.upstreams) = Arc::new(upstreams);
+    }
+
+    /// The line over which is fetched.
+    #[must_use]
+    pub fn line(&self) -> &Line {
+        &self.inner.line
     }
 
     /// How many repositories are served.
@@ -154,6 +163,7 @@ impl Cache {
             return reply;
         }
         let (fill, role) = self.join(&key, urls);
+        self.inner.line.hurry(&fill.urgency);
         match role {
             Role::Leader => add(&self.inner.counters.misses, 1),
             Role::Follower => add(&self.inner.counters.hits, 1),

@@ -70,7 +70,9 @@ impl Relay {
             counters.clone(),
             clock.clone(),
         )?);
-        cache.set_upstreams(Upstreams::from_settings(&data.settings()?));
+        let settings = data.settings()?;
+        cache.set_upstreams(Upstreams::from_settings(&settings));
+        cache.line().set(&settings);
         let ca = enrolment.ca.clone();
         let endpoint = SiteEndpoint::bind(config.listen, &identity, ca, clock.clone(), limits)?;
         let endpoint = Arc::new(endpoint);

@@ -126,6 +126,7 @@ impl Uplink {
             .map_err(|error| TunnelError::Unexpected(error.to_string()))?;
         self.cache
             .set_upstreams(Upstreams::from_settings(&settings));
+        self.cache.line().set(&settings);
         self.allow_probes.send_replace(settings.probes_exposure);
         if self.data.settings().ok().as_ref() != Some(&settings)
             && let Err(error) = self.data.save_settings(&settings)

@@ -42,6 +42,9 @@ pub enum IdentityEventV1 {
         site: SiteId,
         /// Whether its relays may probe its hosts now.
         probes_exposure: bool,
+        /// What its line may carry now.
+        #[serde(default)]
+        bandwidth: netpatch_types::Bandwidth,
     },
     /// A user was made.
     UserCreated {

@@ -20,6 +20,7 @@ impl MigratorTrait for Migrator {
             Box::new(M0001),
             Box::new(OutboxPrune("identity")),
             Box::new(M0002),
+            Box::new(M0003),
         ]
     }
 
@@ -99,6 +100,22 @@ impl MigrationName for M0002 {
 impl MigrationTrait for M0002 {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let sql = statements(include_str!("../migrations/m0002.sql"));
+        execute_all(manager.get_connection(), sql).await
+    }
+}
+
+struct M0003;
+
+impl MigrationName for M0003 {
+    fn name(&self) -> &'static str {
+        "m0003"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for M0003 {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let sql = statements(include_str!("../migrations/m0003.sql"));
         execute_all(manager.get_connection(), sql).await
     }
 }

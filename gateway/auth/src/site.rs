@@ -3,7 +3,9 @@
 use crate::access::{reaches, readable, require_admin};
 use crate::{Auth, IdentityEventV1, event, user::plain_name};
 use chrono::{DateTime, Utc};
-use netpatch_types::{OrganizationId, RequestContext, ServiceError, ServiceResult, SiteId};
+use netpatch_types::{
+    Bandwidth, OrganizationId, RequestContext, ServiceError, ServiceResult, SiteId,
+};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
@@ -24,6 +26,8 @@ pub struct Site {
     pub upstreams: Vec<String>,
     /// Whether its relays may try the ports that its hosts say they listen on. Off until somebody allows it.
     pub probes_exposure: bool,
+    /// What its line may carry of what its relays fetch.
+    pub bandwidth: Bandwidth,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -42,12 +46,26 @@ pub struct SiteCreate {
 }
 
 /// A change of a site; what is `None` stays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SiteUpdate {
     /// Which.
     pub id: SiteId,
     /// Whether its relays may try the ports that its hosts say they listen on.
     pub probes_exposure: Option<bool>,
+    /// What its line may carry of what its relays fetch.
+    pub bandwidth: Option<Bandwidth>,
+}
+
+impl SiteUpdate {
+    /// A change of nothing.
+    #[must_use]
+    pub fn new(id: SiteId) -> Self {
+        Self {
+            id,
+            probes_exposure: None,
+            bandwidth: None,
+        }
+    }
 }
 
 #[derive(FromQueryResult)]
@@ -59,6 +77,7 @@ struct Row {
     direct_allowed: bool,
     upstreams: serde_json::Value,
     probes_exposure: bool,
+    bandwidth: serde_json::Value,
     created_at: DateTime<Utc>,
 }
 
@@ -72,13 +91,13 @@ impl From<Row> for Site {
             direct_allowed: row.direct_allowed,
             upstreams: serde_json::from_value(row.upstreams).unwrap_or_default(),
             probes_exposure: row.probes_exposure,
+            bandwidth: serde_json::from_value(row.bandwidth).unwrap_or_default(),
             created_at: row.created_at,
         }
     }
 }
 
-const COLUMNS: &str =
-    "tenant_id, id, name, time_zone, direct_allowed, upstreams, probes_exposure, created_at";
+const COLUMNS: &str = "tenant_id, id, name, time_zone, direct_allowed, upstreams, probes_exposure, bandwidth, created_at";
 
 impl Auth {
     /// Creates a site.
@@ -127,6 +146,7 @@ impl Auth {
                 .map(|url| url.trim_end_matches('/').to_owned())
                 .collect(),
             probes_exposure: false,
+            bandwidth: Bandwidth::default(),
             created_at: self.clock.now(),
         };
         let tx = self.db.write(ctx).await?;
@@ -168,24 +188,30 @@ impl Auth {
         let before = self.own_site(ctx, update.id).await?;
         let site = Site {
             probes_exposure: update.probes_exposure.unwrap_or(before.probes_exposure),
+            bandwidth: update.bandwidth.unwrap_or_else(|| before.bandwidth.clone()),
             ..before.clone()
         };
         if site == before {
             return Ok(site);
         }
+        site.bandwidth
+            .check()
+            .map_err(|why| ServiceError::invalid("bandwidth", why))?;
         let tx = self.db.write(ctx).await?;
         tx.execute(
-            "update identity.sites set probes_exposure = $3 where tenant_id = $1 and id = $2",
+            "update identity.sites set probes_exposure = $3, bandwidth = $4 where tenant_id = $1 and id = $2",
             [
                 site.organization.0.into(),
                 site.id.0.into(),
                 site.probes_exposure.into(),
+                serde_json::json!(site.bandwidth).into(),
             ],
         )
         .await?;
         let event = IdentityEventV1::SiteChanged {
             site: site.id,
             probes_exposure: site.probes_exposure,
+            bandwidth: site.bandwidth.clone(),
         };
         event::append(&tx, ctx, &*self.clock, event).await?;
         tx.commit().await?;

@@ -1,7 +1,7 @@
 //! What the edge asks for, answered by identity and the services.
 
 use super::services::{Admitted, HostStanding, Services};
-use super::{convert, probe};
+use super::{convert, probe, week};
 use netpatch_auth::{
     Auth, ClaimStart, ClaimState, IssuedCertificate, RelayReport as IdentityRelayReport, RoleKeys,
 };
@@ -307,6 +307,8 @@ impl Services for PlatformServices {
             upstreams: site.upstreams.into_iter().map(upstream).collect(),
             direct_allowed: site.direct_allowed,
             probes_exposure: site.probes_exposure,
+            time_zone: site.time_zone,
+            bandwidth: Some(week::bandwidth(&site.bandwidth)),
         })
     }
 

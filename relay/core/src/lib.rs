@@ -4,6 +4,7 @@
 //! stay within the budget; metadata is given up before packages, and what a deployment still needs is never given
 //! up; one fill per payload, however many ask; a host is probed only where its own connection comes from. Time is an argument (Unix seconds). No IO.
 
+pub mod bandwidth;
 pub mod flight;
 pub mod freshness;
 pub mod index;
@@ -12,6 +13,7 @@ pub mod probe;
 pub mod range;
 pub mod upstream;
 
+pub use bandwidth::{Bucket, Priority, Turn, bandwidth_of};
 pub use flight::{Flights, Role};
 pub use freshness::{Decision, Validators};
 pub use index::{Admission, CacheIndex, Entry};

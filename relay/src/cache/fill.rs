@@ -4,6 +4,7 @@ use super::Inner;
 use super::origin::{Answer, Ask, chain};
 use super::store::Unfinished;
 use crate::counters::add;
+use crate::line::Urgency;
 use netpatch_relay_core::{Admission, Entry, PayloadKey};
 use netpatch_types::Sha256;
 use reqwest::Response;
@@ -26,6 +27,7 @@ pub type Failure = (u32, String);
 
 /// A fill that its requesters share.
 pub struct Fill {
+    pub(crate) urgency: Urgency,
     state: watch::Sender<State>,
 }
 
@@ -50,6 +52,7 @@ struct Growing {
 impl Fill {
     pub(crate) fn new() -> Self {
         Self {
+            urgency: Urgency::default(),
             state: watch::Sender::default(),
         }
     }
@@ -298,7 +301,11 @@ impl<'a> Fetching<'a> {
     async fn take_body(&mut self, mut response: Response) -> Result<Option<String>, Failure> {
         loop {
             match response.chunk().await {
-                Ok(Some(chunk)) => self.append(&chunk)?,
+                Ok(Some(chunk)) => {
+                    self.append(&chunk)?;
+                    let line = &self.inner.line;
+                    line.pay(chunk.len() as u64, &self.fill.urgency).await;
+                }
                 Ok(None) => {
                     return Ok(match self.head.total_bytes {
                         Some(total) if self.written < total => Some("upstream ended early".into()),

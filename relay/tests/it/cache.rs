@@ -388,3 +388,26 @@ async fn the_budget_holds_and_what_does_not_fit_is_passed_through() {
         .sum();
     assert_eq!(on_disk, 40_000);
 }
+
+#[tokio::test]
+async fn a_fetch_over_a_limited_line_takes_its_time_and_a_hit_does_not() {
+    let (folder, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let payload = vec![7; 1_500_000];
+    upstream.put_bytes("pool/a.deb", &payload);
+    let cached = open(folder.path(), &upstream);
+    cached.cache.line().set(&crate::line::limited(8_000));
+    let begun = std::time::Instant::now();
+    let whole = body(cached.cache.respond(&request("pool/a.deb")).await).await;
+    assert_eq!(whole.unwrap(), payload);
+    // 1 MB/s, less what the bucket holds and the last piece that came.
+    assert!(
+        begun.elapsed() > Duration::from_millis(500),
+        "{:?}",
+        begun.elapsed()
+    );
+    // A hit takes no turn, whatever the limit.
+    cached.cache.line().set(&crate::line::limited(64));
+    let again = body(cached.cache.respond(&request("pool/a.deb")).await).await;
+    assert_eq!(again.unwrap(), payload);
+    assert_eq!(cached.counters.now().bytes_fetched, 1_500_000);
+}

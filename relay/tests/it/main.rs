@@ -6,6 +6,7 @@ mod cache;
 mod claim;
 mod command;
 mod killed;
+mod line;
 mod metrics;
 mod probe;
 mod relay;

@@ -6,6 +6,8 @@ export const embeddedTypes = [
   'Actor',
   'ApprovalDecision',
   'AssetLineError',
+  'Bandwidth',
+  'BandwidthRule',
   'BaselineRule',
   'BlockEntry',
   'Canary',
@@ -61,6 +63,7 @@ export const embeddedTypes = [
   'WaveCounts',
   'WaveProgressEvent',
   'WaveSize',
+  'WeekHours',
 ] as const;
 
 /** Families of types without an id, by the end of their name. */

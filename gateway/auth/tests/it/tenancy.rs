@@ -106,8 +106,8 @@ async fn another_organizations_ids_are_unknown_in_every_operation() {
         auth.site_get(&ctx, nowhere)
     );
     let probing = |id| SiteUpdate {
-        id,
         probes_exposure: Some(true),
+        ..SiteUpdate::new(id)
     };
     same_as_unknown!(
         site_update,
@@ -372,12 +372,12 @@ async fn a_site_lets_its_relays_probe_when_its_administrator_says_so() {
     let made = world.site(organization, "Harbour").await;
     assert!(!made.probes_exposure, "off until somebody allows it");
     let update = SiteUpdate {
-        id: made.id,
         probes_exposure: Some(true),
+        ..SiteUpdate::new(made.id)
     };
     let mut technician = ctx.clone();
     technician.permissions.remove(&Permission::Admin);
-    let refused = world.auth.site_update(&technician, update).await;
+    let refused = world.auth.site_update(&technician, update.clone()).await;
     assert_eq!(code(refused), ErrorCode::Forbidden);
     assert!(
         !world
@@ -388,14 +388,11 @@ async fn a_site_lets_its_relays_probe_when_its_administrator_says_so() {
             .probes_exposure
     );
     for _ in 0..2 {
-        let changed = world.auth.site_update(&ctx, update).await.unwrap();
+        let changed = world.auth.site_update(&ctx, update.clone()).await.unwrap();
         assert!(changed.probes_exposure);
         assert_eq!(changed, world.auth.site_get(&ctx, made.id).await.unwrap());
     }
-    let nothing = SiteUpdate {
-        probes_exposure: None,
-        ..update
-    };
+    let nothing = SiteUpdate::new(made.id);
     let same = world.auth.site_update(&ctx, nothing).await.unwrap();
     assert!(same.probes_exposure);
     world.test.settle("identity").await;
@@ -413,8 +410,49 @@ async fn a_site_lets_its_relays_probe_when_its_administrator_says_so() {
     let told = IdentityEventV1::SiteChanged {
         site: made.id,
         probes_exposure: true,
+        bandwidth: Bandwidth::default(),
     };
     assert_eq!(*event, told);
+}
+
+/// What a site's line may carry is kept as it was said, and refused when it cannot be kept.
+#[tokio::test]
+async fn a_site_limits_what_its_relays_fetch() {
+    let world = World::new().await;
+    let organization = world.customer().await;
+    let ctx = world.person(organization);
+    let made = world.site(organization, "Harbour").await;
+    assert_eq!(made.bandwidth, Bandwidth::default(), "without limit");
+    let limit = |kilobits| Bandwidth {
+        kilobits_per_second: Some(kilobits),
+        rules: vec![BandwidthRule {
+            hours: WeekHours {
+                days: vec![chrono::Weekday::Mon, chrono::Weekday::Sun],
+                from_minute: 22 * 60,
+                until_minute: 6 * 60,
+            },
+            kilobits_per_second: None,
+        }],
+    };
+    let update = |kilobits| SiteUpdate {
+        bandwidth: Some(limit(kilobits)),
+        ..SiteUpdate::new(made.id)
+    };
+    let changed = world.auth.site_update(&ctx, update(2_000)).await.unwrap();
+    assert_eq!(changed.bandwidth, limit(2_000));
+    assert_eq!(changed, world.auth.site_get(&ctx, made.id).await.unwrap());
+    let refused = world.auth.site_update(&ctx, update(1)).await.unwrap_err();
+    assert_eq!(refused.path, ["bandwidth"]);
+    let mut technician = ctx.clone();
+    technician.permissions.remove(&Permission::Admin);
+    let refused = world.auth.site_update(&technician, update(5_000)).await;
+    assert_eq!(code(refused), ErrorCode::Forbidden);
+    let probing = SiteUpdate {
+        probes_exposure: Some(true),
+        ..SiteUpdate::new(made.id)
+    };
+    let same = world.auth.site_update(&ctx, probing).await.unwrap();
+    assert_eq!(same.bandwidth, limit(2_000), "what is not said stays");
 }
 
 #[tokio::test]

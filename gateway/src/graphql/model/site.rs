@@ -56,6 +56,11 @@ impl Site {
         self.0.probes_exposure
     }
 
+    /// What its line may carry of what its relays fetch, by hours of the week.
+    async fn bandwidth(&self) -> Bandwidth {
+        (&self.0.bandwidth).into()
+    }
+
     /// When its hosts are scanned without being asked; null: as each host's own configuration says, which outweighs this.
     #[graphql(complexity = "5 + child_complexity")]
     async fn scan_schedule(&self, ctx: &Context<'_>) -> Result<Option<ScanSchedule>> {

@@ -2,7 +2,7 @@
 
 use super::{answer, payload};
 use crate::graphql::context::{organization_id, tenant_id};
-use crate::graphql::model::Site;
+use crate::graphql::model::{BandwidthInput, Site};
 use crate::graphql::once::{Once, first, once};
 use crate::graphql::{Result, TimeZone, session};
 use async_graphql::{Context, ID, InputObject, Object};
@@ -35,6 +35,8 @@ pub struct SiteUpdateInput {
     id: ID,
     /// Whether its relays may try the ports that its hosts say they listen on.
     probes_exposure: Option<bool>,
+    /// What its line may carry of what its relays fetch, all of it anew.
+    bandwidth: Option<BandwidthInput>,
     /// The same key and input again change nothing again.
     idempotency_key: ID,
 }
@@ -125,6 +127,11 @@ async fn update(ctx: &Context<'_>, input: SiteUpdateInput) -> Result<SiteUpdateP
     let change = SiteUpdate {
         id,
         probes_exposure: input.probes_exposure,
+        bandwidth: input
+            .bandwidth
+            .clone()
+            .map(BandwidthInput::read)
+            .transpose()?,
     };
     let work = auth.site_update(&request, change);
     let made = once(

@@ -118,7 +118,10 @@ pub(crate) const MUTATIONS: [(&str, &str); 45] = [
         "siteCreate",
         "organizationId: $org, name: \"s\", timeZone: \"UTC\"",
     ),
-    ("siteUpdate", "id: $site, probesExposure: true"),
+    (
+        "siteUpdate",
+        "id: $site, probesExposure: true, bandwidth: {kilobitsPerSecond: 2000, rules: []}",
+    ),
     ("siteScanScheduleSet", "id: $site, cron: \"30 3 * * *\""),
     (
         "delegationCreate",

@@ -23,6 +23,7 @@ pub mod purl;
 mod release;
 pub mod severity;
 pub mod version;
+pub mod week;
 
 pub use clock::{Clock, SharedClock, SystemClock};
 pub use component::{ComponentKey, InvalidComponent, MAX_COMPONENTS, MAX_FIELD_BYTES};
@@ -38,3 +39,4 @@ pub use page::{Page, PageRequest};
 pub use purl::Purl;
 pub use release::{distribution_name, release_name};
 pub use severity::{Classification, Severity};
+pub use week::{Bandwidth, BandwidthRule, WeekHours};

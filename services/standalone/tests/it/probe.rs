@@ -106,8 +106,8 @@ impl World {
 
     async fn allow(&self, place: &Place, is_on: bool) {
         let update = SiteUpdate {
-            id: place.site,
             probes_exposure: Some(is_on),
+            ..SiteUpdate::new(place.site)
         };
         let auth = &self.sandbox.roles.auth;
         auth.site_update(&place.ctx, update).await.unwrap();

@@ -1,0 +1,115 @@
+//! The site's line to the world: everything that is fetched over it takes its turn here.
+//!
+//! Only what comes from upstreams is held up. Sessions, reports and enrolments of agents never pass here.
+
+use crate::cache::lock;
+use chrono_tz::Tz;
+use netpatch_protocol::site::SiteSettings;
+use netpatch_relay_core::bandwidth::Ticket;
+use netpatch_relay_core::{Bucket, Priority, Turn, bandwidth_of};
+use netpatch_types::{Bandwidth, SharedClock};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// A new hour's limit is seen by those who wait within this time.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The line.
+pub struct Line {
+    bucket: Mutex<Bucket>,
+    moved: Notify,
+    plan: Mutex<(Bandwidth, Tz)>,
+    clock: SharedClock,
+}
+
+/// Whether a host waits for a transfer: not until one asks for it.
+#[derive(Default)]
+pub struct Urgency(AtomicBool);
+
+impl Urgency {
+    fn priority(&self) -> Priority {
+        match self.0.load(Ordering::Relaxed) {
+            true => Priority::Interactive,
+            false => Priority::Background,
+        }
+    }
+}
+
+/// A piece in the queue; leaves it when its transfer ends.
+struct Place<'a> {
+    line: &'a Line,
+    ticket: Ticket,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        lock(&self.line.bucket).leave(self.ticket);
+        self.line.moved.notify_waiters();
+    }
+}
+
+impl Line {
+    /// A line without limit.
+    #[must_use]
+    pub fn new(clock: SharedClock) -> Self {
+        Self {
+            bucket: Mutex::default(),
+            moved: Notify::new(),
+            plan: Mutex::new((Bandwidth::default(), Tz::UTC)),
+            clock,
+        }
+    }
+
+    /// What the site says of its line from now on.
+    pub fn set(&self, settings: &SiteSettings) {
+        let zone = settings.time_zone.parse().unwrap_or(Tz::UTC);
+        *lock(&self.plan) = (bandwidth_of(settings), zone);
+        self.moved.notify_waiters();
+    }
+
+    /// What it may carry now, in units of 1000 bits per second; `None`: without limit.
+    #[must_use]
+    pub fn limit(&self) -> Option<u32> {
+        let (bandwidth, zone) = &*lock(&self.plan);
+        bandwidth.at(self.clock.now(), *zone)
+    }
+
+    /// A host waits for this transfer now.
+    pub fn hurry(&self, urgency: &Urgency) {
+        if !urgency.0.swap(true, Ordering::Relaxed) {
+            self.moved.notify_waiters();
+        }
+    }
+
+    /// Waits until bytes that came are paid.
+    pub async fn pay(&self, bytes: u64, urgency: &Urgency) {
+        let joined = lock(&self.bucket).join(self.clock.monotonic(), urgency.priority(), bytes);
+        let place = Place {
+            line: self,
+            ticket: joined,
+        };
+        loop {
+            let moved = self.moved.notified();
+            tokio::pin!(moved);
+            // From here on nobody's move is missed.
+            moved.as_mut().enable();
+            match self.turn(place.ticket, urgency) {
+                Turn::Go => return,
+                Turn::Wait(time) => {
+                    let _ = tokio::time::timeout(time.min(LOOK_AGAIN), moved).await;
+                }
+            }
+        }
+    }
+
+    fn turn(&self, ticket: Ticket, urgency: &Urgency) -> Turn {
+        let (now, limit) = (self.clock.monotonic(), self.limit());
+        let mut bucket = lock(&self.bucket);
+        if urgency.priority() == Priority::Interactive {
+            bucket.promote(ticket);
+        }
+        bucket.turn(now, limit, ticket)
+    }
+}
