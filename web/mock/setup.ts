@@ -24,13 +24,16 @@ export class Setup {
   constructor(
     private readonly fresh: (prefix: string) => string,
     private readonly probing: Set<string>,
+    private readonly bandwidths: Map<string, object>,
   ) {}
 
   site(input: { name: string; timeZone: string; directAllowed?: boolean; upstreams?: string[] }): Errors & { site: object } {
     const id = this.fresh('site');
     const site = {
       __typename: 'Site', id, name: input.name, timeZone: input.timeZone, directAllowed: input.directAllowed ?? true, upstreams: input.upstreams ?? [], probesExposure: () => this.probing.has(id),
+      bandwidth: () => this.bandwidths.get(id) ?? noLimit,
       hosts: (args: PageArgs) => connection([], args), relays: () => this.relays.filter((relay) => relay['siteId'] === id),
+      traffic: { __typename: 'SiteTraffic', bytesServed: '0', bytesFetched: '0', savedBytes: '0', cacheHitRatio: null },
     };
     this.sites.push(site);
     return { site, userErrors: [] };
@@ -87,6 +90,11 @@ export class Setup {
     return { userId: this.fresh('user'), initialPassword: randomBytes(24).toString('base64url'), userErrors: [] };
   }
 }
+
+/** A site that has said nothing of its line. */
+export const noLimit = { kilobitsPerSecond: null, rules: [] };
+/** A site whose people want the line for themselves in office hours. */
+export const officeLimit = { kilobitsPerSecond: null, rules: [{ hours: { days: ['MON', 'TUE', 'WED', 'THU', 'FRI'], from: '08:00', until: '18:00' }, kilobitsPerSecond: 10_000 }] };
 
 /** The relay that waits in the mock world, with this code. */
 export const waitingCode = 'BCDF-GHJK';

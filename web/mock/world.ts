@@ -4,7 +4,7 @@ import { Baselines, byDeadline, deadline, type DueArgs } from './deadlines.ts';
 import { makeHosts, patches, sites, type MockHost, type MockPatch } from './fixtures.ts';
 import { MockLedger } from './ledger.ts';
 import { machine } from './machines.ts';
-import { deliveries, Setup } from './setup.ts';
+import { deliveries, noLimit, officeLimit, Setup } from './setup.ts';
 import { runStatus, type Filter, type StoredApproval, type StoredDeployment, type StoredRun, type StoredWave } from './stored.ts';
 
 const day = 86_400_000;
@@ -20,8 +20,9 @@ export class World {
   readonly deployments: StoredDeployment[] = [];
   /** Sites that let their relays try what hosts listen on. */
   readonly probing = new Set(['site_berlin']);
+  readonly bandwidths = new Map<string, object>([['site_berlin', officeLimit]]);
   /** What people made since the start, by organization; the third one begins empty. */
-  readonly setups = new Map(['org_acme', 'org_msp', 'org_new'].map((id) => [id, new Setup((prefix) => this.fresh(prefix), this.probing)] as const));
+  readonly setups = new Map(['org_acme', 'org_msp', 'org_new'].map((id) => [id, new Setup((prefix) => this.fresh(prefix), this.probing, this.bandwidths)] as const));
   readonly baselines = new Map(['org_acme', 'org_msp', 'org_new'].map((id) => [id, new Baselines((prefix) => this.fresh(prefix))] as const));
   readonly reports: { id: string; kind: string; createdAt: string }[] = [];
   private readonly answers = new Map<string, unknown>();
@@ -254,8 +255,10 @@ export class World {
     timeZone: site.timeZone,
     directAllowed: true,
     probesExposure: () => this.probing.has(site.id),
+    bandwidth: () => this.bandwidths.get(site.id) ?? noLimit,
     organization: () => this.acme(),
     relays: () => (site.relay ? [this.relay(site)] : []),
+    traffic: { __typename: 'SiteTraffic', bytesServed: site.relay ? '48211000000' : '0', bytesFetched: site.relay ? '6120000000' : '0', savedBytes: site.relay ? '42091000000' : '0', cacheHitRatio: site.relay ? 0.87 : null },
     hosts: (args: PageArgs) => connection(this.hosts.filter((host) => host.site === site).map(this.host), args),
   });
 

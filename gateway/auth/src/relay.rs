@@ -72,11 +72,23 @@ impl Relay {
 
     /// Share of answers from the cache, 0–1.
     #[must_use]
-    #[allow(clippy::cast_precision_loss, reason = "a ratio for people")]
     pub fn hit_ratio(&self) -> Option<f64> {
-        let all = self.hits + self.misses;
-        (all > 0).then(|| self.hits as f64 / all as f64)
+        hit_ratio(self.hits, self.misses)
     }
+
+    /// Bytes that hosts got without a byte over the site's line.
+    #[must_use]
+    pub fn saved_bytes(&self) -> u64 {
+        self.bytes_served.saturating_sub(self.bytes_fetched)
+    }
+}
+
+/// Share of answers from a cache, 0–1; none without answers.
+#[must_use]
+#[allow(clippy::cast_precision_loss, reason = "a ratio for people")]
+pub fn hit_ratio(hits: u64, misses: u64) -> Option<f64> {
+    let all = hits.saturating_add(misses);
+    (all > 0).then(|| hits as f64 / all as f64)
 }
 
 /// What a relay reports.

@@ -54,6 +54,7 @@ export const embeddedTypes = [
   'ScanSchedule',
   'SelectorTerm',
   'SeverityCount',
+  'SiteTraffic',
   'SiteWindow',
   'SocketProbe',
   'Ssvc',

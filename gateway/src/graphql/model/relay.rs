@@ -98,6 +98,11 @@ impl Relay {
         self.0.last_seen_at.map(|_| ByteCount(self.0.bytes_fetched))
     }
 
+    /// Bytes that hosts got without crossing the site's line: served less fetched.
+    async fn saved_bytes(&self) -> Option<ByteCount> {
+        self.0.last_seen_at.map(|_| ByteCount(self.0.saved_bytes()))
+    }
+
     /// Bytes in its cache.
     async fn cache_bytes(&self) -> Option<ByteCount> {
         self.0.last_seen_at.map(|_| ByteCount(self.0.cache_bytes))

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::graphql::context::readable;
-use crate::graphql::{Connection, Result, TimeZone, loaders, session};
+use crate::graphql::{ByteCount, Connection, Result, TimeZone, loaders, session};
 use async_graphql::{Context, ID, Object, SimpleObject};
 
 /// When hosts are scanned without being asked.
@@ -12,6 +12,19 @@ pub struct ScanSchedule {
     pub cron: String,
     /// Seconds over which the hosts spread each of these times.
     pub jitter_seconds: i32,
+}
+
+/// What a site's relays gave to its hosts and fetched for them, since each relay started.
+#[derive(Clone, SimpleObject)]
+pub struct SiteTraffic {
+    /// Bytes given to hosts.
+    pub bytes_served: ByteCount,
+    /// Bytes fetched from upstream.
+    pub bytes_fetched: ByteCount,
+    /// Bytes that did not cross the site's line: of each relay what it served beyond what it fetched.
+    pub saved_bytes: ByteCount,
+    /// Share of answers from a cache, 0–1; null before the first.
+    pub cache_hit_ratio: Option<f64>,
 }
 
 /// A site of an organization.
@@ -88,19 +101,26 @@ impl Site {
     /// Relays of the site.
     #[graphql(complexity = "2 + 5 * child_complexity")]
     async fn relays(&self, ctx: &Context<'_>) -> Result<Option<Vec<Relay>>> {
-        let session = session(ctx)?;
-        let relays = session
-            .apis
-            .auth
-            .relay_list(&readable(session.inside(self.0.organization)?)?)
-            .await?;
-        Ok(Some(
-            relays
-                .into_iter()
-                .filter(|relay| relay.site == self.0.id)
-                .map(Relay)
-                .collect(),
-        ))
+        let relays = self.own_relays(ctx).await?;
+        Ok(Some(relays.into_iter().map(Relay).collect()))
+    }
+
+    /// What its relays gave to its hosts and fetched for them.
+    #[graphql(complexity = "2 + child_complexity")]
+    async fn traffic(&self, ctx: &Context<'_>) -> Result<Option<SiteTraffic>> {
+        let relays = self.own_relays(ctx).await?;
+        let sum = |of: fn(&netpatch_auth::Relay) -> u64| -> u64 {
+            relays.iter().map(of).fold(0, u64::saturating_add)
+        };
+        Ok(Some(SiteTraffic {
+            bytes_served: ByteCount(sum(|relay| relay.bytes_served)),
+            bytes_fetched: ByteCount(sum(|relay| relay.bytes_fetched)),
+            saved_bytes: ByteCount(sum(netpatch_auth::Relay::saved_bytes)),
+            cache_hit_ratio: netpatch_auth::hit_ratio(
+                sum(|relay| relay.hits),
+                sum(|relay| relay.misses),
+            ),
+        }))
     }
 
     /// Hosts of the site by name.
@@ -121,5 +141,15 @@ impl Site {
             ..filter.unwrap_or_default()
         };
         super::host::listing(session(ctx)?, first, after, filter).await
+    }
+}
+
+impl Site {
+    async fn own_relays(&self, ctx: &Context<'_>) -> Result<Vec<netpatch_auth::Relay>> {
+        let session = session(ctx)?;
+        let request = readable(session.inside(self.0.organization)?)?;
+        let mut relays = session.apis.auth.relay_list(&request).await?;
+        relays.retain(|relay| relay.site == self.0.id);
+        Ok(relays)
     }
 }

@@ -1,5 +1,12 @@
 /** Making windows and policies. */
 export const ruleTexts = {
+  'weekday.short.MON': 'Mon',
+  'weekday.short.TUE': 'Tue',
+  'weekday.short.WED': 'Wed',
+  'weekday.short.THU': 'Thu',
+  'weekday.short.FRI': 'Fri',
+  'weekday.short.SAT': 'Sat',
+  'weekday.short.SUN': 'Sun',
   'weekday.MO': 'Monday',
   'weekday.TU': 'Tuesday',
   'weekday.WE': 'Wednesday',

@@ -6,9 +6,11 @@ import { useNow } from '../../ui/now.ts';
 import { Mark } from '../../ui/Mark.tsx';
 import { Facts, Panel } from '../../ui/Page.tsx';
 import { Moment } from '../../ui/Time.tsx';
+import { BandwidthLines } from './BandwidthLines.tsx';
 import type { Site } from './queries.ts';
 import { ProbeSwitch } from './ProbeSwitch.tsx';
 import { RelaysTable } from './RelaysTable.tsx';
+import { Saved } from './Saved.tsx';
 
 /** A site and its relays. */
 export function SitePanel({ site }: { site: Site }) {
@@ -28,6 +30,8 @@ export function SitePanel({ site }: { site: Site }) {
           [text('sites.hosts'), hosts],
           [text('sites.zone'), site.timeZone],
           [text('sites.localtime'), <Moment key="now" at={new Date(now).toISOString()} zone={site.timeZone} />],
+          [text('sites.saved'), <Saved key="saved" traffic={site.traffic} />],
+          [text('sites.line'), <BandwidthLines key="line" site={site} />],
           [text('sites.probe'), <ProbeSwitch key="probe" site={site} />],
           [text('sites.direct'), <Mark key="direct" tone="calm">{text(site.directAllowed ? 'sites.direct.yes' : 'sites.direct.no')}</Mark>],
         ]}

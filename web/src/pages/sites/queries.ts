@@ -10,6 +10,8 @@ export const SitesQuery = graphql(`
         pageInfo { hasNextPage endCursor }
         nodes {
           id name timeZone directAllowed probesExposure
+          bandwidth { kilobitsPerSecond rules { hours { days from until } kilobitsPerSecond } }
+          traffic { bytesServed savedBytes cacheHitRatio }
           hosts(first: 1) { totalCount { value display } }
           relays { id name status lastSeenAt version cacheHitRatio bytesServed bytesFetched cacheBytes sessions }
         }
