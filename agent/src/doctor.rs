@@ -174,14 +174,21 @@ fn connection(status: &Status) -> Check {
             let remedy = if status.certificate_problem.is_some() {
                 "see the certificate".to_owned()
             } else {
-                format!("check that {way} is right and answers over UDP")
+                format!("check that {way} is right and answers over UDP, or the platform over TCP")
             };
             Check::fail("session", format!("down: {reason}"), remedy)
         }
-        (Some(carrier), Some(relay)) if carrier == "direct" => Check::warn(
+        (Some(carrier), Some(relay)) if carrier != "relay" => Check::warn(
             "session",
             "up, past the relay",
             format!("check the relay {relay}"),
+        ),
+        (Some(carrier), _) if carrier == "tcp" => Check::warn(
+            "session",
+            format!("up, with {way} over TCP"),
+            format!(
+                "let UDP through to {way}: it is faster, and the agent returns to it by itself"
+            ),
         ),
         (Some(_), _) => Check::ok("session", format!("up, with {way}")),
     }

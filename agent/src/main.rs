@@ -66,7 +66,7 @@ struct Inventory {
 
 #[derive(Args)]
 struct Enroll {
-    /// The platform, HOST:PORT (UDP).
+    /// The platform, HOST:PORT (UDP, or TCP where UDP does not get through).
     #[arg(long, env = "NETPATCH_SERVER")]
     server: String,
     /// A file with the enrolment token; never given as an argument.

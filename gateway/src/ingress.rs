@@ -1,4 +1,4 @@
-//! The edge: where agents and relays come in over QUIC.
+//! The edge: where agents and relays come in over QUIC, or over TCP where UDP does not get through.
 //!
 //! ```text
 //! accept ─┬─ enrolment ─► enrol.rs            one request, one answer, rate-limited, no certificate needed
@@ -59,6 +59,8 @@ const DOCUMENT_TOPICS: [&str; 2] = ["scheduler.outbox", "policy.outbox"];
 pub struct Options {
     /// Bounds of connections.
     pub limits: Limits,
+    /// Whether agents and relays may come over TCP too, at the same port, where UDP does not get through.
+    pub tcp: bool,
     /// How often an agent checks in.
     pub heartbeat: Duration,
     /// How often a session looks for documents when no hint comes.
@@ -79,6 +81,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
+            tcp: true,
             heartbeat: Duration::from_secs(30),
             look_every: Duration::from_secs(15),
             presence_every: Duration::from_secs(5),
@@ -130,7 +133,7 @@ pub struct Ingress {
 }
 
 impl Ingress {
-    /// Listens on a UDP address with a fresh certificate; port 0 takes any.
+    /// Listens on an address with a fresh certificate; port 0 takes any.
     pub fn bind(
         address: SocketAddr,
         services: Arc<dyn Services>,
@@ -140,7 +143,12 @@ impl Ingress {
     ) -> Result<Self, BindError> {
         let identity = services.edge_identity().map_err(BindError::Certificate)?;
         let certificate = EdgeCertificate::of(&identity);
-        let endpoint = EdgeEndpoint::bind(address, &identity, &clock, options.limits)?;
+        let bind = if options.tcp {
+            EdgeEndpoint::bind
+        } else {
+            EdgeEndpoint::bind_udp_only
+        };
+        let endpoint = bind(address, &identity, &clock, options.limits)?;
         let shared = Shared {
             services,
             registry: Registry::default(),

@@ -141,7 +141,7 @@ async fn edge(data: &DataDir, clock: &SharedClock) -> Check {
         Err(error) => Check::fail(
             id,
             error.to_string(),
-            "allow UDP to the edge in the firewall, and check name resolution",
+            "allow UDP, or at least TCP, to the edge in the firewall, and check name resolution",
         ),
     }
 }

@@ -12,7 +12,7 @@ use crate::renew::Renewal;
 use crate::status::{Standing, Status, WRITE_EVERY};
 use crate::uplink::{LinkState, Uplink};
 use netpatch_relay_core::Upstreams;
-use netpatch_tunnel::{Limits, SiteEndpoint, TunnelError};
+use netpatch_tunnel::{CarrierKind, Limits, RelayUplink, SiteEndpoint, TunnelError};
 use netpatch_types::SharedClock;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -144,6 +144,13 @@ impl Relay {
     /// Where agents reach it.
     pub fn local_addr(&self) -> Result<SocketAddr, RunError> {
         Ok(self.endpoint.local_addr()?)
+    }
+
+    /// What carries the connection to the edge; `None` when there is none.
+    #[must_use]
+    pub fn carrier(&self) -> Option<CarrierKind> {
+        let state = self.link.borrow();
+        state.link.as_ref().map(RelayUplink::carrier)
     }
 
     /// Waits until the edge has answered.

@@ -1,11 +1,11 @@
-//! The one connection to the edge: kept up, with reports going out and the site's settings coming in.
+//! The one connection to the edge: kept up, over QUIC, or over TCP for as long as QUIC does not get through, with reports going out and the site's settings coming in.
 
 use crate::cache::Cache;
 use crate::counters::Counters;
 use crate::data::{DataDir, Enrolment};
 use netpatch_protocol::site::{RelayReport, SiteRequest, SiteSettings, stream_open};
 use netpatch_relay_core::Upstreams;
-use netpatch_tunnel::{Identity, Limits, RelayUplink, TunnelError};
+use netpatch_tunnel::{CarrierKind, Identity, Limits, Over, RelayUplink, TunnelError};
 use netpatch_types::SharedClock;
 use prost::Message as _;
 use std::sync::Arc;
@@ -22,6 +22,18 @@ pub struct LinkState {
     pub link: Option<RelayUplink>,
     /// Why the last one ended or could not be made; empty when it is up.
     pub problem: String,
+}
+
+/// From one connection to a better one.
+struct Moving {
+    from: RelayUplink,
+    to: RelayUplink,
+}
+
+/// Why a connection was left.
+enum Left {
+    For(RelayUplink),
+    Ended { reason: String, was_good: bool },
 }
 
 /// What keeping the connection up needs.
@@ -45,23 +57,28 @@ impl Uplink {
     /// Never ends: connects, reports while it is up, and connects again.
     pub(crate) async fn keep_up(self) {
         let mut wait = FIRST_WAIT;
+        let mut moving: Option<Moving> = None;
         loop {
-            let identity = self.identity.borrow().clone();
-            let connecting = RelayUplink::connect(
-                &self.enrolment.server,
-                self.enrolment.trust(),
-                &identity,
-                &self.clock,
-                self.limits,
-            );
-            let problem = match connecting.await {
-                Ok(link) => {
-                    let (reason, was_good) = self.use_link(&link).await;
-                    if was_good {
-                        wait = FIRST_WAIT;
+            let connected = match moving.take() {
+                Some(Moving { from, to }) => Ok((to, Some(from))),
+                None => self.connect(Over::Any).await.map(|link| (link, None)),
+            };
+            let problem = match connected {
+                Ok((link, before)) => match self.use_link(&link, before).await {
+                    Left::For(better) => {
+                        moving = Some(Moving {
+                            from: link,
+                            to: better,
+                        });
+                        continue;
                     }
-                    reason
-                }
+                    Left::Ended { reason, was_good } => {
+                        if was_good {
+                            wait = FIRST_WAIT;
+                        }
+                        reason
+                    }
+                },
                 Err(error) => error.to_string(),
             };
             tracing::warn!(%problem, wait_ms = wait.as_millis(), "no connection to the edge");
@@ -74,21 +91,42 @@ impl Uplink {
         }
     }
 
-    /// Until the connection ends: why it did, and whether the edge ever answered on it.
-    async fn use_link(&self, link: &RelayUplink) -> (String, bool) {
+    async fn connect(&self, over: Over) -> Result<RelayUplink, TunnelError> {
+        let identity = self.identity.borrow().clone();
+        RelayUplink::connect_over(
+            over,
+            &self.enrolment.server,
+            self.enrolment.trust(),
+            &identity,
+            &self.clock,
+            self.limits,
+        )
+        .await
+    }
+
+    /// Until the connection ends or a better one is up. `before` is the one that it takes over from: what runs there may end in
+    /// peace until the next report.
+    async fn use_link(&self, link: &RelayUplink, mut before: Option<RelayUplink>) -> Left {
         let mut was_good = false;
         let mut ticks = tokio::time::interval(self.report_every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let better = self.better(link);
+        tokio::pin!(better);
         loop {
             tokio::select! {
-                reason = link.closed() => return (reason, was_good),
+                reason = link.closed() => return Left::Ended { reason, was_good },
+                better = &mut better, if was_good => return Left::For(better),
                 _ = ticks.tick() => {}
+            }
+            if was_good && let Some(before) = before.take() {
+                before.close();
             }
             match self.talk(link).await {
                 Ok(()) if was_good => {}
                 Ok(()) => {
                     was_good = true;
-                    tracing::info!(server = %self.enrolment.server, "connected to the edge");
+                    let carrier = link.carrier();
+                    tracing::info!(server = %self.enrolment.server, ?carrier, "connected to the edge");
                     self.state.send_replace(LinkState {
                         link: Some(link.clone()),
                         problem: String::new(),
@@ -98,8 +136,25 @@ impl Uplink {
                 Err(error) => {
                     // Never answered: refused, or no relay of this organization.
                     link.close();
-                    return (error.to_string(), false);
+                    return Left::Ended {
+                        reason: error.to_string(),
+                        was_good,
+                    };
                 }
+            }
+        }
+    }
+
+    /// Ends when QUIC gets through again; never on a connection over QUIC.
+    async fn better(&self, than: &RelayUplink) -> RelayUplink {
+        if than.carrier() == CarrierKind::Direct {
+            std::future::pending::<()>().await;
+        }
+        loop {
+            tokio::time::sleep(self.limits.return_every).await;
+            match self.connect(Over::Quic).await {
+                Ok(link) => return link,
+                Err(error) => tracing::debug!(%error, "QUIC does not get through yet"),
             }
         }
     }

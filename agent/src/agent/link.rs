@@ -41,7 +41,7 @@ struct HelloFacts {
 }
 
 impl Link {
-    /// Starts to connect: the relay first, if there is one, then the edge directly.
+    /// Starts to connect: the relay first, if there is one, then the edge directly, over TCP where UDP stays silent.
     pub(super) fn connect(agent: &Agent) -> Self {
         let mut candidates: Vec<Candidate> = agent
             .site
@@ -50,8 +50,12 @@ impl Link {
                 site: Arc::clone(site),
             })
             .collect();
+        let address = &agent.enrolled.enrolment.server;
         candidates.push(Candidate::Direct {
-            address: agent.enrolled.enrolment.server.clone(),
+            address: address.clone(),
+        });
+        candidates.push(Candidate::Tcp {
+            address: address.clone(),
         });
         let clock: SharedClock = agent.clock.clone();
         let options = SessionOptions::new(

@@ -37,7 +37,7 @@ pub struct Status {
     pub started_at: DateTime<Utc>,
     /// `up` or `down`.
     pub session: String,
-    /// `relay` or `direct` when up.
+    /// `relay`, `direct` or `tcp` when up.
     pub carrier: Option<String>,
     /// Why the session is down.
     pub reason: Option<String>,
@@ -164,6 +164,7 @@ impl Agent {
         self.status.carrier = link.carrier.map(|carrier| match carrier {
             CarrierKind::Relay => "relay".to_owned(),
             CarrierKind::Direct => "direct".to_owned(),
+            CarrierKind::Tcp => "tcp".to_owned(),
         });
         self.status.reason = Some(link.reason.clone()).filter(|reason| !reason.is_empty());
         self.status.time_confirmed = self.clock.is_confirmed();

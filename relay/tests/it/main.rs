@@ -11,5 +11,6 @@ mod metrics;
 mod probe;
 mod relay;
 mod renewal;
+mod uplink;
 mod upstream;
 mod world;

@@ -20,7 +20,7 @@ const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 const INSIDE: &str = "NETPATCH_TEST_INSIDE";
 
 /// Runs this one test again in a network of its own; there, returns true.
-fn in_own_network(name: &str) -> bool {
+pub(crate) fn in_own_network(name: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
     }
@@ -40,7 +40,7 @@ fn in_own_network(name: &str) -> bool {
     false
 }
 
-fn run(words: &[&str], input: &str) {
+pub(crate) fn run(words: &[&str], input: &str) {
     let mut child = Command::new(words[0])
         .args(&words[1..])
         .stdin(Stdio::piped())

@@ -63,6 +63,7 @@ pub(crate) fn limits() -> Limits {
         handshake_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(3),
         keep_alive: Duration::from_millis(500),
+        return_every: Duration::from_millis(200),
         ..Limits::default()
     }
 }

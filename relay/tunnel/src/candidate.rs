@@ -2,20 +2,30 @@
 
 use crate::identity::Identity;
 use crate::message::MessageStream;
-use crate::quic::{Dial, QuicStream, dial, open_raw};
+use crate::quic::{Dial, dial, open_raw};
+use crate::reach::NEXT_CARRIER;
 use crate::site::SiteClient;
+use crate::tcp;
 use crate::tls::{Expect, PlatformTrust, client_config};
-use crate::{Limits, TunnelError, within};
+use crate::{Limits, TunnelError};
 use netpatch_protocol::ALPN_AGENT;
 use netpatch_types::SharedClock;
-use rustls::pki_types::ServerName;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// A relay is worth some waiting: what goes past it costs the site's line.
+const NEXT_AFTER_RELAY: Duration = Duration::from_secs(3);
 
 /// A way to the edge, in the order of preference of its list.
 #[derive(Clone)]
 pub enum Candidate {
     /// QUIC to the edge at `host:port`.
     Direct {
+        /// `host:port`.
+        address: String,
+    },
+    /// TLS over TCP to the edge at `host:port`, for where UDP does not get through.
+    Tcp {
         /// `host:port`.
         address: String,
     },
@@ -33,6 +43,8 @@ pub enum CarrierKind {
     Direct,
     /// A stream through a relay.
     Relay,
+    /// TLS over TCP to the edge.
+    Tcp,
 }
 
 /// A carrier that is connected and authenticated on both sides.
@@ -58,28 +70,38 @@ impl Candidate {
         match self {
             Self::Direct { .. } => CarrierKind::Direct,
             Self::Relay { .. } => CarrierKind::Relay,
+            Self::Tcp { .. } => CarrierKind::Tcp,
+        }
+    }
+
+    /// How long it may stay silent before the next way is tried beside it.
+    pub(crate) fn patience(&self) -> Duration {
+        match self {
+            Self::Relay { .. } => NEXT_AFTER_RELAY,
+            Self::Direct { .. } | Self::Tcp { .. } => NEXT_CARRIER,
         }
     }
 
     /// Connects this carrier.
     pub(crate) async fn connect(&self, with: &Credentials<'_>) -> Result<Carrier, TunnelError> {
         let expect = Expect::Edge(with.trust.clone());
+        let what = Dial {
+            alpn: ALPN_AGENT,
+            expect: &expect,
+            identity: Some(with.identity),
+            clock: with.clock,
+            limits: with.limits,
+        };
         let messages = match self {
             Self::Direct { address } => {
-                let what = Dial {
-                    alpn: ALPN_AGENT,
-                    expect: &expect,
-                    identity: Some(with.identity),
-                    clock: with.clock,
-                    limits: with.limits,
-                };
                 let connection = dial(address, what).await?;
                 MessageStream::new(open_raw(&connection, with.limits).await?)
             }
+            Self::Tcp { address } => MessageStream::new(tcp::dial(address, what).await?),
             Self::Relay { site } => {
                 let stream = site.connection().await?.session().await?;
                 let config = client_config(ALPN_AGENT, &expect, Some(with.identity), with.clock)?;
-                MessageStream::new(inner_tls(stream, config, with.limits).await?)
+                MessageStream::new(tcp::secure(stream, Arc::new(config), with.limits).await?)
             }
         };
         Ok(Carrier {
@@ -87,20 +109,4 @@ impl Candidate {
             messages,
         })
     }
-}
-
-/// The end-to-end TLS session inside a relay's stream.
-pub(crate) async fn inner_tls(
-    stream: QuicStream,
-    config: rustls::ClientConfig,
-    limits: &Limits,
-) -> Result<tokio_rustls::client::TlsStream<QuicStream>, TunnelError> {
-    let name = ServerName::try_from("netpatch")
-        .map_err(|error| TunnelError::OwnCertificate(error.to_string()))?;
-    let limit = limits.handshake_timeout;
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    within(limit, "a handshake through the relay", async {
-        Ok(connector.connect(name, stream).await?)
-    })
-    .await
 }

@@ -1,10 +1,13 @@
-//! The edge's endpoint: accepts agents, enrolments and relays, and agents and enrolments inside a relay's streams.
+//! The edge's endpoint, over UDP and TCP: accepts agents, enrolments and relays, and agents and enrolments inside a relay's streams.
 //!
 //! Accepting and finishing a handshake are two steps, so that the caller owns the task of each peer and a slow one
 //! delays nobody. The certificate that comes out proves possession of its key and nothing more.
 
+use crate::link::{Link, LinkStream};
 use crate::message::{MessageStream, receive_one, send_one};
+use crate::mux::Mux;
 use crate::quic::{QuicStream, handshake, listen};
+use crate::tcp::{self, Counted};
 use crate::tls::{ServerIdentity, Shown, server_config};
 use crate::{ByteStream, Limits, TunnelError, close_code, within};
 use netpatch_protocol::enrol::{EnrolAnswer, EnrolRequest};
@@ -14,25 +17,45 @@ use netpatch_protocol::site::{
 use netpatch_protocol::{ALPN_AGENT, ALPN_ENROL, ALPN_RELAY};
 use netpatch_types::SharedClock;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::server::TlsStream;
 
+/// How often another port is taken when the one that UDP got is in use by TCP.
+const PORT_TRIES: u32 = 16;
+/// After an error of the system, such as too many open files, accepting waits for this.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a side waits for the peer to take the last message.
 const LINGER: Duration = Duration::from_secs(3);
 
 /// Listens for agents, relays and enrolments.
 pub struct EdgeEndpoint {
     endpoint: quinn::Endpoint,
+    tcp: Option<TcpListener>,
+    /// Connections over TCP that may still come.
+    places: Arc<Semaphore>,
     shown: Arc<Shown>,
+    outer: Arc<rustls::ServerConfig>,
     inner: Arc<rustls::ServerConfig>,
     limits: Limits,
 }
 
 /// A peer whose handshake has not been finished.
 pub struct EdgeHandshake {
-    incoming: quinn::Incoming,
+    incoming: Incoming,
     inner: Arc<rustls::ServerConfig>,
     limits: Limits,
+}
+
+enum Incoming {
+    Quic(Box<quinn::Incoming>),
+    Tcp {
+        stream: Counted,
+        remote: SocketAddr,
+        config: Arc<rustls::ServerConfig>,
+    },
 }
 
 /// Who connected.
@@ -71,14 +94,26 @@ pub struct RelayConnection {
     pub certificate: Vec<u8>,
     /// Where it is.
     pub remote: SocketAddr,
-    connection: quinn::Connection,
+    link: RelayLink,
     inner: Arc<rustls::ServerConfig>,
     limits: Limits,
 }
 
+/// Streams over TCP begin when the relay has been admitted.
+enum RelayLink {
+    Quic(Link),
+    Tcp(Mutex<TcpLink>),
+}
+
+enum TcpLink {
+    Waiting(Box<TlsStream<Counted>>),
+    Begun(Link),
+    Gone,
+}
+
 /// A relay's stream whose opening has not been read.
 pub struct RelayHandshake {
-    stream: QuicStream,
+    stream: LinkStream,
     inner: Arc<rustls::ServerConfig>,
     limits: Limits,
 }
@@ -101,13 +136,40 @@ pub enum RelayStream {
 
 /// Where the answer to a relay's own request goes.
 pub struct RelayAnswer {
-    stream: QuicStream,
+    stream: LinkStream,
     limits: Limits,
 }
 
 impl EdgeEndpoint {
-    /// Listens on a UDP address; port 0 takes any.
+    /// Listens on an address, over UDP and over TCP; port 0 takes any that both have.
     pub fn bind(
+        address: SocketAddr,
+        identity: &ServerIdentity,
+        clock: &SharedClock,
+        limits: Limits,
+    ) -> Result<Self, TunnelError> {
+        let mut tries = 0;
+        loop {
+            let mut edge = Self::bind_udp_only(address, identity, clock, limits)?;
+            let address_of_both = edge.local_addr()?;
+            match tcp::listen(address_of_both) {
+                Ok(listener) => {
+                    edge.tcp = Some(listener);
+                    return Ok(edge);
+                }
+                Err(source) => {
+                    tries += 1;
+                    if address.port() != 0 || tries >= PORT_TRIES {
+                        let address = address_of_both;
+                        return Err(TunnelError::TcpSocket { address, source });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Listens on a UDP address only: agents and relays where UDP does not get through find nobody.
+    pub fn bind_udp_only(
         address: SocketAddr,
         identity: &ServerIdentity,
         clock: &SharedClock,
@@ -118,8 +180,11 @@ impl EdgeEndpoint {
         let inner = server_config(&[ALPN_AGENT, ALPN_ENROL], &shown, clock)?;
         Ok(Self {
             // An agent opens one stream; a connection is allowed more once it has proven to be a relay.
-            endpoint: listen(address, outer, &limits, 1)?,
+            endpoint: listen(address, outer.clone(), &limits, 1)?,
+            tcp: None,
+            places: Arc::new(Semaphore::new(limits.connections)),
             shown,
+            outer: Arc::new(outer),
             inner: Arc::new(inner),
             limits,
         })
@@ -138,11 +203,24 @@ impl EdgeEndpoint {
     /// The next peer; `None` after [`Self::close`]. Over the limit of connections peers are refused.
     pub async fn accept(&self) -> Option<EdgeHandshake> {
         loop {
-            let incoming = self.endpoint.accept().await?;
-            if self.endpoint.open_connections() > self.limits.connections {
-                incoming.refuse();
-                continue;
-            }
+            let incoming = tokio::select! {
+                biased;
+                incoming = self.endpoint.accept() => {
+                    let incoming = incoming?;
+                    if self.open_connections() > self.limits.connections {
+                        incoming.refuse();
+                        continue;
+                    }
+                    Incoming::Quic(Box::new(incoming))
+                }
+                (stream, remote) = self.accept_tcp() => {
+                    let Some(stream) = self.admit_tcp(stream) else {
+                        continue;
+                    };
+                    let config = self.outer.clone();
+                    Incoming::Tcp { stream, remote, config }
+                }
+            };
             return Some(EdgeHandshake {
                 incoming,
                 inner: self.inner.clone(),
@@ -151,7 +229,40 @@ impl EdgeEndpoint {
         }
     }
 
-    /// Ends every connection.
+    async fn accept_tcp(&self) -> (TcpStream, SocketAddr) {
+        let Some(listener) = &self.tcp else {
+            return std::future::pending().await;
+        };
+        loop {
+            match listener.accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept over tcp");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// A connection over TCP, unless there are too many.
+    fn admit_tcp(&self, stream: TcpStream) -> Option<Counted> {
+        let place = self.places.clone().try_acquire_owned().ok()?;
+        if self.open_connections() > self.limits.connections {
+            return None;
+        }
+        if let Err(error) = tcp::tune(&stream, &self.limits) {
+            tracing::debug!(%error, "connection over tcp is gone already");
+            return None;
+        }
+        Some(Counted::new(stream, Some(place)))
+    }
+
+    fn open_connections(&self) -> usize {
+        let over_tcp = self.limits.connections - self.places.available_permits();
+        self.endpoint.open_connections() + over_tcp
+    }
+
+    /// Lets nobody in any more and ends every connection over QUIC; one over TCP ends when its owner lets it go.
     pub fn close(&self) {
         self.endpoint
             .close(close_code::SHUTDOWN.into(), b"shutting down");
@@ -167,7 +278,10 @@ impl EdgeHandshake {
     /// Where the peer is.
     #[must_use]
     pub fn remote(&self) -> SocketAddr {
-        self.incoming.remote_address()
+        match &self.incoming {
+            Incoming::Quic(incoming) => incoming.remote_address(),
+            Incoming::Tcp { remote, .. } => *remote,
+        }
     }
 
     /// Finishes the handshake and waits for the peer's first stream where it has only one.
@@ -177,37 +291,86 @@ impl EdgeHandshake {
             inner,
             limits,
         } = self;
-        let (connection, alpn, certificate) = handshake(incoming, &limits).await?;
-        let remote = connection.remote_address();
-        if alpn == ALPN_ENROL {
-            let stream = first_stream(&connection, &limits).await?;
-            return Ok(EdgeIncoming::Enrol(EnrolConnection {
-                messages: MessageStream::new(stream),
+        match incoming {
+            Incoming::Quic(incoming) => open_quic(*incoming, inner, limits).await,
+            Incoming::Tcp {
+                stream,
                 remote,
-                through_relay: false,
-                limits,
-            }));
-        }
-        let Some(certificate) = certificate.map(|der| der.to_vec()) else {
-            connection.close(close_code::UNAUTHENTICATED.into(), b"no certificate");
-            return Err(TunnelError::NoCertificate);
-        };
-        match alpn.as_slice() {
-            ALPN_AGENT => Ok(EdgeIncoming::Agent(AgentConnection {
-                certificate,
-                messages: MessageStream::new(first_stream(&connection, &limits).await?),
-                remote,
-            })),
-            ALPN_RELAY => Ok(EdgeIncoming::Relay(RelayConnection {
-                certificate,
-                remote,
-                connection,
-                inner,
-                limits,
-            })),
-            other => Err(TunnelError::Protocol(String::from_utf8_lossy(other).into())),
+                config,
+            } => open_tcp(stream, remote, config, inner, limits).await,
         }
     }
+}
+
+async fn open_quic(
+    incoming: quinn::Incoming,
+    inner: Arc<rustls::ServerConfig>,
+    limits: Limits,
+) -> Result<EdgeIncoming, TunnelError> {
+    let (connection, alpn, certificate) = handshake(incoming, &limits).await?;
+    let remote = connection.remote_address();
+    if alpn == ALPN_ENROL {
+        let stream = first_stream(&connection, &limits).await?;
+        return Ok(EdgeIncoming::Enrol(EnrolConnection::new(
+            stream, remote, false, limits,
+        )));
+    }
+    let Some(certificate) = certificate.map(|der| der.to_vec()) else {
+        connection.close(close_code::UNAUTHENTICATED.into(), b"no certificate");
+        return Err(TunnelError::NoCertificate);
+    };
+    match alpn.as_slice() {
+        ALPN_AGENT => Ok(EdgeIncoming::Agent(AgentConnection {
+            certificate,
+            messages: MessageStream::new(first_stream(&connection, &limits).await?),
+            remote,
+        })),
+        ALPN_RELAY => Ok(EdgeIncoming::Relay(RelayConnection {
+            certificate,
+            remote,
+            link: RelayLink::Quic(Link::Quic(connection)),
+            inner,
+            limits,
+        })),
+        other => Err(unknown_protocol(other)),
+    }
+}
+
+async fn open_tcp(
+    stream: Counted,
+    remote: SocketAddr,
+    config: Arc<rustls::ServerConfig>,
+    inner: Arc<rustls::ServerConfig>,
+    limits: Limits,
+) -> Result<EdgeIncoming, TunnelError> {
+    let accepting = tcp::accept(stream, config);
+    let (stream, alpn, certificate) =
+        within(limits.handshake_timeout, "a handshake over tcp", accepting).await?;
+    if alpn == ALPN_ENROL {
+        return Ok(EdgeIncoming::Enrol(EnrolConnection::new(
+            stream, remote, false, limits,
+        )));
+    }
+    let certificate = certificate.ok_or(TunnelError::NoCertificate)?.to_vec();
+    match alpn.as_slice() {
+        ALPN_AGENT => Ok(EdgeIncoming::Agent(AgentConnection {
+            certificate,
+            messages: MessageStream::new(stream),
+            remote,
+        })),
+        ALPN_RELAY => Ok(EdgeIncoming::Relay(RelayConnection {
+            certificate,
+            remote,
+            link: RelayLink::Tcp(Mutex::new(TcpLink::Waiting(Box::new(stream)))),
+            inner,
+            limits,
+        })),
+        other => Err(unknown_protocol(other)),
+    }
+}
+
+fn unknown_protocol(alpn: &[u8]) -> TunnelError {
+    TunnelError::Protocol(String::from_utf8_lossy(alpn).into())
 }
 
 async fn first_stream(
@@ -229,6 +392,20 @@ impl AgentConnection {
 }
 
 impl EnrolConnection {
+    fn new(
+        stream: impl ByteStream,
+        remote: SocketAddr,
+        through_relay: bool,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            messages: MessageStream::new(stream),
+            remote,
+            through_relay,
+            limits,
+        }
+    }
+
     /// Reads the request.
     pub async fn request(&mut self) -> Result<EnrolRequest, TunnelError> {
         let request = within(
@@ -260,19 +437,31 @@ async fn linger(messages: &mut MessageStream) {
 impl RelayConnection {
     /// Allows the relay its streams: call it when the certificate has been accepted.
     pub fn admit(&self) {
-        let streams = self.limits.relay_streams.into();
-        self.connection.set_max_concurrent_bi_streams(streams);
+        let streams = self.limits.relay_streams;
+        match &self.link {
+            RelayLink::Quic(Link::Quic(connection)) => {
+                connection.set_max_concurrent_bi_streams(streams.into());
+            }
+            RelayLink::Quic(Link::Tcp(_)) => {}
+            RelayLink::Tcp(_) => {
+                self.begin();
+            }
+        }
     }
 
-    /// The relay's next stream; the error says why the connection ended.
+    /// The relay's next stream; the error says why the connection ended. Before [`Self::admit`] a relay over QUIC has one stream,
+    /// one over TCP none.
     pub async fn accept(&self) -> Result<RelayHandshake, TunnelError> {
-        let halves = self
-            .connection
-            .accept_bi()
-            .await
-            .map_err(crate::quic::ended)?;
+        let link = match &self.link {
+            RelayLink::Quic(link) => Some(link.clone()),
+            RelayLink::Tcp(link) => match &*lock(link) {
+                TcpLink::Begun(link) => Some(link.clone()),
+                TcpLink::Waiting(_) | TcpLink::Gone => None,
+            },
+        };
+        let link = link.ok_or_else(|| TunnelError::Ended("relay is not admitted".into()))?;
         Ok(RelayHandshake {
-            stream: QuicStream::new(halves, self.connection.clone()),
+            stream: link.accept().await?,
             inner: self.inner.clone(),
             limits: self.limits,
         })
@@ -280,8 +469,33 @@ impl RelayConnection {
 
     /// Ends the connection with one of [`close_code`].
     pub fn close(&self, code: u32, reason: &str) {
-        self.connection.close(code.into(), reason.as_bytes());
+        if let Some(link) = self.begin() {
+            link.close(code, reason);
+        }
     }
+
+    /// The streams of a relay over TCP begin, if they have not yet.
+    fn begin(&self) -> Option<Link> {
+        let waiting = match &self.link {
+            RelayLink::Quic(link) => return Some(link.clone()),
+            RelayLink::Tcp(waiting) => waiting,
+        };
+        let mut state = lock(waiting);
+        let link = match std::mem::replace(&mut *state, TcpLink::Gone) {
+            TcpLink::Waiting(stream) => {
+                let streams = self.limits.relay_streams;
+                Link::Tcp(Mux::server(*stream, self.remote, streams))
+            }
+            TcpLink::Begun(link) => link,
+            TcpLink::Gone => return None,
+        };
+        *state = TcpLink::Begun(link.clone());
+        Some(link)
+    }
+}
+
+fn lock(link: &Mutex<TcpLink>) -> std::sync::MutexGuard<'_, TcpLink> {
+    link.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl RelayHandshake {
@@ -307,12 +521,8 @@ impl RelayHandshake {
             }
             Some(stream_open::Kind::Enrol(_)) => {
                 let (tls, _) = inner_tls(stream, inner, ALPN_ENROL, &limits).await?;
-                Ok(RelayStream::Enrol(EnrolConnection {
-                    messages: MessageStream::new(tls),
-                    remote,
-                    through_relay: true,
-                    limits,
-                }))
+                let enrolment = EnrolConnection::new(tls, remote, true, limits);
+                Ok(RelayStream::Enrol(enrolment))
             }
             Some(stream_open::Kind::Report(report)) => {
                 Ok(RelayStream::Report(report, RelayAnswer { stream, limits }))
@@ -343,7 +553,7 @@ impl RelayHandshake {
 
 /// Accepts the end-to-end TLS session inside a relay's stream.
 async fn inner_tls(
-    mut stream: QuicStream,
+    mut stream: LinkStream,
     config: Arc<rustls::ServerConfig>,
     alpn: &[u8],
     limits: &Limits,
@@ -352,27 +562,16 @@ async fn inner_tls(
         status: 200,
         ..StreamAnswer::default()
     };
-    let tls = within(
-        limits.handshake_timeout,
-        "a handshake inside a relay's stream",
-        async {
-            send_one(&mut stream, &ok).await?;
-            Ok(tokio_rustls::TlsAcceptor::from(config)
-                .accept(stream)
-                .await?)
-        },
-    )
-    .await?;
-    let (_, session) = tls.get_ref();
-    if session.alpn_protocol() != Some(alpn) {
-        let spoken = session.alpn_protocol().unwrap_or_default();
-        return Err(TunnelError::Protocol(
-            String::from_utf8_lossy(spoken).into(),
-        ));
+    let accepting = async {
+        send_one(&mut stream, &ok).await?;
+        tcp::accept(stream, config).await
+    };
+    let what = "a handshake inside a relay's stream";
+    let (tls, spoken, certificate) = within(limits.handshake_timeout, what, accepting).await?;
+    if spoken != alpn {
+        return Err(unknown_protocol(&spoken));
     }
-    let first = session.peer_certificates().and_then(<[_]>::first);
-    let certificate = first.map(|der| der.to_vec());
-    Ok((tls, certificate))
+    Ok((tls, certificate.map(|der| der.to_vec())))
 }
 
 impl RelayAnswer {

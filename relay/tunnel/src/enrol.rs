@@ -1,19 +1,22 @@
 //! Enrolment: one request, one answer, verified end to end against the platform root, directly or through a relay.
 
-use crate::candidate::inner_tls;
 use crate::message::MessageStream;
-use crate::quic::{Dial, dial, open_raw, open_stream, succeeded};
+use crate::quic::{Dial, ask, dial, open_raw, succeeded};
+use crate::reach::{NEXT_CARRIER, first_success};
+use crate::tcp;
 use crate::tls::{Expect, PlatformTrust, client_config};
 use crate::{Limits, TunnelError, within};
 use netpatch_protocol::ALPN_ENROL;
 use netpatch_protocol::enrol::{EnrolAnswer, EnrolRequest};
 use netpatch_protocol::site::{EnrolStream, StreamOpen, stream_open};
 use netpatch_types::SharedClock;
+use std::pin::Pin;
+use std::sync::Arc;
 
 /// Where an enrolment goes.
 #[derive(Clone, Debug)]
 pub enum EnrolTarget {
-    /// The edge at `host:port`.
+    /// The edge at `host:port`: over QUIC, and over TCP where that stays silent.
     Edge(String),
     /// A relay at `host:port`, which forwards it. It need not be trusted and is not verified.
     Relay(String),
@@ -37,18 +40,28 @@ pub async fn enrol(
     };
     let mut messages = match target {
         EnrolTarget::Edge(address) => {
-            let connection = dial(address, dial_as(&edge)).await?;
-            MessageStream::new(open_raw(&connection, limits).await?)
+            let quic = async {
+                let connection = dial(address, dial_as(&edge)).await?;
+                Ok(MessageStream::new(open_raw(&connection, limits).await?))
+            };
+            let tcp = async {
+                Ok(MessageStream::new(
+                    tcp::dial(address, dial_as(&edge)).await?,
+                ))
+            };
+            let (quic, tcp): (Pin<Box<dyn Future<Output = _> + Send>>, Pin<Box<_>>) =
+                (Box::pin(quic), Box::pin(tcp));
+            first_success(vec![(NEXT_CARRIER, quic), (NEXT_CARRIER, tcp)]).await?
         }
         EnrolTarget::Relay(address) => {
             let connection = dial(address, dial_as(&Expect::AnyRelay)).await?;
             let open = StreamOpen {
                 kind: Some(stream_open::Kind::Enrol(EnrolStream {})),
             };
-            let (answer, stream) = open_stream(&connection, &open, limits).await?;
+            let (answer, stream) = ask(open_raw(&connection, limits).await?, &open, limits).await?;
             succeeded(&answer)?;
             let config = client_config(ALPN_ENROL, &edge, None, clock)?;
-            MessageStream::new(inner_tls(stream, config, limits).await?)
+            MessageStream::new(tcp::secure(stream, Arc::new(config), limits).await?)
         }
     };
     within(

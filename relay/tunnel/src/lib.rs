@@ -2,26 +2,31 @@
 //!
 //! ```text
 //! direct   agent ══QUIC, netpatch-agent/1, both certificates══► edge            the QUIC connection is the session's TLS
+//! tcp      agent ══TLS 1.3 over TCP, the same protocol and certificates══► edge      where UDP does not get through
 //! relay    agent ══QUIC, netpatch-site/1══► relay ══QUIC, netpatch-relay/1══► edge
 //!            └───────── TLS 1.3, both certificates, inside one stream ─────────┘  the relay sees ciphertext only
 //! ```
+//!
+//! Where UDP does not get through, the relay's connection to the edge is TLS over TCP too, its streams multiplexed in it (mux.rs).
 //!
 //! Invariants: TLS 1.3 only, aws-lc-rs only, X25519MLKEM768 preferred. A server's certificate must chain to the pinned
 //! platform root (edge) or to the organization's CA (relay). A client proves possession of its certificate's key
 //! in the handshake; whether the certificate is good is decided by [`verify_identity`] with *that organization's* CA,
 //! by whoever accepted the connection. TLS takes its time from an injected clock. Every wait of a handshake and
 //! every size is limited. No task outlives the value that started it.
-//!
-//! A third carrier (TCP/443) has its place in [`Candidate`]: it differs only in how the bytes get to the edge.
 
 pub mod candidate;
 pub mod edge;
 pub mod enrol;
 pub mod identity;
+pub mod link;
 pub mod message;
+mod mux;
 pub mod quic;
+mod reach;
 pub mod session;
 pub mod site;
+mod tcp;
 pub mod tls;
 pub mod uplink;
 mod verify;
@@ -31,6 +36,7 @@ pub use edge::{
     AgentConnection, EdgeEndpoint, EdgeIncoming, EnrolConnection, RelayConnection, RelayStream,
 };
 pub use identity::{Identity, IdentityError, verify_identity};
+pub use link::{LinkStream, Over};
 pub use message::{MessageReader, MessageStream, MessageWriter};
 pub use session::{SessionClient, SessionEvent, SessionOptions};
 pub use site::{SiteClient, SiteConnection, SiteEndpoint, SiteIncoming};
@@ -58,6 +64,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How often the connecting side sends something.
     pub keep_alive: Duration,
+    /// How often a relay that is connected over TCP tries QUIC again.
+    pub return_every: Duration,
     /// Streams at once of an agent's connection.
     pub agent_streams: u32,
     /// Streams at once of a relay's connection to the edge: two for each of its agents are plenty.
@@ -72,6 +80,7 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(10),
+            return_every: Duration::from_secs(60),
             agent_streams: 64,
             relay_streams: 4096,
             connections: 20_000,
@@ -104,6 +113,14 @@ pub enum TunnelError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A socket for TCP could not be opened.
+    #[error("cannot listen on {address} over tcp: {source}")]
+    TcpSocket {
+        /// At which address.
+        address: std::net::SocketAddr,
+        /// The system's reason.
+        source: std::io::Error,
+    },
     /// A key or certificate of our own cannot be used.
     #[error("cannot use own certificate: {0}")]
     OwnCertificate(String),
@@ -126,6 +143,9 @@ pub enum TunnelError {
         /// Why, in QUIC's or TLS' words.
         reason: String,
     },
+    /// No way leads there; the reasons of all.
+    #[error("{0}")]
+    Unreachable(String),
     /// An established connection ended.
     #[error("connection ended: {0}")]
     Ended(String),

@@ -1,9 +1,10 @@
-//! Dialling, listening, and a bidirectional QUIC stream that keeps its connection alive.
+//! QUIC: dialling, listening, and a bidirectional QUIC stream that keeps its connection alive.
 
 use crate::identity::Identity;
 use crate::message::{receive_one, send_one};
+use crate::reach::{NEXT_ADDRESS, addresses, first_success};
 use crate::tls::{Expect, client_config, transport};
-use crate::{Limits, TunnelError, within};
+use crate::{ByteStream, Limits, TunnelError, within};
 use netpatch_protocol::site::{StreamAnswer, StreamOpen};
 use netpatch_types::SharedClock;
 use quinn::crypto::rustls::{HandshakeData, QuicClientConfig, QuicServerConfig};
@@ -92,23 +93,12 @@ pub(crate) async fn dial(name: &str, what: Dial<'_>) -> Result<quinn::Connection
         .map_err(|error| TunnelError::OwnCertificate(error.to_string()))?;
     let mut config = quinn::ClientConfig::new(Arc::new(crypto));
     config.transport_config(transport(what.limits, 0));
-    let resolved = tokio::net::lookup_host(name).await;
-    let addresses = resolved.map_err(|error| TunnelError::Resolve {
-        name: name.to_owned(),
-        reason: error.to_string(),
-    })?;
-    let mut last = TunnelError::Resolve {
-        name: name.to_owned(),
-        reason: "no address".into(),
-    };
-    for address in addresses.take(4) {
-        let limit = what.limits.handshake_timeout;
-        match within(limit, "connecting", dial_one(name, address, config.clone())).await {
-            Ok(connection) => return Ok(connection),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
+    let limit = what.limits.handshake_timeout;
+    let attempts = addresses(name).await?.into_iter().map(|address| {
+        let attempt = dial_one(name, address, config.clone());
+        (NEXT_ADDRESS, Box::pin(within(limit, "connecting", attempt)))
+    });
+    first_success(attempts.collect()).await
 }
 
 async fn dial_one(
@@ -186,13 +176,12 @@ pub(crate) async fn handshake(
     Ok((connection, alpn, certificate))
 }
 
-/// Opens a stream of the site protocol and waits for the answer, whatever its status.
-pub(crate) async fn open_stream(
-    connection: &quinn::Connection,
+/// Says what a new stream of the site protocol is for and waits for the answer, whatever its status.
+pub(crate) async fn ask<S: ByteStream>(
+    mut stream: S,
     open: &StreamOpen,
     limits: &Limits,
-) -> Result<(StreamAnswer, QuicStream), TunnelError> {
-    let mut stream = open_raw(connection, limits).await?;
+) -> Result<(StreamAnswer, S), TunnelError> {
     let answer = within(limits.handshake_timeout, "opening a stream", async {
         send_one(&mut stream, open).await?;
         receive_one::<StreamAnswer>(&mut stream).await

@@ -6,6 +6,7 @@
 
 use crate::candidate::{Candidate, Carrier, CarrierKind, Credentials};
 use crate::identity::Identity;
+use crate::reach::{first_success, jitter};
 use crate::tls::PlatformTrust;
 use crate::{Limits, TunnelError, within};
 use netpatch_protocol::numbered::NumberError;
@@ -115,8 +116,6 @@ const UNCOUNTED: usize = 64;
 const EVENTS: usize = 256;
 /// A peer that takes nothing for this long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a way to the edge may stay silent while there is another one.
-const HEAD_START: Duration = Duration::from_secs(5);
 /// A carrier that lived this long was a good one: the next wait starts small again.
 const LIVED: Duration = Duration::from_secs(10);
 
@@ -393,7 +392,7 @@ impl Task {
     }
 }
 
-/// The first of the first `count` candidates that connects, in order.
+/// The first of the first `count` candidates that connects. The next one starts beside one that stays silent.
 async fn first_of(
     options: &SessionOptions,
     count: usize,
@@ -404,25 +403,23 @@ async fn first_of(
         clock: &options.clock,
         limits: &options.limits,
     };
-    let mut failed = TunnelError::Unexpected("there is no way to the edge in the list".into());
-    for (index, candidate) in options.candidates.iter().take(count).enumerate() {
-        // Where there is another way, a silent one is not waited for to the end.
-        let has_another = index + 1 < options.candidates.len().min(count);
-        let limit = if has_another {
-            options.limits.handshake_timeout.min(HEAD_START)
-        } else {
-            options.limits.handshake_timeout * 3
-        };
-        let connecting = within(limit, "connecting a carrier", candidate.connect(&with));
-        match connecting.await {
-            Ok(carrier) => return Ok((index, Box::new(carrier))),
-            Err(error) => {
-                tracing::debug!(kind = ?candidate.kind(), %error, "carrier cannot be connected");
-                failed = error;
+    let limit = options.limits.handshake_timeout * 3;
+    let candidates = options.candidates.iter().take(count).enumerate();
+    let attempts = candidates.map(|(index, candidate)| {
+        let with = &with;
+        let attempt = Box::pin(async move {
+            let connecting = within(limit, "connecting a carrier", candidate.connect(with));
+            match connecting.await {
+                Ok(carrier) => Ok((index, Box::new(carrier))),
+                Err(error) => {
+                    tracing::debug!(kind = ?candidate.kind(), %error, "carrier cannot be connected");
+                    Err(error)
+                }
             }
-        }
-    }
-    Err(failed)
+        });
+        (candidate.patience(), attempt)
+    });
+    first_success(attempts.collect()).await
 }
 
 /// Ends when a candidate better than `current` is connected.
@@ -436,17 +433,4 @@ async fn probe(options: &SessionOptions, current: usize) -> (usize, Box<Carrier>
             return better;
         }
     }
-}
-
-/// Up to `most`, at random, so that a fleet does not come back in step.
-fn jitter(most: Duration) -> Duration {
-    let mut bytes = [0u8; 2];
-    if crate::tls::provider()
-        .secure_random
-        .fill(&mut bytes)
-        .is_err()
-    {
-        return Duration::ZERO;
-    }
-    most.mul_f64(f64::from(u16::from_be_bytes(bytes)) / 65_536.0)
 }

@@ -2,7 +2,7 @@
 
 use crate::identity::{Identity, verify_identity};
 use crate::message::{receive_one, send_one};
-use crate::quic::{Dial, QuicStream, dial, ended, handshake, listen, open_stream, succeeded};
+use crate::quic::{Dial, QuicStream, ask, dial, ended, handshake, listen, open_raw, succeeded};
 use crate::tls::{Expect, ServerIdentity, Shown, server_config};
 use crate::{Limits, TunnelError, close_code, within};
 use netpatch_protocol::site::{
@@ -282,7 +282,12 @@ impl SiteConnection {
         let open = StreamOpen {
             kind: Some(stream_open::Kind::Payload(request)),
         };
-        open_stream(&self.connection, &open, &self.limits).await
+        self.open(&open).await
+    }
+
+    async fn open(&self, open: &StreamOpen) -> Result<(StreamAnswer, QuicStream), TunnelError> {
+        let stream = open_raw(&self.connection, &self.limits).await?;
+        ask(stream, open, &self.limits).await
     }
 
     /// A stream that the relay forwards to the edge.
@@ -290,7 +295,7 @@ impl SiteConnection {
         let open = StreamOpen {
             kind: Some(stream_open::Kind::Session(SessionStream {})),
         };
-        let (answer, stream) = open_stream(&self.connection, &open, &self.limits).await?;
+        let (answer, stream) = self.open(&open).await?;
         succeeded(&answer)?;
         Ok(stream)
     }

@@ -1,9 +1,10 @@
 //! A relay's one connection to the edge, with a stream for each session, enrolment, report and request.
 
 use crate::identity::Identity;
-use crate::quic::{Dial, QuicStream, dial, open_stream, succeeded};
+use crate::link::{Link, LinkStream, Over};
+use crate::quic::{Dial, succeeded};
 use crate::tls::{Expect, PlatformTrust};
-use crate::{Limits, TunnelError, close_code};
+use crate::{CarrierKind, Limits, TunnelError, close_code};
 use netpatch_protocol::ALPN_RELAY;
 use netpatch_protocol::site::{StreamAnswer, StreamOpen, stream_open};
 use netpatch_types::SharedClock;
@@ -11,13 +12,25 @@ use netpatch_types::SharedClock;
 /// The connection. Clones share it.
 #[derive(Clone)]
 pub struct RelayUplink {
-    connection: quinn::Connection,
+    link: Link,
     limits: Limits,
 }
 
 impl RelayUplink {
-    /// Connects to the edge at `host:port`.
+    /// Connects to the edge at `host:port`: over QUIC, and over TCP where that stays silent.
     pub async fn connect(
+        address: &str,
+        trust: PlatformTrust,
+        identity: &Identity,
+        clock: &SharedClock,
+        limits: Limits,
+    ) -> Result<Self, TunnelError> {
+        Self::connect_over(Over::Any, address, trust, identity, clock, limits).await
+    }
+
+    /// Connects as wished.
+    pub async fn connect_over(
+        over: Over,
         address: &str,
         trust: PlatformTrust,
         identity: &Identity,
@@ -31,40 +44,46 @@ impl RelayUplink {
             clock,
             limits: &limits,
         };
-        let connection = dial(address, what).await?;
-        Ok(Self { connection, limits })
+        let link = Link::connect(address, over, what).await?;
+        Ok(Self { link, limits })
     }
 
     /// Opens a stream; an error unless the edge agrees.
     pub async fn open(
         &self,
         kind: stream_open::Kind,
-    ) -> Result<(StreamAnswer, QuicStream), TunnelError> {
+    ) -> Result<(StreamAnswer, LinkStream), TunnelError> {
         let open = StreamOpen { kind: Some(kind) };
-        let (answer, stream) = open_stream(&self.connection, &open, &self.limits).await?;
+        let (answer, stream) = self.link.open(&open, &self.limits).await?;
         succeeded(&answer)?;
         Ok((answer, stream))
     }
 
+    /// [`CarrierKind::Direct`] or [`CarrierKind::Tcp`].
+    #[must_use]
+    pub fn carrier(&self) -> CarrierKind {
+        self.link.kind()
+    }
+
     /// Waits until the connection ends and says why.
     pub async fn closed(&self) -> String {
-        self.connection.closed().await.to_string()
+        self.link.closed().await
     }
 
     /// Whether it still lives.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        self.connection.close_reason().is_none()
+        self.link.is_alive()
     }
 
-    /// Round-trip time to the edge.
+    /// Round-trip time to the edge; over TCP that of connecting.
     #[must_use]
     pub fn round_trip(&self) -> std::time::Duration {
-        self.connection.rtt()
+        self.link.round_trip()
     }
 
     /// Ends the connection.
     pub fn close(&self) {
-        self.connection.close(close_code::DONE.into(), b"");
+        self.link.close(close_code::DONE, "");
     }
 }

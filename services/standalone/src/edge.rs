@@ -1,4 +1,4 @@
-//! The doors of the platform: the gateway's HTTP surface and the QUIC edge.
+//! The doors of the platform: the gateway's HTTP surface and the edge.
 
 use crate::roles::Roles;
 use axum::Router;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// How often old idempotency keys are forgotten.
 const SWEEP_EVERY: std::time::Duration = std::time::Duration::from_secs(3600);
 
-/// Opens the QUIC edge.
+/// Opens the edge, over UDP and TCP.
 pub(crate) fn quic(
     process: &mut Process,
     roles: &Roles,
@@ -27,13 +27,19 @@ pub(crate) fn quic(
         reporting: roles.reporting.clone(),
     });
     let address = process.configuration.quic.addr;
-    let ingress = Ingress::bind(
-        address,
-        services,
-        bus.clone(),
-        process.clock(),
-        Options::default(),
-    )?;
+    let http = process.configuration.http.addr;
+    let options = Options {
+        tcp: !overlap(address, http),
+        ..Options::default()
+    };
+    if !options.tcp {
+        tracing::warn!(
+            quic.addr = %address,
+            http.addr = %http,
+            "the portal has the edge's port: agents and relays can come over UDP only; give one of them another port"
+        );
+    }
+    let ingress = Ingress::bind(address, services, bus.clone(), process.clock(), options)?;
     let address = ingress.local_addr()?;
     let stop = process.tasks.stop_token();
     process.tasks.spawn("edge", async move {
@@ -41,6 +47,14 @@ pub(crate) fn quic(
         Ok::<(), BoxError>(())
     });
     Ok(address)
+}
+
+/// Whether both cannot listen over TCP.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let (a, b) = (one.ip(), other.ip());
+    one.port() != 0
+        && one.port() == other.port()
+        && (a == b || a.is_unspecified() || b.is_unspecified())
 }
 
 /// The portal, the API, sign-in; `quic` is where the edge listens.
@@ -98,4 +112,24 @@ pub(crate) fn http(
         Ok::<(), BoxError>(())
     });
     netpatch_gateway::router(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_portal_and_the_edge_share_a_port_over_udp_only() {
+        let overlap = |one: &str, other: &str| {
+            overlap(
+                one.parse().expect("address"),
+                other.parse().expect("address"),
+            )
+        };
+        assert!(overlap("0.0.0.0:443", "0.0.0.0:443"));
+        assert!(overlap("[::]:443", "10.0.0.1:443"));
+        assert!(!overlap("10.0.0.2:443", "10.0.0.1:443"));
+        assert!(!overlap("0.0.0.0:443", "0.0.0.0:8443"));
+        assert!(!overlap("0.0.0.0:0", "0.0.0.0:0"));
+    }
 }

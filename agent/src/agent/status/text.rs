@@ -55,11 +55,14 @@ impl Status {
         let since = shown(self.session_since);
         match (self.carrier.as_deref(), &self.relay) {
             (Some("relay"), Some(relay)) => format!("up since {since}, through the relay {relay}"),
-            (Some(_), Some(relay)) => {
-                let server = &self.server;
-                format!("up since {since}, directly to {server}, past the relay {relay}")
+            (Some(carrier), relay) => {
+                let past = relay
+                    .as_ref()
+                    .map(|relay| format!(", past the relay {relay}"));
+                let over = if carrier == "tcp" { " over TCP" } else { "" };
+                let past = past.unwrap_or_default();
+                format!("up since {since}, directly to {}{over}{past}", self.server)
             }
-            (Some(_), None) => format!("up since {since}, directly to {}", self.server),
             (None, _) => {
                 let reason = self.reason.as_deref().unwrap_or("for an unknown reason");
                 format!("down since {since}: {reason}")
@@ -187,6 +190,11 @@ mod tests {
         );
         assert_eq!(line(&status, "certificate"), "until 2026-02-14T12:00:00Z");
         assert_eq!(line(&status, "last scan"), "none yet");
+        status.carrier = Some("tcp".into());
+        assert_eq!(
+            line(&status, "session"),
+            "up since 2026-01-15T12:00:01Z, directly to edge.example:443 over TCP, past the relay 10.0.0.1:8443"
+        );
         status.carrier = None;
         status.reason = Some("no answer".into());
         status.certificate_expires_at = "2026-01-16T12:00:00Z".parse().ok();

@@ -47,6 +47,11 @@ async fn a_host_enrols_directly_and_through_a_relay_that_cannot_read_the_secret(
     let (platform, organization) = (Authority::new(), Authority::new());
     let edge = Edge::start(&platform, &organization);
     let relay = Relay::start(loopback(), edge.address, &platform, &organization).await;
+    works(&edge, &relay, &platform).await;
+}
+
+/// Directly and through the relay, which cannot read the secret.
+pub(crate) async fn works(edge: &Edge, relay: &Relay, platform: &Authority) {
     let trust = platform.fingerprint();
     let ask = async |target| enrol(&target, &trust, &request(), &clock(), &limits()).await;
     let secret = "a-secret-of-the-token".to_owned();

@@ -4,6 +4,8 @@
 
 mod enrolment;
 mod frames;
+mod network;
 mod relayed;
 mod session;
+mod tcp;
 mod world;

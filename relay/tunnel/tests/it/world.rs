@@ -8,9 +8,9 @@ use netpatch_protocol::site::{SiteSettings, StreamAnswer, stream_open};
 use netpatch_protocol::{IdentityName, Numbered, Received, SubjectKind};
 use netpatch_tunnel::identity::{generate_key, subject_key};
 use netpatch_tunnel::{
-    AgentConnection, Candidate, EdgeEndpoint, EdgeIncoming, Identity, Limits, PlatformTrust,
-    RelayStream, RelayUplink, ServerIdentity, SessionClient, SessionEvent, SessionOptions,
-    SiteClient, SiteEndpoint, TunnelError, site, verify_identity,
+    AgentConnection, Candidate, CarrierKind, EdgeEndpoint, EdgeIncoming, Identity, Limits, Over,
+    PlatformTrust, RelayStream, RelayUplink, ServerIdentity, SessionClient, SessionEvent,
+    SessionOptions, SiteClient, SiteEndpoint, TunnelError, site, verify_identity,
 };
 use netpatch_types::{HostId, OrganizationId, SharedClock, SystemClock};
 use prost::Message as _;
@@ -126,8 +126,26 @@ pub(crate) struct Edge {
 impl Edge {
     /// An edge that admits hosts and relays of one organization and echoes host names as scan reasons.
     pub(crate) fn start(platform: &Authority, organization: &Authority) -> Self {
-        let endpoint =
-            EdgeEndpoint::bind(loopback(), &platform.edge(), &clock(), limits()).expect("bind");
+        let endpoint = EdgeEndpoint::bind(loopback(), &platform.edge(), &clock(), limits());
+        Self::serve(endpoint.expect("bind"), organization)
+    }
+
+    /// On an address that another one has just left.
+    pub(crate) async fn start_at(
+        at: SocketAddr,
+        platform: &Authority,
+        organization: &Authority,
+    ) -> Self {
+        for _ in 0..500 {
+            if let Ok(endpoint) = EdgeEndpoint::bind(at, &platform.edge(), &clock(), limits()) {
+                return Self::serve(endpoint, organization);
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{at} does not become free");
+    }
+
+    fn serve(endpoint: EdgeEndpoint, organization: &Authority) -> Self {
         let address = endpoint.local_addr().expect("address");
         let seen = Arc::new(Seen::default());
         let (ca, for_task) = (organization.der.clone(), seen.clone());
@@ -282,6 +300,8 @@ fn rand_id() -> Vec<u8> {
 /// A relay that forwards streams and keeps every byte it could see.
 pub(crate) struct Relay {
     pub(crate) address: SocketAddr,
+    /// What carries the streams to the edge.
+    pub(crate) carrier: CarrierKind,
     pub(crate) captured: Arc<Mutex<Vec<u8>>>,
     _task: AbortOnDropHandle<()>,
 }
@@ -293,14 +313,26 @@ impl Relay {
         platform: &Authority,
         organization: &Authority,
     ) -> Self {
+        Self::start_over(Over::Any, at, edge, platform, organization).await
+    }
+
+    pub(crate) async fn start_over(
+        over: Over,
+        at: SocketAddr,
+        edge: SocketAddr,
+        platform: &Authority,
+        organization: &Authority,
+    ) -> Self {
         let identity = organization.identity(SubjectKind::Relay);
         let ca = organization.der.clone();
         let endpoint = SiteEndpoint::bind(at, &identity, ca, clock(), limits()).expect("bind");
         let address = endpoint.local_addr().expect("address");
         let to = edge.to_string();
-        let uplink = RelayUplink::connect(&to, platform.trust(), &identity, &clock(), limits())
-            .await
-            .expect("uplink");
+        let trust = platform.trust();
+        let uplink =
+            RelayUplink::connect_over(over, &to, trust, &identity, &clock(), limits()).await;
+        let uplink = uplink.expect("uplink");
+        let carrier = uplink.carrier();
         let captured = Arc::new(Mutex::new(Vec::new()));
         let for_task = captured.clone();
         let task = tokio::spawn(async move {
@@ -320,6 +352,7 @@ impl Relay {
         });
         Self {
             address,
+            carrier,
             captured,
             _task: AbortOnDropHandle::new(task),
         }
@@ -378,6 +411,12 @@ pub(crate) fn direct(address: SocketAddr) -> Candidate {
     }
 }
 
+pub(crate) fn over_tcp(address: SocketAddr) -> Candidate {
+    Candidate::Tcp {
+        address: address.to_string(),
+    }
+}
+
 pub(crate) fn agent(
     candidates: Vec<Candidate>,
     host: &Identity,
@@ -417,6 +456,15 @@ pub(crate) async fn next_reason(session: &mut SessionClient) -> String {
         {
             session.handle().durable(message.number);
             return scan.reason;
+        }
+    }
+}
+
+/// Waits until a carrier is up: which kind, and the session's id.
+pub(crate) async fn next_up(session: &mut SessionClient) -> (CarrierKind, Vec<u8>) {
+    loop {
+        if let SessionEvent::Up { carrier, welcome } = next(session).await {
+            return (carrier, welcome.resume_id);
         }
     }
 }

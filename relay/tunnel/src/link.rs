@@ -1,0 +1,206 @@
+//! A relay's connection to the edge with its streams: QUIC, or streams in one TLS connection over TCP.
+
+use crate::mux::{Mux, MuxStream};
+use crate::quic::{Dial, QuicStream, ask, dial, ended, open_raw};
+use crate::reach::{NEXT_CARRIER, first_success};
+use crate::tcp;
+use crate::{CarrierKind, Limits, TunnelError, within};
+use netpatch_protocol::site::{StreamAnswer, StreamOpen};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The connection. Clones share it.
+#[derive(Clone)]
+pub(crate) enum Link {
+    /// QUIC.
+    Quic(quinn::Connection),
+    /// TLS over TCP.
+    Tcp(Mux),
+}
+
+/// One stream of it.
+pub enum LinkStream {
+    /// Of QUIC.
+    Quic(QuicStream),
+    /// Of TLS over TCP.
+    Tcp(MuxedStream),
+}
+
+/// One stream in a TLS connection.
+pub struct MuxedStream(MuxStream);
+
+/// Over what a relay connects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// QUIC, and TCP where it stays silent.
+    Any,
+    /// QUIC only.
+    Quic,
+    /// TCP only.
+    Tcp,
+}
+
+impl Link {
+    /// Connects to the edge at `host:port`.
+    pub(crate) async fn connect(
+        address: &str,
+        over: Over,
+        what: Dial<'_>,
+    ) -> Result<Self, TunnelError> {
+        let quic = async { Ok(Self::Quic(dial(address, what).await?)) };
+        let tcp = async {
+            let begun = Instant::now();
+            let stream = tcp::dial(address, what).await?;
+            let remote = stream.get_ref().0.peer_addr()?;
+            // Two round trips, one for TCP and one for TLS, with some time for computing.
+            let round_trip = begun.elapsed() / 2;
+            let streams = what.limits.relay_streams;
+            Ok(Self::Tcp(Mux::client(stream, remote, streams, round_trip)))
+        };
+        let (quic, tcp) = match over {
+            Over::Quic => return quic.await,
+            Over::Tcp => return tcp.await,
+            Over::Any => (quic, tcp),
+        };
+        let (quic, tcp): (Pin<Box<dyn Future<Output = _> + Send>>, Pin<Box<_>>) =
+            (Box::pin(quic), Box::pin(tcp));
+        first_success(vec![(NEXT_CARRIER, quic), (NEXT_CARRIER, tcp)]).await
+    }
+
+    /// Which kind.
+    pub(crate) fn kind(&self) -> CarrierKind {
+        match self {
+            Self::Quic(_) => CarrierKind::Direct,
+            Self::Tcp(_) => CarrierKind::Tcp,
+        }
+    }
+
+    /// Opens a stream.
+    async fn stream(&self, limits: &Limits) -> Result<LinkStream, TunnelError> {
+        match self {
+            Self::Quic(connection) => Ok(LinkStream::Quic(open_raw(connection, limits).await?)),
+            Self::Tcp(mux) => {
+                let opened = within(limits.handshake_timeout, "opening a stream", mux.open());
+                Ok(LinkStream::Tcp(MuxedStream(opened.await?)))
+            }
+        }
+    }
+
+    /// Opens a stream of the site protocol and waits for the answer, whatever its status.
+    pub(crate) async fn open(
+        &self,
+        open: &StreamOpen,
+        limits: &Limits,
+    ) -> Result<(StreamAnswer, LinkStream), TunnelError> {
+        ask(self.stream(limits).await?, open, limits).await
+    }
+
+    /// The peer's next stream; the error says why the connection ended.
+    pub(crate) async fn accept(&self) -> Result<LinkStream, TunnelError> {
+        match self {
+            Self::Quic(connection) => {
+                let halves = connection.accept_bi().await.map_err(ended)?;
+                Ok(LinkStream::Quic(QuicStream::new(
+                    halves,
+                    connection.clone(),
+                )))
+            }
+            Self::Tcp(mux) => Ok(LinkStream::Tcp(MuxedStream(mux.accept().await?))),
+        }
+    }
+
+    /// Waits until it ends and says why.
+    pub(crate) async fn closed(&self) -> String {
+        match self {
+            Self::Quic(connection) => connection.closed().await.to_string(),
+            Self::Tcp(mux) => mux.closed().await,
+        }
+    }
+
+    /// Whether it still lives.
+    pub(crate) fn is_alive(&self) -> bool {
+        match self {
+            Self::Quic(connection) => connection.close_reason().is_none(),
+            Self::Tcp(mux) => mux.end_reason().is_none(),
+        }
+    }
+
+    /// Round-trip time; over TCP that of connecting.
+    pub(crate) fn round_trip(&self) -> Duration {
+        match self {
+            Self::Quic(connection) => connection.rtt(),
+            Self::Tcp(mux) => mux.round_trip(),
+        }
+    }
+
+    /// Ends it with one of [`crate::close_code`].
+    pub(crate) fn close(&self, code: u32, reason: &str) {
+        match self {
+            Self::Quic(connection) => connection.close(code.into(), reason.as_bytes()),
+            Self::Tcp(mux) => mux.close(code, reason),
+        }
+    }
+}
+
+impl LinkStream {
+    /// Breaks the stream off in both directions.
+    pub fn reset(&mut self) {
+        match self {
+            Self::Quic(stream) => stream.reset(),
+            Self::Tcp(MuxedStream(stream)) => stream.reset(),
+        }
+    }
+
+    /// Where the peer is.
+    #[must_use]
+    pub fn remote(&self) -> SocketAddr {
+        match self {
+            Self::Quic(stream) => stream.remote(),
+            Self::Tcp(MuxedStream(stream)) => stream.remote(),
+        }
+    }
+}
+
+impl AsyncRead for LinkStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Quic(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tcp(MuxedStream(stream)) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for LinkStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Quic(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tcp(MuxedStream(stream)) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Quic(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tcp(MuxedStream(stream)) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Quic(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tcp(MuxedStream(stream)) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
