@@ -4,6 +4,7 @@
 //! here checks that the platform is right, except where a wrong answer would make the figure worthless; that stops the run.
 
 mod debsecan;
+mod delta;
 mod ingest;
 mod matching;
 mod normalised;
@@ -36,6 +37,8 @@ enum What {
     Match(matching::Options),
     /// Ingestion: reports of many hosts through the inventory service into PostgreSQL, a normalised table beside it
     Ingest(ingest::Options),
+    /// Bytes on the line for real updates: our recipes beside whole files, xdelta3 and debdelta
+    Delta(delta::Options),
 }
 
 #[tokio::main]
@@ -48,6 +51,7 @@ async fn main() -> Result<()> {
     let report = match arguments.what {
         What::Match(options) => matching::run(&options, arguments.seed).await?,
         What::Ingest(options) => ingest::run(&options, arguments.seed).await?,
+        What::Delta(options) => delta::run(&options, arguments.seed)?,
     };
     report.print();
     match arguments.json {

@@ -61,6 +61,7 @@ fn pure_crates_do_no_input_or_output() {
         "netpatch-window",
         "netpatch-proof",
         "netpatch-protocol",
+        "netpatch-delta",
         "netpatch-relay-core",
         "netpatch-agent-core",
     ] {
