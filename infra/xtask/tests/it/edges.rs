@@ -25,6 +25,7 @@ fn allowed(name: &str) -> Option<Vec<String>> {
         "window" | "proof" | "chassis" | "storage" => list(&["types"]),
         "testkit" => list(&["types", "chassis", "storage"]),
         "protocol" => list(&["types", "window", "proof"]),
+        "delta" => list(&["types"]),
         "tunnel" | "relay-core" => list(&["types", "window", "proof", "protocol"]),
         "agent-core" => list(&["types", "window", "proof", "protocol"]),
         "agent" => list(&[
@@ -35,7 +36,7 @@ fn allowed(name: &str) -> Option<Vec<String>> {
             "proof",
             "window",
         ]),
-        "relay" => list(&["types", "relay-core", "tunnel", "protocol", "proof"]),
+        "relay" => list(&["types", "relay-core", "delta", "tunnel", "protocol", "proof"]),
         // It issues identities and enrolment tokens, whose written form the protocol owns.
         "auth" => list(&["types", "chassis", "storage", "proof", "protocol"]),
         "gateway" => with_apis(&[
