@@ -36,7 +36,14 @@ fn allowed(name: &str) -> Option<Vec<String>> {
             "proof",
             "window",
         ]),
-        "relay" => list(&["types", "relay-core", "delta", "tunnel", "protocol", "proof"]),
+        "relay" => list(&[
+            "types",
+            "relay-core",
+            "delta",
+            "tunnel",
+            "protocol",
+            "proof",
+        ]),
         // It issues identities and enrolment tokens, whose written form the protocol owns.
         "auth" => list(&["types", "chassis", "storage", "proof", "protocol"]),
         "gateway" => with_apis(&[
