@@ -89,9 +89,11 @@ fn entry(event: &IdentityEventV1) -> (&'static str, String, BTreeMap<String, Str
             site,
             probes_exposure,
             bandwidth,
+            serves_proxy,
         } => {
             with("probes_exposure", probes_exposure.to_string());
             with("bandwidth", bandwidth.to_string());
+            with("serves_proxy", serves_proxy.to_string());
             ("site.changed", format!("site:{site}"))
         }
         IdentityEventV1::UserCreated { user } => ("user.created", format!("user:{user}")),

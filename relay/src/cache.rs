@@ -5,13 +5,16 @@
 //! the held version is served, because the package manager judges its date and signature itself.
 
 pub mod fill;
+pub mod hot;
 pub mod origin;
+mod reach;
 pub mod store;
 
 use crate::counters::{Counters, add};
 use crate::line::Line;
 use fill::{End, Fill, Head};
 use futures::FutureExt as _;
+use hot::{Hot, HotTable};
 use netpatch_protocol::site::PayloadRequest;
 use netpatch_relay_core::freshness::decide;
 use netpatch_relay_core::{
@@ -19,10 +22,13 @@ use netpatch_relay_core::{
 };
 use netpatch_types::SharedClock;
 use origin::Origin;
+use reach::Reach;
 use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::{Store, StoreError};
 use tokio::task::JoinSet;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The cache. Dropping it ends its fills.
 pub struct Cache {
@@ -38,7 +44,8 @@ pub(crate) struct Inner {
     pub(crate) counters: Arc<Counters>,
     pub(crate) clock: SharedClock,
     flights: Mutex<Flights<Fill>>,
-    upstreams: Mutex<Arc<Upstreams>>,
+    reach: Reach,
+    hot: HotTable,
     fresh_seconds: i64,
 }
 
@@ -98,16 +105,18 @@ impl Cache {
         }
         let (gone, bytes) = index.make_room(0);
         store.forget(&gone, &bytes);
+        let reach = Reach::default();
         Ok(Self {
             inner: Arc::new(Inner {
                 store,
                 index: Mutex::new(index),
-                origin: Origin::new()?,
                 line: Line::new(clock.clone()),
+                origin: Origin::new(&reach)?,
                 counters,
                 clock,
                 flights: Mutex::default(),
-                upstreams: Mutex::default(),
+                reach,
+                hot: HotTable::default(),
                 fresh_seconds: i64::from(fresh_seconds),
             }),
             fills: Mutex::new(JoinSet::new()),
@@ -116,7 +125,9 @@ impl Cache {
 
     /// The repositories that are served from now on.
     pub fn set_upstreams(&self, upstreams: Upstreams) {
-        *lock(&self.inner.upstreams) = Arc::new(upstreams);
+        if self.inner.reach.set(upstreams) {
+            self.inner.hot.forget_all();
+        }
     }
 
     /// The line over which is fetched.
@@ -128,7 +139,7 @@ impl Cache {
     /// How many repositories are served.
     #[must_use]
     pub fn repositories(&self) -> usize {
-        lock(&self.inner.upstreams).len()
+        self.inner.reach.upstreams().len()
     }
 
     /// How much is held.
@@ -154,8 +165,7 @@ impl Cache {
             Ok(key) => key,
             Err(error) => return Reply::Status(400, error.to_string()),
         };
-        let upstreams = lock(&self.inner.upstreams).clone();
-        let Some(urls) = upstreams.urls_of(&key) else {
+        let Some(urls) = self.inner.reach.upstreams().urls_of(&key) else {
             return Reply::Status(403, "repository is not one of the site's".into());
         };
         if let Some(reply) = self.serve_held(&key, request, true).await {
@@ -169,6 +179,46 @@ impl Cache {
             Role::Follower => add(&self.inner.counters.hits, 1),
         }
         self.serve_fill(&key, request, fill).await
+    }
+
+    /// Repository and path of an absolute URL; `None` when no repository of the site has it.
+    pub(crate) fn locate(&self, url: &str) -> Option<(String, String)> {
+        let upstreams = self.inner.reach.upstreams();
+        let (repository, path) = upstreams.locate(url)?;
+        Some((repository, path.to_owned()))
+    }
+
+    /// What a URL asks for, if that is at hand and may be served as it is; counts as a hit.
+    pub(crate) fn find_hot(&self, url: &str) -> Option<Arc<Hot>> {
+        let inner = &self.inner;
+        let (hot, is_first) = inner.hot.find(url, inner.now(), inner.fresh_seconds)?;
+        if is_first {
+            inner.index().find(hot.entry.key.id());
+        }
+        add(&inner.counters.hits, 1);
+        Some(hot)
+    }
+
+    /// Which set of repositories is served: to be asked before a payload is, whose [`Self::keep_hot`] comes after.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.inner.hot.epoch()
+    }
+
+    /// Keeps a held payload at hand for whoever asks by the same URL.
+    pub(crate) fn keep_hot(&self, url: &str, entry: &Entry, file: &Arc<File>, epoch: u64) {
+        let inner = &self.inner;
+        let stamp = inner.store.verified_stamp(entry.sha256, file);
+        inner.hot.keep(url, entry, file, stamp, epoch, inner.now());
+    }
+
+    /// What it counts.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.inner.counters
+    }
+
+    /// The time.
+    pub(crate) fn clock(&self) -> &SharedClock {
+        &self.inner.clock
     }
 
     /// From held bytes, if they may be served as they are; `must_be_fresh` is false once the origin has been asked.
@@ -185,7 +235,8 @@ impl Cache {
         if must_be_fresh && decision == Decision::Revalidate {
             return None;
         }
-        match self.inner.store.open_verified(&entry, now).await {
+        let now_ms = self.inner.clock.now().timestamp_millis();
+        match self.inner.store.open_verified(&entry, now_ms).await {
             Ok(file) => Some(reply_from(request, entry, file, must_be_fresh)),
             Err(error) => {
                 tracing::warn!(payload = key.path(), %error, "held payload is damaged; fetching it anew");
@@ -286,7 +337,15 @@ impl Inner {
     /// Forgets an entry and deletes what nothing names any more.
     pub(crate) fn drop_entry(&self, id: KeyId) {
         let orphan = self.index().remove(id);
-        self.store.forget(&[id], orphan.as_slice());
+        self.give_up(&[id], orphan.as_slice());
+    }
+
+    /// Deletes what the index has given up.
+    pub(crate) fn give_up(&self, entries: &[KeyId], bytes: &[netpatch_types::Sha256]) {
+        for id in entries {
+            self.hot.forget(*id);
+        }
+        self.store.forget(entries, bytes);
     }
 }
 

@@ -25,6 +25,9 @@ pub struct Config {
     /// Where the relay's numbers are read, TCP; `None` for nowhere.
     #[serde(deserialize_with = "address_or_empty")]
     pub metrics_listen: Option<SocketAddr>,
+    /// Where hosts without an agent reach the cache as an HTTP proxy, TCP; `None` for nowhere.
+    #[serde(deserialize_with = "address_or_empty")]
+    pub proxy_listen: Option<SocketAddr>,
 }
 
 /// A configuration that cannot be used.
@@ -106,6 +109,9 @@ mod tests {
         let plain = Config::load(None).expect("defaults");
         assert_eq!(plain.metadata_fresh_seconds, 10);
         assert!(plain.metrics_listen.is_some_and(|at| at.ip().is_loopback()));
+        assert_eq!(plain.proxy_listen, None, "off until somebody wants it");
+        let open = Config::over_defaults("proxy_listen = '[::]:3142'").expect("valid");
+        assert_eq!(open.proxy_listen.map(|at| at.port()), Some(3142));
         let silent = Config::over_defaults("metrics_listen = ''").expect("valid");
         assert_eq!(silent.metrics_listen, None);
         assert!(Config::over_defaults("metrics_listen = 'here'").is_err());

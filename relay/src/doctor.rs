@@ -22,6 +22,7 @@ pub async fn examine(data: &DataDir, config: &Config, clock: &SharedClock) -> Do
     checks.push(disk(data, config));
     checks.push(repositories(data));
     checks.push(port(data, config, clock));
+    checks.extend(proxy(data, config, clock));
     checks.push(edge(data, clock).await);
     DoctorReport::new(checks)
 }
@@ -116,6 +117,39 @@ fn port(data: &DataDir, config: &Config, clock: &SharedClock) -> Check {
             "stop what holds the port or set `listen`",
         ),
     }
+}
+
+/// Only where the configuration wants it.
+fn proxy(data: &DataDir, config: &Config, clock: &SharedClock) -> Option<Check> {
+    let (id, at) = ("listen.proxy", config.proxy_listen?);
+    let settings = data.settings().unwrap_or_default();
+    if !settings.serves_proxy {
+        return Some(Check::warn(
+            id,
+            format!("{at}, refusing"),
+            "the site does not allow it: an administrator can, on the portal's page of sites",
+        ));
+    }
+    let status = crate::status::Status::read(data, clock.now().timestamp_millis());
+    let is_open = status.is_ok_and(|status| {
+        matches!(status.state.as_str(), "online" | "offline") && !status.proxy.is_empty()
+    });
+    Some(if is_open {
+        Check::ok(id, at.to_string())
+    } else {
+        match std::net::TcpListener::bind(at) {
+            Ok(_) => Check::warn(
+                id,
+                format!("{at} is free"),
+                "start the relay: `netpatch-relay run`",
+            ),
+            Err(error) => Check::fail(
+                id,
+                format!("{at}: {error}"),
+                "stop what holds the port or set `proxy_listen`, then start the relay anew",
+            ),
+        }
+    })
 }
 
 async fn edge(data: &DataDir, clock: &SharedClock) -> Check {

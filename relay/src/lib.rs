@@ -19,6 +19,7 @@ pub mod counters;
 pub mod data;
 pub mod doctor;
 pub mod files;
+pub mod front;
 pub mod line;
 mod metrics;
 mod probe;

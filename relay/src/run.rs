@@ -6,6 +6,7 @@ use crate::cache::store::{Store, StoreError};
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::data::{DataDir, DataError};
+use crate::front;
 use crate::metrics::{self, Metrics};
 use crate::probe::{Connected, Prober};
 use crate::renew::Renewal;
@@ -16,6 +17,7 @@ use netpatch_tunnel::{CarrierKind, Limits, RelayUplink, SiteEndpoint, TunnelErro
 use netpatch_types::SharedClock;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -49,6 +51,8 @@ pub struct Relay {
     clock: SharedClock,
     link: watch::Receiver<LinkState>,
     metrics: Option<SocketAddr>,
+    proxy: Option<SocketAddr>,
+    allow_proxy: Arc<AtomicBool>,
     tasks: JoinSet<()>,
 }
 
@@ -73,6 +77,7 @@ impl Relay {
         let settings = data.settings()?;
         cache.set_upstreams(Upstreams::from_settings(&settings));
         cache.line().set(&settings);
+        let allow_proxy = Arc::new(AtomicBool::new(settings.serves_proxy));
         let ca = enrolment.ca.clone();
         let endpoint = SiteEndpoint::bind(config.listen, &identity, ca, clock.clone(), limits)?;
         let endpoint = Arc::new(endpoint);
@@ -98,6 +103,7 @@ impl Relay {
             clock: clock.clone(),
         };
         let metrics = metrics::serve(config.metrics_listen, shown, &mut tasks);
+        let proxy = front::listen(config.proxy_listen, &cache, &allow_proxy, &mut tasks);
         let uplink = Uplink {
             enrolment: enrolment.clone(),
             identity: current_identity,
@@ -109,6 +115,7 @@ impl Relay {
             address: config.advertise.clone(),
             report_every,
             allow_probes,
+            allow_proxy: allow_proxy.clone(),
             state,
         };
         tasks.spawn(uplink.keep_up());
@@ -137,6 +144,8 @@ impl Relay {
             clock,
             link,
             metrics,
+            proxy,
+            allow_proxy,
             tasks,
         })
     }
@@ -172,6 +181,8 @@ impl Relay {
         Ok(Status {
             listen: self.local_addr()?.to_string(),
             metrics: self.metrics.map(|at| at.to_string()).unwrap_or_default(),
+            proxy: self.proxy.map(|at| at.to_string()).unwrap_or_default(),
+            proxy_allowed: self.allow_proxy.load(Ordering::Relaxed),
             problem: link.problem,
             round_trip_ms: u64::try_from(round_trip.as_millis()).unwrap_or(u64::MAX),
             repositories: self.cache.repositories(),

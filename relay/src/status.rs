@@ -63,6 +63,12 @@ pub struct Status {
     /// Where its numbers are read; empty when nowhere.
     #[serde(default)]
     pub metrics: String,
+    /// Where hosts without an agent reach the cache; empty when nowhere.
+    #[serde(default)]
+    pub proxy: String,
+    /// Whether the site allows that.
+    #[serde(default)]
+    pub proxy_allowed: bool,
     /// Process that wrote it.
     #[serde(default)]
     pub pid: u32,
@@ -119,6 +125,8 @@ impl Status {
             server: field(|e| &e.server),
             listen: String::new(),
             metrics: String::new(),
+            proxy: String::new(),
+            proxy_allowed: false,
             pid: std::process::id(),
             problem: String::new(),
             round_trip_ms: 0,
@@ -173,6 +181,11 @@ impl Status {
             "{} connected, {} sessions",
             self.counted.agents, self.counted.sessions
         );
+        let proxy = match (self.proxy.is_empty(), self.proxy_allowed) {
+            (true, _) => String::new(),
+            (false, true) => self.proxy.clone(),
+            (false, false) => format!("{}, refusing: the site does not allow it", self.proxy),
+        };
         let lines = [
             ("state", self.state.as_str()),
             ("problem", &self.problem),
@@ -184,6 +197,7 @@ impl Status {
             ("server", &self.server),
             ("listen", &self.listen),
             ("metrics", &self.metrics),
+            ("proxy", &proxy),
             ("agents", &agents),
             ("cache", &cache),
             ("traffic", &traffic),

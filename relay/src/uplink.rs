@@ -9,6 +9,7 @@ use netpatch_tunnel::{CarrierKind, Identity, Limits, Over, RelayUplink, TunnelEr
 use netpatch_types::SharedClock;
 use prost::Message as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -48,6 +49,8 @@ pub(crate) struct Uplink {
     pub(crate) report_every: Duration,
     /// Told whether the site lets the relay probe.
     pub(crate) allow_probes: watch::Sender<bool>,
+    /// Told whether the site lets the relay serve hosts without an agent.
+    pub(crate) allow_proxy: Arc<AtomicBool>,
     /// Where agents reach the relay, as it is told; empty when it is not.
     pub(crate) address: String,
     pub(crate) state: watch::Sender<LinkState>,
@@ -183,6 +186,8 @@ impl Uplink {
             .set_upstreams(Upstreams::from_settings(&settings));
         self.cache.line().set(&settings);
         self.allow_probes.send_replace(settings.probes_exposure);
+        let serves_proxy = settings.serves_proxy;
+        self.allow_proxy.store(serves_proxy, Ordering::Relaxed);
         if self.data.settings().ok().as_ref() != Some(&settings)
             && let Err(error) = self.data.save_settings(&settings)
         {

@@ -29,10 +29,12 @@ export function setupRoot(world: World, refuse: Refuse) {
     riskWeightsSet: ({ input }: { input: Said & { organizationId: string; weights: { kind: string; points: number }[] } }) =>
       world.once(input.idempotencyKey, () => world.baselinesOf(input.organizationId).weigh(input.weights)),
     siteCreate: once((input, made) => made.site(input)),
-    siteUpdate: ({ input }: { input: { id: string; probesExposure?: boolean; bandwidth?: object } }) => {
-      if (input.probesExposure) world.probing.add(input.id);
-      else if (input.probesExposure === false) world.probing.delete(input.id);
+    siteUpdate: ({ input }: { input: { id: string; probesExposure?: boolean; servesProxy?: boolean; bandwidth?: object } }) => {
       if (input.bandwidth) world.bandwidths.set(input.id, input.bandwidth);
+      for (const [sites, isOn] of [[world.probing, input.probesExposure], [world.proxies, input.servesProxy]] as const) {
+        if (isOn === true) sites.add(input.id);
+        if (isOn === false) sites.delete(input.id);
+      }
       const site = ['org_acme', 'org_msp', 'org_new'].flatMap((id) => world.sitesOf(id)).find((one) => one.id === input.id) ?? null;
       return { site, userErrors: site ? [] : [refuse('InputError', 'NOT_FOUND', 'there is no such site')] };
     },

@@ -25,12 +25,14 @@ export class Setup {
     private readonly fresh: (prefix: string) => string,
     private readonly probing: Set<string>,
     private readonly bandwidths: Map<string, object>,
+    private readonly proxies: Set<string>,
   ) {}
 
   site(input: { name: string; timeZone: string; directAllowed?: boolean; upstreams?: string[] }): Errors & { site: object } {
     const id = this.fresh('site');
     const site = {
       __typename: 'Site', id, name: input.name, timeZone: input.timeZone, directAllowed: input.directAllowed ?? true, upstreams: input.upstreams ?? [], probesExposure: () => this.probing.has(id),
+      servesProxy: () => this.proxies.has(id),
       bandwidth: () => this.bandwidths.get(id) ?? noLimit,
       hosts: (args: PageArgs) => connection([], args), relays: () => this.relays.filter((relay) => relay['siteId'] === id),
       traffic: { __typename: 'SiteTraffic', bytesServed: '0', bytesFetched: '0', savedBytes: '0', cacheHitRatio: null },

@@ -21,8 +21,10 @@ export class World {
   /** Sites that let their relays try what hosts listen on. */
   readonly probing = new Set(['site_berlin']);
   readonly bandwidths = new Map<string, object>([['site_berlin', officeLimit]]);
+  /** Sites that let their relays serve hosts without an agent. */
+  readonly proxies = new Set<string>();
   /** What people made since the start, by organization; the third one begins empty. */
-  readonly setups = new Map(['org_acme', 'org_msp', 'org_new'].map((id) => [id, new Setup((prefix) => this.fresh(prefix), this.probing, this.bandwidths)] as const));
+  readonly setups = new Map(['org_acme', 'org_msp', 'org_new'].map((id) => [id, new Setup((prefix) => this.fresh(prefix), this.probing, this.bandwidths, this.proxies)] as const));
   readonly baselines = new Map(['org_acme', 'org_msp', 'org_new'].map((id) => [id, new Baselines((prefix) => this.fresh(prefix))] as const));
   readonly reports: { id: string; kind: string; createdAt: string }[] = [];
   private readonly answers = new Map<string, unknown>();
@@ -256,6 +258,7 @@ export class World {
     directAllowed: true,
     probesExposure: () => this.probing.has(site.id),
     bandwidth: () => this.bandwidths.get(site.id) ?? noLimit,
+    servesProxy: () => this.proxies.has(site.id),
     organization: () => this.acme(),
     relays: () => (site.relay ? [this.relay(site)] : []),
     traffic: { __typename: 'SiteTraffic', bytesServed: site.relay ? '48211000000' : '0', bytesFetched: site.relay ? '6120000000' : '0', savedBytes: site.relay ? '42091000000' : '0', cacheHitRatio: site.relay ? 0.87 : null },

@@ -45,6 +45,9 @@ pub enum IdentityEventV1 {
         /// What its line may carry now.
         #[serde(default)]
         bandwidth: netpatch_types::Bandwidth,
+        /// Whether its relays may serve hosts without an agent now; events from before there was such a thing say nothing of it.
+        #[serde(default)]
+        serves_proxy: bool,
     },
     /// A user was made.
     UserCreated {

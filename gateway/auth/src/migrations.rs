@@ -21,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(OutboxPrune("identity")),
             Box::new(M0002),
             Box::new(M0003),
+            Box::new(M0004),
         ]
     }
 
@@ -116,6 +117,22 @@ impl MigrationName for M0003 {
 impl MigrationTrait for M0003 {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let sql = statements(include_str!("../migrations/m0003.sql"));
+        execute_all(manager.get_connection(), sql).await
+    }
+}
+
+struct M0004;
+
+impl MigrationName for M0004 {
+    fn name(&self) -> &'static str {
+        "m0004"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for M0004 {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let sql = statements(include_str!("../migrations/m0004.sql"));
         execute_all(manager.get_connection(), sql).await
     }
 }

@@ -28,6 +28,8 @@ pub struct Site {
     pub probes_exposure: bool,
     /// What its line may carry of what its relays fetch.
     pub bandwidth: Bandwidth,
+    /// Whether its relays may serve hosts without an agent, as an HTTP proxy for the upstreams. Off until somebody allows it.
+    pub serves_proxy: bool,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -54,6 +56,8 @@ pub struct SiteUpdate {
     pub probes_exposure: Option<bool>,
     /// What its line may carry of what its relays fetch.
     pub bandwidth: Option<Bandwidth>,
+    /// Whether its relays may serve hosts without an agent.
+    pub serves_proxy: Option<bool>,
 }
 
 impl SiteUpdate {
@@ -64,6 +68,7 @@ impl SiteUpdate {
             id,
             probes_exposure: None,
             bandwidth: None,
+            serves_proxy: None,
         }
     }
 }
@@ -78,6 +83,7 @@ struct Row {
     upstreams: serde_json::Value,
     probes_exposure: bool,
     bandwidth: serde_json::Value,
+    serves_proxy: bool,
     created_at: DateTime<Utc>,
 }
 
@@ -92,12 +98,13 @@ impl From<Row> for Site {
             upstreams: serde_json::from_value(row.upstreams).unwrap_or_default(),
             probes_exposure: row.probes_exposure,
             bandwidth: serde_json::from_value(row.bandwidth).unwrap_or_default(),
+            serves_proxy: row.serves_proxy,
             created_at: row.created_at,
         }
     }
 }
 
-const COLUMNS: &str = "tenant_id, id, name, time_zone, direct_allowed, upstreams, probes_exposure, bandwidth, created_at";
+const COLUMNS: &str = "tenant_id, id, name, time_zone, direct_allowed, upstreams, probes_exposure, bandwidth, serves_proxy, created_at";
 
 impl Auth {
     /// Creates a site.
@@ -147,6 +154,7 @@ impl Auth {
                 .collect(),
             probes_exposure: false,
             bandwidth: Bandwidth::default(),
+            serves_proxy: false,
             created_at: self.clock.now(),
         };
         let tx = self.db.write(ctx).await?;
@@ -189,6 +197,7 @@ impl Auth {
         let site = Site {
             probes_exposure: update.probes_exposure.unwrap_or(before.probes_exposure),
             bandwidth: update.bandwidth.unwrap_or_else(|| before.bandwidth.clone()),
+            serves_proxy: update.serves_proxy.unwrap_or(before.serves_proxy),
             ..before.clone()
         };
         if site == before {
@@ -199,12 +208,13 @@ impl Auth {
             .map_err(|why| ServiceError::invalid("bandwidth", why))?;
         let tx = self.db.write(ctx).await?;
         tx.execute(
-            "update identity.sites set probes_exposure = $3, bandwidth = $4 where tenant_id = $1 and id = $2",
+            "update identity.sites set probes_exposure = $3, bandwidth = $4, serves_proxy = $5 where tenant_id = $1 and id = $2",
             [
                 site.organization.0.into(),
                 site.id.0.into(),
                 site.probes_exposure.into(),
                 serde_json::json!(site.bandwidth).into(),
+                site.serves_proxy.into(),
             ],
         )
         .await?;
@@ -212,6 +222,7 @@ impl Auth {
             site: site.id,
             probes_exposure: site.probes_exposure,
             bandwidth: site.bandwidth.clone(),
+            serves_proxy: site.serves_proxy,
         };
         event::append(&tx, ctx, &*self.clock, event).await?;
         tx.commit().await?;

@@ -309,6 +309,7 @@ impl Services for PlatformServices {
             probes_exposure: site.probes_exposure,
             time_zone: site.time_zone,
             bandwidth: Some(week::bandwidth(&site.bandwidth)),
+            serves_proxy: site.serves_proxy,
         })
     }
 

@@ -4,6 +4,7 @@
 //! stay within the budget; metadata is given up before packages, and what a deployment still needs is never given
 //! up; one fill per payload, however many ask; a host is probed only where its own connection comes from. Time is an argument (Unix seconds). No IO.
 
+pub mod address;
 pub mod bandwidth;
 pub mod flight;
 pub mod freshness;

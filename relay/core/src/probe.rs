@@ -4,6 +4,7 @@
 //! authenticated connection. So a host that lies about its addresses, and an edge that lies about its hosts, reach nobody else.
 //! Addresses that mean another machine, many machines or this one are never tried, wherever they come from.
 
+use crate::address::METADATA;
 use netpatch_protocol::site::{ProbePlan, ProbeSocket};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -21,12 +22,6 @@ pub const PAUSE: Duration = Duration::from_millis(50);
 pub const AT_ONCE: usize = 32;
 /// A connect that has no answer by then has none.
 pub const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Addresses where clouds tell machines their secrets, besides 169.254.169.254.
-const METADATA: [IpAddr; 2] = [
-    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
-];
 
 /// A host of a plan with what is tried there.
 #[derive(Clone, Debug, PartialEq, Eq)]

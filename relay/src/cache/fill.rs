@@ -351,12 +351,14 @@ impl<'a> Fetching<'a> {
             tracing::debug!(payload = self.key.path(), "passed through: it does not fit");
             return;
         };
-        self.inner.store.forget(&gone, &bytes);
+        self.inner.give_up(&gone, &bytes);
         let mut unfinished = self.unfinished;
         let inner = self.inner.clone();
         let keeping = tokio::task::spawn_blocking(move || {
             inner.store.keep(&mut unfinished, &entry)?;
+            let id = entry.key.id();
             let orphan = inner.index().insert(entry);
+            inner.hot.forget(id);
             inner.store.forget(&[], orphan.as_slice());
             Ok::<(), super::store::StoreError>(())
         });

@@ -1,14 +1,17 @@
 //! Fetching from a repository's upstreams over HTTP(S).
 
+use super::reach::Reach;
 use super::store::StoreError;
 use netpatch_relay_core::Validators;
 use reqwest::header::{self, HeaderMap, HeaderName};
-use reqwest::{Response, StatusCode};
+use reqwest::{Response, StatusCode, Url};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The HTTP client.
 pub struct Origin {
     client: reqwest::Client,
+    reach: Reach,
 }
 
 /// What an upstream answered.
@@ -47,21 +50,32 @@ pub enum Ask<'a> {
 }
 
 impl Origin {
-    /// A client that follows few redirects and waits for no upstream for ever.
-    pub fn new() -> Result<Self, StoreError> {
+    /// A client that connects only to where payloads may come from and waits for no upstream for ever.
+    pub(crate) fn new(reach: &Reach) -> Result<Self, StoreError> {
         let built = reqwest::Client::builder()
             .user_agent(concat!("netpatch-relay/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
             .read_timeout(Duration::from_secs(30))
-            .redirect(reqwest::redirect::Policy::limited(5))
+            .redirect(reach.redirects())
+            .dns_resolver(Arc::new(reach.clone()))
             .build();
         let client = built.map_err(|error| StoreError::Client(error.to_string()))?;
-        Ok(Self { client })
+        Ok(Self {
+            client,
+            reach: reach.clone(),
+        })
     }
 
     /// Asks one upstream.
     pub async fn ask(&self, url: &str, what: &Ask<'_>) -> Answer {
-        let mut request = self.client.get(url);
+        let parsed = match Url::parse(url) {
+            Ok(parsed) => parsed,
+            Err(error) => return Answer::Failed(format!("{url:?} is not a url: {error}")),
+        };
+        if let Err(error) = self.reach.check(&parsed) {
+            return Answer::Failed(error.to_string());
+        }
+        let mut request = self.client.get(parsed);
         match what {
             Ask::Whole => {}
             Ask::IfChanged(held) => {

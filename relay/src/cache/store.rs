@@ -51,16 +51,18 @@ pub struct Store {
 }
 
 /// What changes whenever a file's bytes change.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
     inode: u64,
     size_bytes: u64,
     modified: (i64, i64),
     changed: (i64, i64),
 }
 
-/// A file that was left alone for so long shows every change in its times.
-const SETTLED_SECONDS: i64 = 2;
+/// A file that was left alone for so long shows every change in its times, on a file system that counts parts of a second and on
+/// one that counts in steps of up to two.
+const SETTLED_MS: i64 = 100;
+const SETTLED_COARSELY_MS: i64 = 2_100;
 
 /// A fill's file. Deleted when dropped unless it was kept.
 pub struct Unfinished {
@@ -128,8 +130,8 @@ impl Store {
 
     /// Opens an entry's bytes after checking their digest, unless that was done and the file has not changed since.
     /// File systems count time in steps: a file that changed just now could change again without showing it, so it is
-    /// checked each time until it has been left alone for a while. `now` in Unix seconds.
-    pub async fn open_verified(&self, entry: &Entry, now: i64) -> Result<Arc<File>, StoreError> {
+    /// checked each time until it has been left alone for a while. `now_ms` in Unix milliseconds.
+    pub async fn open_verified(&self, entry: &Entry, now_ms: i64) -> Result<Arc<File>, StoreError> {
         let path = self.bytes_path(entry.sha256);
         let file = Arc::new(File::open(&path).map_err(|error| failed(&path, error))?);
         let stamp = Stamp::of(&file).map_err(|error| failed(&path, error))?;
@@ -145,7 +147,7 @@ impl Store {
         let after = Stamp::of(&file).map_err(|error| failed(&path, error))?;
         match hashed {
             Ok(digest) if digest == entry.sha256 && after == stamp => {
-                if now.saturating_sub(stamp.changed.0) > SETTLED_SECONDS {
+                if stamp.is_settled(now_ms) {
                     crate::cache::lock(&self.verified).insert(entry.sha256, stamp);
                 }
                 Ok(file)
@@ -155,6 +157,12 @@ impl Store {
             }),
             Err(error) => Err(failed(&path, error)),
         }
+    }
+
+    /// The stamp that a file had when its digest was last checked, if it still has it.
+    pub(crate) fn verified_stamp(&self, digest: Sha256, file: &File) -> Option<Stamp> {
+        let known = crate::cache::lock(&self.verified).get(&digest).copied()?;
+        (Stamp::of(file).ok()? == known).then_some(known)
     }
 
     /// A new file for a fill.
@@ -237,7 +245,20 @@ impl Drop for Unfinished {
 }
 
 impl Stamp {
-    fn of(file: &File) -> io::Result<Self> {
+    fn is_settled(&self, now_ms: i64) -> bool {
+        let (seconds, nanoseconds) = self.changed;
+        let changed_ms = seconds
+            .saturating_mul(1_000)
+            .saturating_add(nanoseconds / 1_000_000);
+        let wait = if nanoseconds == 0 {
+            SETTLED_COARSELY_MS
+        } else {
+            SETTLED_MS
+        };
+        now_ms.saturating_sub(changed_ms) > wait
+    }
+
+    pub(crate) fn of(file: &File) -> io::Result<Self> {
         let meta = file.metadata()?;
         Ok(Self {
             inode: meta.ino(),
@@ -258,6 +279,10 @@ fn hash(mut file: &File) -> io::Result<Sha256> {
         }
         hasher.update(&chunk[..count]);
     }
+}
+
+pub(crate) fn hash_bytes(bytes: &[u8]) -> Sha256 {
+    Sha256(sha2::Sha256::digest(bytes).into())
 }
 
 fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {

@@ -5,6 +5,7 @@
 mod cache;
 mod claim;
 mod command;
+mod front;
 mod killed;
 mod line;
 mod metrics;

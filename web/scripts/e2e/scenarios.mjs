@@ -316,6 +316,12 @@ async function machine({ page, url }) {
   await site.locator('text=recorded in the ledger').waitFor();
   await site.getByRole('button', { name: 'Allow probes', exact: true }).click();
   await site.getByRole('button', { name: 'Stop the probes: Boston' }).waitFor();
+  await site.getByRole('button', { name: 'Allow the proxy: Boston' }).click();
+  await site.locator('text=without signing in').waitFor();
+  await site.getByRole('button', { name: 'Allow the proxy', exact: true }).click();
+  await site.getByRole('button', { name: 'Stop the proxy: Boston' }).click();
+  await site.getByRole('button', { name: 'Allow the proxy: Boston' }).waitFor();
+  await site.getByRole('button', { name: 'Stop the probes: Boston' }).waitFor();
   await page.goto(`${url}/o/acme/hosts/host_0004?tab=listening`);
   await page.waitForSelector('text=not tried lately');
   await page.goto(`${url}/o/acme/hosts/host_0000?tab=listening&name=nginx`);

@@ -107,6 +107,7 @@ async fn another_organizations_ids_are_unknown_in_every_operation() {
     );
     let probing = |id| SiteUpdate {
         probes_exposure: Some(true),
+        serves_proxy: Some(true),
         ..SiteUpdate::new(id)
     };
     same_as_unknown!(
@@ -363,7 +364,7 @@ async fn a_reader_of_several_organizations_writes_to_one() {
     assert_eq!(nowhere.unwrap_err().path, ["organizationId"]);
 }
 
-/// A site lets its relays probe only after its own administrator said so; that is told once.
+/// A site lets its relays probe, and serve hosts without an agent, only after its own administrator said so; each is told once.
 #[tokio::test]
 async fn a_site_lets_its_relays_probe_when_its_administrator_says_so() {
     let world = World::new().await;
@@ -371,6 +372,7 @@ async fn a_site_lets_its_relays_probe_when_its_administrator_says_so() {
     let ctx = world.person(organization);
     let made = world.site(organization, "Harbour").await;
     assert!(!made.probes_exposure, "off until somebody allows it");
+    assert!(!made.serves_proxy, "off until somebody allows it");
     let update = SiteUpdate {
         probes_exposure: Some(true),
         ..SiteUpdate::new(made.id)
@@ -394,7 +396,16 @@ async fn a_site_lets_its_relays_probe_when_its_administrator_says_so() {
     }
     let nothing = SiteUpdate::new(made.id);
     let same = world.auth.site_update(&ctx, nothing).await.unwrap();
-    assert!(same.probes_exposure);
+    assert!(same.probes_exposure && !same.serves_proxy);
+    let serving = SiteUpdate {
+        serves_proxy: Some(true),
+        ..SiteUpdate::new(made.id)
+    };
+    let refused = world.auth.site_update(&technician, serving.clone()).await;
+    assert_eq!(code(refused), ErrorCode::Forbidden);
+    let both = world.auth.site_update(&ctx, serving).await.unwrap();
+    assert!(both.probes_exposure && both.serves_proxy);
+    assert_eq!(both, world.auth.site_get(&ctx, made.id).await.unwrap());
     world.test.settle("identity").await;
     let page = world.auth.events(Cursor::default(), 100).await.unwrap();
     let changes: Vec<IdentityEvent> = page
@@ -404,15 +415,17 @@ async fn a_site_lets_its_relays_probe_when_its_administrator_says_so() {
         .map(|event| serde_json::from_value(event.payload).unwrap())
         .skip(2)
         .collect();
-    let [IdentityEvent::V1 { event, .. }] = changes.as_slice() else {
-        panic!("{changes:?}");
-    };
-    let told = IdentityEventV1::SiteChanged {
+    let told: Vec<_> = changes
+        .into_iter()
+        .map(|IdentityEvent::V1 { event, .. }| event)
+        .collect();
+    let changed = |serves_proxy| IdentityEventV1::SiteChanged {
         site: made.id,
         probes_exposure: true,
         bandwidth: Bandwidth::default(),
+        serves_proxy,
     };
-    assert_eq!(*event, told);
+    assert_eq!(told, [changed(false), changed(true)]);
 }
 
 /// What a site's line may carry is kept as it was said, and refused when it cannot be kept.

@@ -74,6 +74,12 @@ impl Site {
         (&self.0.bandwidth).into()
     }
 
+    /// Whether its relays may serve hosts without an agent, as an HTTP proxy for the site's repositories. Off unless somebody allows
+    /// it, and only where a relay's own configuration has an address for it.
+    async fn serves_proxy(&self) -> bool {
+        self.0.serves_proxy
+    }
+
     /// When its hosts are scanned without being asked; null: as each host's own configuration says, which outweighs this.
     #[graphql(complexity = "5 + child_complexity")]
     async fn scan_schedule(&self, ctx: &Context<'_>) -> Result<Option<ScanSchedule>> {

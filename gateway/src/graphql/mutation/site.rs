@@ -37,6 +37,8 @@ pub struct SiteUpdateInput {
     probes_exposure: Option<bool>,
     /// What its line may carry of what its relays fetch, all of it anew.
     bandwidth: Option<BandwidthInput>,
+    /// Whether its relays may serve hosts without an agent, as an HTTP proxy for the site's repositories.
+    serves_proxy: Option<bool>,
     /// The same key and input again change nothing again.
     idempotency_key: ID,
 }
@@ -132,6 +134,7 @@ async fn update(ctx: &Context<'_>, input: SiteUpdateInput) -> Result<SiteUpdateP
             .clone()
             .map(BandwidthInput::read)
             .transpose()?,
+        serves_proxy: input.serves_proxy,
     };
     let work = auth.site_update(&request, change);
     let made = once(

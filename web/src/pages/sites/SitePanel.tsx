@@ -8,8 +8,8 @@ import { Facts, Panel } from '../../ui/Page.tsx';
 import { Moment } from '../../ui/Time.tsx';
 import { BandwidthLines } from './BandwidthLines.tsx';
 import type { Site } from './queries.ts';
-import { ProbeSwitch } from './ProbeSwitch.tsx';
 import { RelaysTable } from './RelaysTable.tsx';
+import { RelaySwitch } from './RelaySwitch.tsx';
 import { Saved } from './Saved.tsx';
 
 /** A site and its relays. */
@@ -32,7 +32,8 @@ export function SitePanel({ site }: { site: Site }) {
           [text('sites.localtime'), <Moment key="now" at={new Date(now).toISOString()} zone={site.timeZone} />],
           [text('sites.saved'), <Saved key="saved" traffic={site.traffic} />],
           [text('sites.line'), <BandwidthLines key="line" site={site} />],
-          [text('sites.probe'), <ProbeSwitch key="probe" site={site} />],
+          [text('sites.probe'), <RelaySwitch key="probe" site={site} what="probe" />],
+          [text('sites.proxy'), <RelaySwitch key="proxy" site={site} what="proxy" />],
           [text('sites.direct'), <Mark key="direct" tone="calm">{text(site.directAllowed ? 'sites.direct.yes' : 'sites.direct.no')}</Mark>],
         ]}
       />

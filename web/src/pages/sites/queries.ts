@@ -9,7 +9,7 @@ export const SitesQuery = graphql(`
         totalCount { value display }
         pageInfo { hasNextPage endCursor }
         nodes {
-          id name timeZone directAllowed probesExposure
+          id name timeZone directAllowed probesExposure servesProxy
           bandwidth { kilobitsPerSecond rules { hours { days from until } kilobitsPerSecond } }
           traffic { bytesServed savedBytes cacheHitRatio }
           hosts(first: 1) { totalCount { value display } }
