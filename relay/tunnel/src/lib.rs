@@ -16,6 +16,7 @@
 //! every size is limited. No task outlives the value that started it.
 
 pub mod candidate;
+mod congestion;
 pub mod edge;
 pub mod enrol;
 pub mod identity;
@@ -55,6 +56,15 @@ impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static> B
 /// A byte stream, handed around.
 pub type BoxedStream = Box<dyn ByteStream>;
 
+/// How fast a sender goes over QUIC. Over TCP the system decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Congestion {
+    /// By losses on a line whose queue is filling: a packet that is lost by chance slows nobody down.
+    Tolerant,
+    /// By losses, RFC 9438: each is taken for a full queue.
+    Cubic,
+}
+
 /// Times and counts that bound what a peer can cost.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -72,6 +82,8 @@ pub struct Limits {
     pub relay_streams: u32,
     /// Connections at once of a server; more are refused.
     pub connections: usize,
+    /// How fast this side sends.
+    pub congestion: Congestion,
 }
 
 impl Default for Limits {
@@ -84,6 +96,7 @@ impl Default for Limits {
             agent_streams: 64,
             relay_streams: 4096,
             connections: 20_000,
+            congestion: Congestion::Tolerant,
         }
     }
 }

@@ -3,8 +3,12 @@
 use crate::{BoxedStream, ByteStream, TunnelError};
 use netpatch_protocol::{FrameDecoder, FrameError, MAX_FRAME_BYTES, frame::encode_frame};
 use prost::Message;
+use std::future::poll_fn;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::Poll;
 use tokio::io::{
-    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf,
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf, ReadHalf, WriteHalf,
 };
 
 /// How much is read at once; the decoder never holds more than one frame and one read.
@@ -56,17 +60,15 @@ impl MessageStream {
 impl MessageReader {
     /// The next message; `None` when the peer ended the stream between messages. Cancelling loses nothing.
     pub async fn receive<M: Message + Default>(&mut self) -> Result<Option<M>, TunnelError> {
-        let mut chunk = [0u8; READ_BYTES];
         loop {
             if let Some(message) = self.decoder.next_message()? {
                 return Ok(Some(message));
             }
-            let count = self.stream.read(&mut chunk).await?;
-            if count == 0 {
+            let decoder = &mut self.decoder;
+            if read_some(&mut self.stream, |bytes| decoder.push(bytes)).await? == 0 {
                 self.decoder.finish()?;
                 return Ok(None);
             }
-            self.decoder.push(&chunk[..count]);
         }
     }
 }
@@ -74,10 +76,25 @@ impl MessageReader {
 impl MessageReader {
     /// Throws away what still comes, until the peer ends its direction.
     pub async fn drain(&mut self) -> Result<(), TunnelError> {
-        let mut chunk = [0u8; READ_BYTES];
-        while self.stream.read(&mut chunk).await? > 0 {}
+        while read_some(&mut self.stream, |_| ()).await? > 0 {}
         Ok(())
     }
+}
+
+/// Reads what is there; how much. The space for it is on the stack and only while something is read: a session that waits, as most
+/// do most of the time, holds none.
+async fn read_some(
+    stream: &mut ReadHalf<BoxedStream>,
+    mut take: impl FnMut(&[u8]),
+) -> std::io::Result<usize> {
+    poll_fn(|cx| {
+        let mut space = [MaybeUninit::uninit(); READ_BYTES];
+        let mut read = ReadBuf::uninit(&mut space);
+        std::task::ready!(Pin::new(&mut *stream).poll_read(cx, &mut read))?;
+        take(read.filled());
+        Poll::Ready(Ok(read.filled().len()))
+    })
+    .await
 }
 
 impl MessageWriter {

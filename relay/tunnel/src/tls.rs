@@ -1,9 +1,11 @@
 //! TLS configurations: one provider, TLS 1.3, injected time.
 
+use crate::congestion::TolerantConfig;
 use crate::identity::Identity;
 use crate::verify::{AnyRelay, EdgeVerifier, ProofOfPossession, RelayVerifier};
-use crate::{Limits, TunnelError};
+use crate::{Congestion, Limits, TunnelError};
 use netpatch_types::{Sha256, SharedClock};
+use quinn::congestion::{ControllerFactory, CubicConfig};
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
@@ -165,6 +167,11 @@ pub(crate) fn server_config(
     Ok(config)
 }
 
+/// Bytes of a stream that may be on their way: 100 Mbit/s over 200 ms, and half as much again.
+const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+/// Of all streams of a connection. A limit of what a peer can make this side hold; an idle connection holds nothing of it.
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+
 /// Transport parameters of both sides.
 pub(crate) fn transport(limits: &Limits, incoming_streams: u32) -> Arc<quinn::TransportConfig> {
     let mut transport = quinn::TransportConfig::default();
@@ -173,12 +180,47 @@ pub(crate) fn transport(limits: &Limits, incoming_streams: u32) -> Arc<quinn::Tr
         .max_concurrent_uni_streams(0u32.into())
         .datagram_receive_buffer_size(None)
         .keep_alive_interval(Some(limits.keep_alive))
-        .max_idle_timeout(quinn::IdleTimeout::try_from(limits.idle_timeout).ok());
+        .max_idle_timeout(quinn::IdleTimeout::try_from(limits.idle_timeout).ok())
+        .stream_receive_window(STREAM_WINDOW_BYTES.into())
+        .receive_window(CONNECTION_WINDOW_BYTES.into())
+        .send_window(CONNECTION_WINDOW_BYTES.into())
+        .congestion_controller_factory(match limits.congestion {
+            Congestion::Tolerant => {
+                Arc::new(TolerantConfig) as Arc<dyn ControllerFactory + Send + Sync>
+            }
+            Congestion::Cubic => Arc::new(CubicConfig::default()),
+        });
     Arc::new(transport)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use netpatch_types::SystemClock;
+
+    /// A replayed hello would be another check-in, so nothing of ours may be sent before the handshake is done.
+    #[test]
+    fn nobody_sends_or_takes_early_data_nor_resumes() {
+        let clock = SystemClock::shared();
+        let key = crate::identity::generate_key().expect("key");
+        let pair = rcgen::KeyPair::try_from(key.as_slice()).expect("a pair");
+        let own = rcgen::CertificateParams::default()
+            .self_signed(&pair)
+            .expect("signed");
+        let identity = ServerIdentity {
+            chain: vec![own.der().clone()],
+            key: key.into(),
+        };
+        let shown = Shown::new(&identity).expect("usable");
+        let server = server_config(&[b"x"], &shown, &clock).expect("a server");
+        assert_eq!(
+            (server.max_early_data_size, server.send_tls13_tickets),
+            (0, 0)
+        );
+        let client = client_config(b"x", &Expect::AnyRelay, None, &clock).expect("a client");
+        assert!(!client.enable_early_data);
+    }
+
     #[test]
     fn key_exchange_is_post_quantum_first() {
         let preferred = super::provider().kx_groups[0].name();

@@ -4,6 +4,8 @@
 
 mod enrolment;
 mod frames;
+mod line;
+mod lossy;
 mod network;
 mod relayed;
 mod session;
