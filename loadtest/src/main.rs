@@ -3,11 +3,13 @@
 //! A scenario comes from the arguments and a seed, so it can be repeated. Results are a table, and JSON with `--json FILE`. Nothing
 //! here checks that the platform is right, except where a wrong answer would make the figure worthless; that stops the run.
 
+mod agents;
 mod debsecan;
 mod delta;
 mod ingest;
 mod matching;
 mod normalised;
+mod process;
 mod report;
 mod server;
 mod sql_join;
@@ -35,6 +37,11 @@ struct Arguments {
 enum What {
     /// Matching: distinct versions against a pack, a new advisory to its hosts, debsecan and a SQL join beside it
     Match(matching::Options),
+    /// Sessions: many agents against a real edge, with its rates, latencies and memory, and mosquitto beside it
+    Agents(agents::Options),
+    /// An edge's endpoint without a platform, for the memory of its parts; `agents` starts it
+    #[command(hide = true)]
+    Hold(agents::HoldOptions),
     /// Ingestion: reports of many hosts through the inventory service into PostgreSQL, a normalised table beside it
     Ingest(ingest::Options),
     /// Bytes on the line for real updates: our recipes beside whole files, xdelta3 and debdelta
@@ -50,6 +57,8 @@ async fn main() -> Result<()> {
     log.with_writer(std::io::stderr).init();
     let report = match arguments.what {
         What::Match(options) => matching::run(&options, arguments.seed).await?,
+        What::Agents(options) => agents::run(&options, arguments.seed).await?,
+        What::Hold(options) => return agents::hold(&options).await,
         What::Ingest(options) => ingest::run(&options, arguments.seed).await?,
         What::Delta(options) => delta::run(&options, arguments.seed)?,
     };

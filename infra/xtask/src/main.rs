@@ -1,10 +1,11 @@
 //! Everything a person or CI runs in this repository: `cargo xtask demo`, `cargo xtask test`,
-//! `cargo xtask hosts` and `cargo xtask measure`.
+//! `cargo xtask hosts`, `cargo xtask bench` and `cargo xtask measure`.
 //!
 //! xtask drives the product only through its programs and public interfaces; it links no crate of the
 //! product. It has few dependencies on purpose, because they are compiled before its first line appears.
 
 mod accuracy;
+mod bench;
 mod demo;
 mod hosts;
 mod measure;
@@ -37,6 +38,8 @@ enum Command {
     Accuracy(accuracy::Options),
     /// Real Debian hosts in namespaces, for trying things by hand
     Hosts(hosts::Arguments),
+    /// The load tests in a release build, and the programs of others that they are measured beside
+    Bench(bench::Options),
     /// Figures that are promised, measured on this machine; not part of the tests
     Measure(measure::Arguments),
 }
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Accuracy(options) => accuracy::run(&options),
         Command::Hosts(arguments) => hosts::run(arguments),
+        Command::Bench(options) => bench::run(&options),
         Command::Measure(arguments) => measure::run(&arguments),
     };
     match result {

@@ -2,6 +2,7 @@
 
 use crate::roles::Roles;
 use axum::Router;
+use netpatch_chassis::configuration::Limits;
 use netpatch_chassis::{BoxError, Process};
 use netpatch_gateway::ingress::{Ingress, Options, PlatformServices};
 use netpatch_gateway::{Apis, GatewayState, Settings};
@@ -30,7 +31,7 @@ pub(crate) fn quic(
     let http = process.configuration.http.addr;
     let options = Options {
         tcp: !overlap(address, http),
-        ..Options::default()
+        ..options(&process.configuration.limits)
     };
     if !options.tcp {
         tracing::warn!(
@@ -55,6 +56,25 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() != 0
         && one.port() == other.port()
         && (a == b || a.is_unspecified() || b.is_unspecified())
+}
+
+/// The edge's usual times and rates, with what the operator may set.
+fn options(limits: &Limits) -> Options {
+    let mut options = Options::default();
+    options.limits.connections = limits.edge_connections;
+    // As much more at once as the defaults allow.
+    for (rate, per_second) in [
+        (&mut options.enrolments, limits.enrolments_per_second),
+        (
+            &mut options.relayed_enrolments,
+            limits.relayed_enrolments_per_second,
+        ),
+    ] {
+        let burst = rate.maximum / rate.restore_rate;
+        rate.maximum = per_second.saturating_mul(burst);
+        rate.restore_rate = per_second;
+    }
+    options
 }
 
 /// The portal, the API, sign-in; `quic` is where the edge listens.
@@ -117,6 +137,7 @@ pub(crate) fn http(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use netpatch_gateway::throttle::Rate;
 
     #[test]
     fn the_portal_and_the_edge_share_a_port_over_udp_only() {
@@ -131,5 +152,28 @@ mod tests {
         assert!(!overlap("10.0.0.2:443", "10.0.0.1:443"));
         assert!(!overlap("0.0.0.0:443", "0.0.0.0:8443"));
         assert!(!overlap("0.0.0.0:0", "0.0.0.0:0"));
+    }
+
+    #[test]
+    fn an_operators_rates_keep_their_bursts() {
+        let mut limits = netpatch_chassis::Sources::new()
+            .load()
+            .expect("defaults")
+            .limits;
+        let (usual, edge) = (options(&limits), Options::default());
+        assert_eq!(usual.limits.connections, edge.limits.connections);
+        assert_eq!(usual.enrolments, edge.enrolments);
+        assert_eq!(usual.relayed_enrolments, edge.relayed_enrolments);
+        limits.edge_connections = 7;
+        limits.enrolments_per_second = 5;
+        limits.relayed_enrolments_per_second = u32::MAX;
+        let raised = options(&limits);
+        assert_eq!(raised.limits.connections, 7);
+        let rate = |maximum, restore_rate| Rate {
+            maximum,
+            restore_rate,
+        };
+        assert_eq!(raised.enrolments, rate(300, 5));
+        assert_eq!(raised.relayed_enrolments, rate(u32::MAX, u32::MAX));
     }
 }

@@ -34,6 +34,18 @@ pub(crate) const TESTS: &[&str] = &[
     "createrepo-c",
     "containerd",
 ];
+/// What the load tests are measured beside.
+pub(crate) const PEERS: &[&str] = &[
+    "nginx",
+    "squid",
+    "apt-cacher-ng",
+    "mosquitto",
+    "nats-server",
+    "stunnel4",
+    "xdelta3",
+    "debdelta",
+    "iperf3",
+];
 /// The browser of the portal's tests.
 pub(crate) const BROWSER: &[&str] = &["chromium"];
 /// What a private Node needs.

@@ -299,6 +299,12 @@ pub struct Limits {
     pub http_header_ms: u64,
     /// How long open requests may finish at the end.
     pub shutdown_ms: u64,
+    /// Connections of agents and relays that the edge keeps open.
+    pub edge_connections: usize,
+    /// Enrolments of one address.
+    pub enrolments_per_second: u32,
+    /// Enrolments behind one relay.
+    pub relayed_enrolments_per_second: u32,
 }
 
 impl Limits {

@@ -112,6 +112,15 @@ impl Configuration {
                 self.limits.http_request_bytes == 0,
             ),
             ("limits.http_header_ms", self.limits.http_header_ms == 0),
+            ("limits.edge_connections", self.limits.edge_connections == 0),
+            (
+                "limits.enrolments_per_second",
+                self.limits.enrolments_per_second == 0,
+            ),
+            (
+                "limits.relayed_enrolments_per_second",
+                self.limits.relayed_enrolments_per_second == 0,
+            ),
             (
                 "database.max_connections",
                 self.database.max_connections == 0,
