@@ -4,6 +4,7 @@
 //! served from the growing file. Metadata that may have changed is asked for again; when its origin cannot be reached
 //! the held version is served, because the package manager judges its date and signature itself.
 
+pub mod care;
 pub mod fill;
 pub mod hot;
 pub mod origin;
@@ -24,11 +25,15 @@ use netpatch_types::SharedClock;
 use origin::Origin;
 use reach::Reach;
 use std::fs::File;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::{Store, StoreError};
 use tokio::task::JoinSet;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Most bytes of one payload: an upstream that never ends is given up there.
+const MAX_PAYLOAD_BYTES: u64 = 16 << 30;
 
 /// The cache. Dropping it ends its fills.
 pub struct Cache {
@@ -46,6 +51,7 @@ pub(crate) struct Inner {
     flights: Mutex<Flights<Fill>>,
     reach: Reach,
     hot: HotTable,
+    max_payload_bytes: AtomicU64,
     fresh_seconds: i64,
 }
 
@@ -117,6 +123,7 @@ impl Cache {
                 flights: Mutex::default(),
                 reach,
                 hot: HotTable::default(),
+                max_payload_bytes: AtomicU64::new(MAX_PAYLOAD_BYTES),
                 fresh_seconds: i64::from(fresh_seconds),
             }),
             fills: Mutex::new(JoinSet::new()),
@@ -134,6 +141,18 @@ impl Cache {
     #[must_use]
     pub fn line(&self) -> &Line {
         &self.inner.line
+    }
+
+    /// Most bytes of one payload from now on; an upstream that sends more is given up.
+    pub fn limit_payloads(&self, max_bytes: u64) {
+        let limit = &self.inner.max_payload_bytes;
+        limit.store(max_bytes, Ordering::Relaxed);
+    }
+
+    /// Why the folder took no payload the last time; empty when it did. Hosts are served all the same.
+    #[must_use]
+    pub fn problem(&self) -> String {
+        self.inner.store.problem()
     }
 
     /// How many repositories are served.
@@ -326,6 +345,10 @@ fn reply_from(request: &PayloadRequest, entry: Entry, file: Arc<File>, from_cach
 }
 
 impl Inner {
+    pub(crate) fn max_payload_bytes(&self) -> u64 {
+        self.max_payload_bytes.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn index(&self) -> MutexGuard<'_, CacheIndex> {
         lock(&self.index)
     }

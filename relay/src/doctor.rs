@@ -20,6 +20,7 @@ pub async fn examine(data: &DataDir, config: &Config, clock: &SharedClock) -> Do
     }];
     checks.push(certificate(data, clock));
     checks.push(disk(data, config));
+    checks.push(folder(data, clock));
     checks.push(repositories(data));
     checks.push(port(data, config, clock));
     checks.extend(proxy(data, config, clock));
@@ -78,6 +79,30 @@ fn disk(data: &DataDir, config: &Config) -> Check {
         ),
         Ok(free) => Check::ok(id, format!("{free} bytes")),
         Err(error) => Check::fail(id, error.to_string(), "check the data directory"),
+    }
+}
+
+/// The cache's folder takes payloads.
+fn folder(data: &DataDir, clock: &SharedClock) -> Check {
+    let id = "cache.folder";
+    let help = "make room, mount the disk writable or give the folder back to the relay: meanwhile nothing is kept";
+    let status = crate::status::Status::read(data, clock.now().timestamp_millis());
+    let problem = status
+        .ok()
+        .filter(|status| matches!(status.state.as_str(), "online" | "offline"))
+        .map(|status| status.cache_problem)
+        .unwrap_or_default();
+    if !problem.is_empty() {
+        return Check::fail(id, problem, help);
+    }
+    let folder = data.join("cache");
+    let probe = folder.join("doctor.new");
+    let written = std::fs::create_dir_all(&folder)
+        .and_then(|()| std::fs::write(&probe, [0; 4096]))
+        .and_then(|()| std::fs::remove_file(&probe));
+    match written {
+        Ok(()) => Check::ok(id, folder.display().to_string()),
+        Err(error) => Check::fail(id, format!("{}: {error}", folder.display()), help),
     }
 }
 

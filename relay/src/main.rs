@@ -1,10 +1,11 @@
-//! `netpatch-relay`: claim, run, status, doctor. Data goes to stdout, the rest to stderr.
+//! `netpatch-relay`: claim, run, status, cache, doctor. Data goes to stdout, the rest to stderr.
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use netpatch_protocol::EnrolmentToken;
 use netpatch_protocol::enrol::ClaimPending;
 use netpatch_protocol::token::parse_fingerprint;
+use netpatch_relay::cache::care::{self, Prune};
 use netpatch_relay::claim::{Claim, ClaimError};
 use netpatch_relay::status::{Standing, Status};
 use netpatch_relay::{Config, DataDir, Enrolment, Relay, RunError, doctor};
@@ -62,6 +63,11 @@ enum Command {
         #[arg(short, long, value_enum, default_value_t = Output::Text)]
         output: Output,
     },
+    /// Look after the payload cache, whether the relay runs or not
+    Cache {
+        #[command(subcommand)]
+        command: CacheCommand,
+    },
     /// Look for problems
     Doctor {
         /// How to print them
@@ -70,6 +76,35 @@ enum Command {
         /// TOML; see config.default.toml
         #[arg(long)]
         config: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+enum CacheCommand {
+    /// Say what is held, and what it saved since the relay started
+    Stats {
+        /// How to print it
+        #[arg(short, long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
+    /// Read every byte that is held; what is damaged goes and is fetched anew. Ends with 1 when something was
+    Verify {
+        /// How to print it
+        #[arg(short, long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
+    /// Give up what was confirmed longest ago
+    #[command(group = clap::ArgGroup::new("what").required(true))]
+    Prune {
+        /// Until all that is held has at most so many bytes
+        #[arg(long, group = "what")]
+        to_bytes: Option<u64>,
+        /// What the origin has not confirmed for so many days
+        #[arg(long, group = "what")]
+        older_than_days: Option<u32>,
+        /// How to print it
+        #[arg(short, long, value_enum, default_value_t = Output::Text)]
+        output: Output,
     },
 }
 
@@ -178,6 +213,7 @@ async fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
+        Command::Cache { command } => look_after(&data, &clock, command),
         Command::Doctor { output, config } => {
             let config = Config::load(config.as_deref())?;
             let report = doctor::examine(&data, &config, &clock).await;
@@ -186,6 +222,84 @@ async fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 Output::Json => println!("{:#}", report.to_json()),
             }
             Ok(ExitCode::from(report.exit_code()))
+        }
+    }
+}
+
+fn look_after(
+    data: &DataDir,
+    clock: &SharedClock,
+    command: CacheCommand,
+) -> anyhow::Result<ExitCode> {
+    let folder = data.join("cache");
+    let now_ms = clock.now().timestamp_millis();
+    let json = |value: &serde_json::Value| println!("{value:#}");
+    match command {
+        CacheCommand::Stats { output } => {
+            let stock = care::stock(&folder)?;
+            let counted = Status::read(data, now_ms)?.counted;
+            let asked = counted.hits + counted.misses;
+            let saved = counted.bytes_served.saturating_sub(counted.bytes_fetched);
+            match output {
+                Output::Text => {
+                    println!("packages      {}", stock.packages);
+                    println!("metadata      {}", stock.metadata);
+                    println!("bytes         {}", stock.bytes);
+                    println!("hits          {} of {asked} requests", counted.hits);
+                    println!("fetched       {} bytes", counted.bytes_fetched);
+                    println!("saved         {saved} bytes");
+                }
+                Output::Json => json(&serde_json::json!({
+                    "stock": stock,
+                    "hits": counted.hits,
+                    "misses": counted.misses,
+                    "bytesServed": counted.bytes_served,
+                    "bytesFetched": counted.bytes_fetched,
+                    "bytesSaved": saved,
+                })),
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        CacheCommand::Verify { output } => {
+            let audit = care::audit(&folder)?;
+            match output {
+                Output::Text => {
+                    println!(
+                        "whole         {} payloads, {} bytes read",
+                        audit.whole, audit.bytes
+                    );
+                    for gone in &audit.evicted {
+                        println!("evicted       {gone}");
+                    }
+                }
+                Output::Json => json(&serde_json::to_value(&audit)?),
+            }
+            Ok(match audit.evicted.is_empty() {
+                true => ExitCode::SUCCESS,
+                false => ExitCode::FAILURE,
+            })
+        }
+        CacheCommand::Prune {
+            to_bytes,
+            older_than_days,
+            output,
+        } => {
+            let what = match (to_bytes, older_than_days) {
+                (Some(bytes), _) => Prune::ToBytes(bytes),
+                (None, days) => {
+                    let seconds = i64::from(days.unwrap_or(0)) * 86_400;
+                    Prune::CheckedBefore(now_ms / 1_000 - seconds)
+                }
+            };
+            let pruned = care::prune(&folder, what)?;
+            match output {
+                Output::Text => println!(
+                    "gone          {} payloads, {} bytes",
+                    pruned.payloads, pruned.bytes
+                ),
+                Output::Json => json(&serde_json::to_value(pruned)?),
+            }
+            Ok(ExitCode::SUCCESS)
         }
     }
 }

@@ -189,6 +189,7 @@ impl Relay {
             cache_bytes: usage.used_bytes,
             cache_budget_bytes: usage.budget_bytes,
             payloads: usage.payloads,
+            cache_problem: self.cache.problem(),
             disk_free_bytes: self.cache.free_bytes(),
             counted: self.counters.now(),
             ..Status::new(&self.data, now_ms, standing)?

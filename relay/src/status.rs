@@ -90,6 +90,9 @@ pub struct Status {
     /// Payloads that it holds.
     #[serde(default)]
     pub payloads: usize,
+    /// Why the cache's folder took no payload the last time; empty when it did.
+    #[serde(default)]
+    pub cache_problem: String,
     /// Free on its disk.
     #[serde(default)]
     pub disk_free_bytes: u64,
@@ -134,6 +137,7 @@ impl Status {
             cache_bytes: 0,
             cache_budget_bytes: 0,
             payloads: 0,
+            cache_problem: String::new(),
             disk_free_bytes: 0,
             counted: Counted::default(),
         })
@@ -200,6 +204,7 @@ impl Status {
             ("proxy", &proxy),
             ("agents", &agents),
             ("cache", &cache),
+            ("cache problem", &self.cache_problem),
             ("traffic", &traffic),
         ];
         let shown = lines.iter().filter(|(_, value)| !value.is_empty());

@@ -11,6 +11,7 @@ use reqwest::Response;
 use sha2::Digest as _;
 use std::fs::File;
 use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -21,6 +22,9 @@ pub use super::origin::Head;
 const ATTEMPTS: u32 = 4;
 /// The wait before the second attempt; doubles with each.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
+
+/// Most bytes of one payload in memory, when the cache's folder takes none.
+const MEMORY_PAYLOAD_BYTES: u64 = 512 << 20;
 
 /// A failure as the requester sees it: HTTP status and reason.
 pub type Failure = (u32, String);
@@ -234,10 +238,16 @@ impl<'a> Fetching<'a> {
         head: Head,
         fill: &'a Fill,
     ) -> Result<Self, Failure> {
-        let unfinished = inner
-            .store
-            .begin()
-            .map_err(|error| (507, error.to_string()))?;
+        if head.total_bytes.unwrap_or(0) > inner.max_payload_bytes() {
+            return Err((502, too_large(inner)));
+        }
+        let unfinished = match inner.store.begin() {
+            Ok(unfinished) => unfinished,
+            Err(error) => {
+                inner.store.note_problem(&error.to_string());
+                memory_for(head.total_bytes, &error.to_string())?
+            }
+        };
         fill.state.send_replace(State::Growing(Growing {
             head: head.clone(),
             file: unfinished.reader.clone(),
@@ -326,12 +336,52 @@ impl<'a> Fetching<'a> {
         {
             return Err((502, "upstream sent more than it said".into()));
         }
-        let full = |error: std::io::Error| (507, format!("cannot keep payload: {error}"));
-        self.unfinished.file.write_all(chunk).map_err(full)?;
+        if self.written + length > self.inner.max_payload_bytes() {
+            return Err((502, too_large(self.inner)));
+        }
+        if let Err(error) = self.unfinished.file.write_all(chunk) {
+            self.go_on_in_memory(&error)?;
+            let full = |error: std::io::Error| (507, format!("cannot hold payload: {error}"));
+            self.unfinished.file.write_all(chunk).map_err(full)?;
+        }
+        let is_in_memory = self.unfinished.is_in_memory();
+        if is_in_memory && self.written + length > MEMORY_PAYLOAD_BYTES {
+            return Err((507, "the cache's folder takes no payload".into()));
+        }
         self.hasher.update(chunk);
         self.written += length;
         add(&self.inner.counters.bytes_fetched, length);
         self.fill.grow(self.written, false);
+        Ok(())
+    }
+
+    /// The folder takes no more: what was written so far moves to memory, and its readers with it.
+    fn go_on_in_memory(&mut self, error: &std::io::Error) -> Result<(), Failure> {
+        if self.unfinished.is_in_memory() {
+            return Err((507, format!("cannot hold payload: {error}")));
+        }
+        self.inner.store.note_problem(&error.to_string());
+        let mut memory = memory_for(self.head.total_bytes, &error.to_string())?;
+        let mut chunk = vec![0; 256 * 1024];
+        let mut at = 0;
+        while at < self.written {
+            let size = usize::try_from(self.written - at).unwrap_or(usize::MAX);
+            let part = chunk.len().min(size);
+            let moved = self
+                .unfinished
+                .reader
+                .read_exact_at(&mut chunk[..part], at)
+                .and_then(|()| memory.file.write_all(&chunk[..part]));
+            moved.map_err(|error| (507, format!("cannot hold payload: {error}")))?;
+            at += part as u64;
+        }
+        let reader = memory.reader.clone();
+        self.unfinished = memory;
+        self.fill.state.send_modify(|state| {
+            if let State::Growing(growing) = state {
+                growing.file = reader;
+            }
+        });
         Ok(())
     }
 
@@ -346,6 +396,9 @@ impl<'a> Fetching<'a> {
             checked_at: self.inner.now(),
         };
         self.fill.grow(self.written, true);
+        if self.unfinished.is_in_memory() {
+            return;
+        }
         let admission = self.inner.index().admit(self.key, self.written);
         let Admission::Keep(gone, bytes) = admission else {
             tracing::debug!(payload = self.key.path(), "passed through: it does not fit");
@@ -363,9 +416,25 @@ impl<'a> Fetching<'a> {
             Ok::<(), super::store::StoreError>(())
         });
         match keeping.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "payload was served but cannot be kept"),
+            Ok(Ok(())) => self.inner.store.note_problem(""),
+            Ok(Err(error)) => self.inner.store.note_problem(&error.to_string()),
             Err(error) => tracing::error!(%error, "keeping a payload ended unexpectedly"),
         }
     }
+}
+
+/// Memory instead of a file, for a payload that has room there.
+fn memory_for(total_bytes: Option<u64>, problem: &str) -> Result<Unfinished, Failure> {
+    let full = || (507, format!("cannot hold payload: {problem}"));
+    if total_bytes.unwrap_or(0) > MEMORY_PAYLOAD_BYTES {
+        return Err(full());
+    }
+    Unfinished::in_memory().map_err(|_| full())
+}
+
+fn too_large(inner: &Inner) -> String {
+    format!(
+        "upstream sends more than {} bytes, the most that one payload may have",
+        inner.max_payload_bytes()
+    )
 }

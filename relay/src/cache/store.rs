@@ -48,6 +48,8 @@ pub struct Store {
     root: PathBuf,
     verified: Mutex<HashMap<Sha256, Stamp>>,
     next: AtomicU64,
+    /// Why the folder took no payload the last time; empty when it did.
+    problem: Mutex<String>,
 }
 
 /// What changes whenever a file's bytes change.
@@ -66,6 +68,7 @@ const SETTLED_COARSELY_MS: i64 = 2_100;
 
 /// A fill's file. Deleted when dropped unless it was kept.
 pub struct Unfinished {
+    /// Empty when the bytes are in memory only, because the folder takes none.
     path: PathBuf,
     /// For the fill.
     pub file: File,
@@ -77,11 +80,7 @@ pub struct Unfinished {
 impl Store {
     /// Opens the folder, making it if need be; removes fills that an earlier run left.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        let store = Self {
-            root: root.to_owned(),
-            verified: Mutex::default(),
-            next: AtomicU64::new(0),
-        };
+        let store = Self::beside(root);
         let tmp = root.join("tmp");
         if tmp.exists() {
             fs::remove_dir_all(&tmp).map_err(|error| failed(&tmp, error))?;
@@ -90,6 +89,16 @@ impl Store {
             fs::create_dir_all(&folder).map_err(|error| failed(&folder, error))?;
         }
         Ok(store)
+    }
+
+    /// The folder of a relay that may be running: nothing is made or removed.
+    pub(crate) fn beside(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            verified: Mutex::default(),
+            next: AtomicU64::new(0),
+            problem: Mutex::default(),
+        }
     }
 
     /// What is there, least recently stored first: whatever is incomplete or named by nothing is deleted. Digests are
@@ -169,7 +178,14 @@ impl Store {
     pub fn begin(&self) -> Result<Unfinished, StoreError> {
         let n = self.next.fetch_add(1, Ordering::Relaxed);
         let path = self.root.join("tmp").join(n.to_string());
-        let made = OpenOptions::new().write(true).create_new(true).open(&path);
+        let make = || OpenOptions::new().write(true).create_new(true).open(&path);
+        let made = match make() {
+            // Somebody deleted the folder.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(self.root.join("tmp")).and_then(|()| make())
+            }
+            made => made,
+        };
         let file = made.map_err(|error| failed(&path, error))?;
         let reader = Arc::new(File::open(&path).map_err(|error| failed(&path, error))?);
         Ok(Unfinished {
@@ -196,9 +212,28 @@ impl Store {
         self.write_entry(entry)
     }
 
+    /// Notes why the folder takes no payload, or with an empty text that it did.
+    pub(crate) fn note_problem(&self, problem: &str) {
+        let mut held = crate::cache::lock(&self.problem);
+        if *held == problem {
+            return;
+        }
+        if !problem.is_empty() {
+            tracing::error!(%problem, "the cache's folder takes no payload; serving without it");
+        }
+        problem.clone_into(&mut held);
+    }
+
+    /// Why the folder took no payload the last time; empty when it did.
+    pub(crate) fn problem(&self) -> String {
+        crate::cache::lock(&self.problem).clone()
+    }
+
     /// Writes which payload has which bytes.
     pub fn write_entry(&self, entry: &Entry) -> Result<(), StoreError> {
         let path = self.entry_path(entry.key.id());
+        let folder = self.root.join("entries");
+        fs::create_dir_all(&folder).map_err(|error| failed(&folder, error))?;
         let text =
             serde_json::to_vec(entry).map_err(|error| failed(&path, io::Error::other(error)))?;
         write_atomically(&path, &text, 0o600).map_err(|error| failed(&path, error))
@@ -226,6 +261,29 @@ impl Store {
         Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
     }
 
+    /// Every entry's file, with what it says; `None` for what is no entry.
+    pub(crate) fn survey(&self) -> Result<Vec<(PathBuf, Option<Entry>)>, StoreError> {
+        let read = |path: PathBuf| {
+            let entry = fs::read(&path)
+                .ok()
+                .and_then(|text| serde_json::from_slice::<Entry>(&text).ok())
+                .filter(|entry| path == self.entry_path(entry.key.id()));
+            (path, entry)
+        };
+        let files = list(&self.root.join("entries"))?.into_iter();
+        Ok(files
+            .filter(|path| path.extension().is_some_and(|end| end == "json"))
+            .map(read)
+            .collect())
+    }
+
+    /// Whether an entry's bytes are what was stored. Reads them all.
+    pub(crate) fn is_whole(&self, digest: Sha256) -> bool {
+        File::open(self.bytes_path(digest))
+            .and_then(|file| hash(&file))
+            .is_ok_and(|found| found == digest)
+    }
+
     fn bytes_path(&self, digest: Sha256) -> PathBuf {
         let name = digest.to_string();
         self.root.join("bytes").join(&name[..2]).join(name)
@@ -236,9 +294,28 @@ impl Store {
     }
 }
 
+impl Unfinished {
+    /// A fill whose bytes are in memory only: it cannot be kept.
+    pub(crate) fn in_memory() -> io::Result<Self> {
+        let made = rustix::fs::memfd_create("payload", rustix::fs::MemfdFlags::CLOEXEC)?;
+        let file = File::from(made);
+        let reader = Arc::new(file.try_clone()?);
+        Ok(Self {
+            path: PathBuf::new(),
+            file,
+            reader,
+            kept: false,
+        })
+    }
+
+    pub(crate) fn is_in_memory(&self) -> bool {
+        self.path.as_os_str().is_empty()
+    }
+}
+
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        if !self.kept {
+        if !self.kept && !self.is_in_memory() {
             remove(&self.path);
         }
     }
@@ -292,7 +369,7 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     paths.map_err(|error| failed(folder, error))
 }
 
-fn remove(path: &Path) {
+pub(crate) fn remove(path: &Path) {
     if let Err(error) = fs::remove_file(path)
         && error.kind() != io::ErrorKind::NotFound
     {

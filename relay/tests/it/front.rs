@@ -41,10 +41,19 @@ pub(crate) fn settings(repository: &str, urls: &[&str]) -> Upstreams {
 
 impl Front {
     pub(crate) async fn start(fresh_seconds: u32) -> Self {
-        let upstream = Upstream::start().await;
         let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_owned();
+        Self {
+            folder,
+            ..Self::start_in(fresh_seconds, &path).await
+        }
+    }
+
+    /// With the cache in a folder of the caller's.
+    pub(crate) async fn start_in(fresh_seconds: u32, folder: &std::path::Path) -> Self {
+        let upstream = Upstream::start().await;
         let counters = Arc::<Counters>::default();
-        let store = Store::open(folder.path()).unwrap();
+        let store = Store::open(folder).unwrap();
         let clock = SystemClock::shared();
         let cache = Cache::open(store, 1 << 30, fresh_seconds, counters.clone(), clock).unwrap();
         let cache = Arc::new(cache);
@@ -58,7 +67,7 @@ impl Front {
             cache,
             counters,
             address,
-            folder,
+            folder: tempfile::tempdir().unwrap(),
             _task: AbortOnDropHandle::new(task),
         }
     }

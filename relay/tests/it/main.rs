@@ -5,7 +5,9 @@
 mod cache;
 mod claim;
 mod command;
+mod folder;
 mod front;
+mod hostile;
 mod killed;
 mod line;
 mod metrics;

@@ -16,6 +16,10 @@ pub(crate) struct Served {
     pub(crate) cut_after: Option<usize>,
     /// Send the body without a length.
     pub(crate) chunked: bool,
+    /// Send this head instead of anything else: `302 Found\r\nLocation: …`.
+    pub(crate) instead: String,
+    /// Send the body again and again, without a length and without an end.
+    pub(crate) endless: bool,
     /// Send half of the body, then wait until this is notified.
     pub(crate) hold: Option<Arc<Notify>>,
 }
@@ -126,6 +130,23 @@ async fn answer(stream: TcpStream, state: Arc<Mutex<State>>) -> std::io::Result<
         )
         .await;
     };
+    if !served.instead.is_empty() {
+        let head = format!(
+            "HTTP/1.1 {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            served.instead
+        );
+        return write(&mut stream, head.as_bytes()).await;
+    }
+    if served.endless {
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        write(&mut stream, head.as_bytes()).await?;
+        let size = format!("{:x}\r\n", served.body.len());
+        loop {
+            write(&mut stream, size.as_bytes()).await?;
+            write(&mut stream, &served.body).await?;
+            write(&mut stream, b"\r\n").await?;
+        }
+    }
     if !served.etag.is_empty() && header("if-none-match") == served.etag {
         return write(
             &mut stream,
