@@ -20,7 +20,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::server::TlsStream;
 
 /// How often another port is taken when the one that UDP got is in use by TCP.
@@ -36,6 +36,9 @@ pub struct EdgeEndpoint {
     tcp: Option<TcpListener>,
     /// Connections over TCP that may still come.
     places: Arc<Semaphore>,
+    /// Handshakes that may still begin, by carrier, so that silent peers over one do not keep those over the other waiting.
+    quic_handshakes: Arc<Semaphore>,
+    tcp_handshakes: Arc<Semaphore>,
     shown: Arc<Shown>,
     outer: Arc<rustls::ServerConfig>,
     inner: Arc<rustls::ServerConfig>,
@@ -44,6 +47,7 @@ pub struct EdgeEndpoint {
 
 /// A peer whose handshake has not been finished.
 pub struct EdgeHandshake {
+    working: OwnedSemaphorePermit,
     incoming: Incoming,
     inner: Arc<rustls::ServerConfig>,
     limits: Limits,
@@ -183,6 +187,8 @@ impl EdgeEndpoint {
             endpoint: listen(address, outer.clone(), &limits, 1)?,
             tcp: None,
             places: Arc::new(Semaphore::new(limits.connections)),
+            quic_handshakes: Arc::new(Semaphore::new(limits.handshakes.max(1))),
+            tcp_handshakes: Arc::new(Semaphore::new(limits.handshakes.max(1))),
             shown,
             outer: Arc::new(outer),
             inner: Arc::new(inner),
@@ -200,28 +206,35 @@ impl EdgeEndpoint {
         Ok(self.endpoint.local_addr()?)
     }
 
-    /// The next peer; `None` after [`Self::close`]. Over the limit of connections peers are refused.
+    /// The next peer whose handshake may begin; `None` after [`Self::close`]. Over the limit of handshakes peers wait, so that a fleet
+    /// that comes back at once is let in as fast as the edge can; over the limit of connections they are refused.
     pub async fn accept(&self) -> Option<EdgeHandshake> {
         loop {
-            let incoming = tokio::select! {
+            let (working, incoming) = tokio::select! {
                 biased;
-                incoming = self.endpoint.accept() => {
+                (working, incoming) = self.accept_quic() => {
                     let incoming = incoming?;
                     if self.open_connections() > self.limits.connections {
                         incoming.refuse();
                         continue;
                     }
-                    Incoming::Quic(Box::new(incoming))
+                    if self.is_busy() && incoming.may_retry() {
+                        // Who answers from the address that he gave may go on; others have cost one packet.
+                        let _ = incoming.retry();
+                        continue;
+                    }
+                    (working, Incoming::Quic(Box::new(incoming)))
                 }
-                (stream, remote) = self.accept_tcp() => {
+                (working, stream, remote) = self.accept_tcp() => {
                     let Some(stream) = self.admit_tcp(stream) else {
                         continue;
                     };
                     let config = self.outer.clone();
-                    Incoming::Tcp { stream, remote, config }
+                    (working, Incoming::Tcp { stream, remote, config })
                 }
             };
             return Some(EdgeHandshake {
+                working: working?,
                 incoming,
                 inner: self.inner.clone(),
                 limits: self.limits,
@@ -229,13 +242,24 @@ impl EdgeEndpoint {
         }
     }
 
-    async fn accept_tcp(&self) -> (TcpStream, SocketAddr) {
+    async fn accept_quic(&self) -> (Option<OwnedSemaphorePermit>, Option<quinn::Incoming>) {
+        let working = self.quic_handshakes.clone().acquire_owned().await.ok();
+        (working, self.endpoint.accept().await)
+    }
+
+    /// Half of the handshakes over QUIC that may be in work are.
+    fn is_busy(&self) -> bool {
+        self.quic_handshakes.available_permits() < self.limits.handshakes / 2
+    }
+
+    async fn accept_tcp(&self) -> (Option<OwnedSemaphorePermit>, TcpStream, SocketAddr) {
         let Some(listener) = &self.tcp else {
             return std::future::pending().await;
         };
+        let working = self.tcp_handshakes.clone().acquire_owned().await.ok();
         loop {
             match listener.accept().await {
-                Ok(accepted) => return accepted,
+                Ok((stream, remote)) => return (working, stream, remote),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept over tcp");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -287,18 +311,21 @@ impl EdgeHandshake {
     /// Finishes the handshake and waits for the peer's first stream where it has only one.
     pub async fn open(self) -> Result<EdgeIncoming, TunnelError> {
         let Self {
+            working,
             incoming,
             inner,
             limits,
         } = self;
-        match incoming {
+        let opened = match incoming {
             Incoming::Quic(incoming) => open_quic(*incoming, inner, limits).await,
             Incoming::Tcp {
                 stream,
                 remote,
                 config,
             } => open_tcp(stream, remote, config, inner, limits).await,
-        }
+        };
+        drop(working);
+        opened
     }
 }
 

@@ -80,6 +80,8 @@ pub struct Limits {
     pub agent_streams: u32,
     /// Streams at once of a relay's connection to the edge: two for each of its agents are plenty.
     pub relay_streams: u32,
+    /// Handshakes in work at once at the edge, over UDP and over TCP each; further peers wait for their turn.
+    pub handshakes: usize,
     /// Connections at once of a server; more are refused.
     pub connections: usize,
     /// How fast this side sends.
@@ -95,6 +97,7 @@ impl Default for Limits {
             return_every: Duration::from_secs(60),
             agent_streams: 64,
             relay_streams: 4096,
+            handshakes: 1024,
             connections: 20_000,
             congestion: Congestion::Tolerant,
         }

@@ -16,6 +16,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+/// Peers whose handshake has not begun; more are refused at once, before their client would have given up waiting.
+const WAITING: usize = 4096;
+
 /// One bidirectional stream.
 pub struct QuicStream {
     send: quinn::SendStream,
@@ -145,6 +148,7 @@ fn server_config(
         .map_err(|error| TunnelError::OwnCertificate(error.to_string()))?;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
     config.transport_config(transport(limits, incoming_streams));
+    config.max_incoming(WAITING);
     Ok(config)
 }
 

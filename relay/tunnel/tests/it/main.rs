@@ -9,5 +9,6 @@ mod lossy;
 mod network;
 mod relayed;
 mod session;
+mod storm;
 mod tcp;
 mod world;

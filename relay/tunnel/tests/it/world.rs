@@ -126,7 +126,15 @@ pub(crate) struct Edge {
 impl Edge {
     /// An edge that admits hosts and relays of one organization and echoes host names as scan reasons.
     pub(crate) fn start(platform: &Authority, organization: &Authority) -> Self {
-        let endpoint = EdgeEndpoint::bind(loopback(), &platform.edge(), &clock(), limits());
+        Self::start_with(limits(), platform, organization)
+    }
+
+    pub(crate) fn start_with(
+        limits: Limits,
+        platform: &Authority,
+        organization: &Authority,
+    ) -> Self {
+        let endpoint = EdgeEndpoint::bind(loopback(), &platform.edge(), &clock(), limits);
         Self::serve(endpoint.expect("bind"), organization)
     }
 
