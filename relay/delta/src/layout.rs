@@ -1,6 +1,7 @@
 //! A package as a row of pieces: bytes that stand as they are, and compressed members.
 
 use crate::member::{self, Encoding};
+use crate::nested::{self, Fold};
 use crate::{DeltaError, Limits, deb, rpm};
 use std::ops::Range;
 
@@ -27,18 +28,18 @@ pub(crate) enum Codec {
 /// A package taken apart.
 #[derive(Debug)]
 pub(crate) struct Layout {
-    /// All pieces, decompressed, one after the other.
-    pub(crate) plain: Vec<u8>,
-    /// Bytes of each piece in `plain`, and what it is.
-    pieces: Vec<(usize, Piece)>,
+    /// What it is made of, with the decompressed content of each piece.
+    pieces: Vec<(Piece, Vec<u8>)>,
 }
 
 /// How a piece is written again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Written {
-    /// Decompressed bytes.
+    /// Its bytes of the unfolded content.
     pub(crate) plain: u64,
-    /// How they are compressed.
+    /// What was compressed within it.
+    pub(crate) folds: Vec<Fold>,
+    /// How it is compressed itself.
     pub(crate) encoding: Encoding,
 }
 
@@ -52,44 +53,70 @@ impl Layout {
         } else {
             return Err(DeltaError::Layout("neither a deb nor an rpm".into()));
         };
-        let mut plain = Vec::new();
-        let mut sized = Vec::with_capacity(pieces.len());
+        let mut room = limits.plain_bytes;
+        let mut out = Vec::with_capacity(pieces.len());
         for piece in pieces {
-            let before = plain.len();
             let bytes = &file[piece.bytes.clone()];
-            member::decompress(bytes, piece.codec, &mut plain, limits.plain_bytes)?;
-            sized.push((plain.len() - before, piece));
+            let content =
+                member::decompress(bytes, piece.codec, room).map_err(|error| match error {
+                    DeltaError::TooLarge { what, .. } => DeltaError::TooLarge {
+                        what,
+                        limit: limits.plain_bytes,
+                    },
+                    other => other,
+                })?;
+            room -= content.len();
+            out.push((piece, content));
         }
-        Ok(Self {
-            plain,
-            pieces: sized,
-        })
+        Ok(Self { pieces: out })
     }
 
-    /// How each piece is written again.
-    pub(crate) fn encodings(
-        &self,
-        file: &[u8],
-        limits: &Limits,
-    ) -> Result<Vec<Written>, DeltaError> {
-        let mut position = 0;
-        let mut out = Vec::with_capacity(self.pieces.len());
-        for (length, piece) in &self.pieces {
-            let plain = &self.plain[position..position + length];
-            position += length;
-            let bytes = &file[piece.bytes.clone()];
-            let encoding = member::find(piece.codec, plain, bytes, limits)
-                .ok_or_else(|| DeltaError::Encoding(format!("at byte {}", piece.bytes.start)))?;
-            out.push(Written {
-                plain: *length as u64,
-                encoding,
-            });
+    /// All of its content, unfolded: what a difference is taken of.
+    pub(crate) fn content(self, limits: &Limits) -> Result<Vec<u8>, DeltaError> {
+        let mut out = Vec::new();
+        for (_, content) in self.pieces {
+            nested::unfold(&content, &mut out);
+            fits(&out, limits)?;
         }
         Ok(out)
     }
+
+    /// The same, with how each piece is written again.
+    pub(crate) fn target(
+        self,
+        file: &[u8],
+        limits: &Limits,
+    ) -> Result<(Vec<u8>, Vec<Written>), DeltaError> {
+        let mut out = Vec::new();
+        let mut written = Vec::with_capacity(self.pieces.len());
+        for (piece, content) in self.pieces {
+            let bytes = &file[piece.bytes.clone()];
+            let encoding = member::find(piece.codec, &content, bytes, limits)
+                .ok_or_else(|| DeltaError::Encoding(format!("at byte {}", piece.bytes.start)))?;
+            let before = out.len();
+            let folds = nested::unfold_exactly(&content, &mut out);
+            fits(&out, limits)?;
+            written.push(Written {
+                plain: (out.len() - before) as u64,
+                folds,
+                encoding,
+            });
+        }
+        Ok((out, written))
+    }
 }
 
-/// Writes the file from its decompressed pieces; at most `new_bytes` bytes.
+fn fits(content: &[u8], limits: &Limits) -> Result<(), DeltaError> {
+    if content.len() <= limits.plain_bytes {
+        return Ok(());
+    }
+    Err(DeltaError::TooLarge {
+        what: "the decompressed package",
+        limit: limits.plain_bytes,
+    })
+}
+
+/// Writes the file from its unfolded content; at most `new_bytes` bytes.
 pub(crate) fn assemble(
     plain: &[u8],
     pieces: &[Written],
@@ -105,7 +132,8 @@ pub(crate) fn assemble(
             return Err(DeltaError::Recipe("pieces are longer than content".into()));
         };
         rest = after;
-        member::compress(now, piece.encoding, &mut out, limits)?;
+        let folded = nested::fold(now, &piece.folds, limits.plain_bytes)?;
+        member::compress(&folded, piece.encoding, &mut out, limits)?;
         if out.len() > most {
             return Err(DeltaError::Unproven);
         }

@@ -2,7 +2,7 @@
 //! exactly the bytes that the vendor signed.
 //!
 //! A `.deb` (an ar archive, deb(5)) or `.rpm` is a few plain bytes around compressed members. Compressed bytes of two versions have
-//! nothing in common, what they compress has almost everything. So:
+//! nothing in common, what they compress has almost everything. The same holds for gzip files inside (nested). So:
 //!
 //! ```text
 //! make     old, new ─► layout ─► plain(old), plain(new) + how each member was compressed ─► recipe   (in the cloud, once a pair)
@@ -14,12 +14,13 @@
 //! with the old content as its prefix (`zstd --patch-from`), and content-defined chunks (FastCDC).
 //!
 //! Invariants: nothing is returned by [`rebuild`] whose SHA-256 is not the one that was asked for; a recipe is never larger than the
-//! file would be; every size that a recipe names is checked before memory is taken. No IO, no time.
+//! file would be; every size that a recipe names is checked before memory is taken. No IO but gzip(1) for what was compressed with it, no time.
 
 mod chunks;
 mod deb;
 mod layout;
 mod member;
+mod nested;
 mod patch;
 mod recipe;
 mod rpm;
@@ -101,12 +102,11 @@ pub fn make(old: &[u8], new: &[u8], limits: &Limits) -> Result<Vec<u8>, DeltaErr
         new: Sha256::of(new),
         new_bytes: new.len() as u64,
     };
-    let target = Layout::of(new, limits)?;
     // Before the expensive part: without the way back the difference is worth nothing.
-    let pieces = target.encodings(new, limits)?;
-    let base = Layout::of(old, limits)?;
-    let patched = Method::Patch(patch::make(&base.plain, &target.plain)?);
-    let chunked = Method::Chunks(chunks::make(&base.plain, &target.plain)?);
+    let (target, pieces) = Layout::of(new, limits)?.target(new, limits)?;
+    let base = Layout::of(old, limits)?.content(limits)?;
+    let patched = Method::Patch(patch::make(&base, &target)?);
+    let chunked = Method::Chunks(chunks::make(&base, &target)?);
     let smaller = |a: Vec<u8>, b: Vec<u8>| if b.len() < a.len() { b } else { a };
     let with = |method| Recipe::new(&pair, pieces.clone(), method).encode();
     let recipe = smaller(with(patched), with(chunked));
@@ -135,11 +135,11 @@ pub fn rebuild(
             wanted: Box::new(*wanted),
         });
     }
-    let base = Layout::of(old, limits)?;
+    let base = Layout::of(old, limits)?.content(limits)?;
     let length = recipe.plain_bytes();
     let plain = match recipe.method() {
-        Method::Patch(frame) => patch::apply(&base.plain, frame, length)?,
-        Method::Chunks(chunks) => chunks::apply(&base.plain, chunks, length)?,
+        Method::Patch(frame) => patch::apply(&base, frame, length)?,
+        Method::Chunks(chunks) => chunks::apply(&base, chunks, length)?,
     };
     drop(base);
     let new = layout::assemble(&plain, &recipe.pieces(), wanted.new_bytes, limits)?;

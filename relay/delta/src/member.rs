@@ -21,29 +21,23 @@ pub(crate) enum Encoding {
 pub(crate) use xz::Settings as XzSettings;
 pub(crate) use zstandard::Settings as ZstdSettings;
 
-/// Appends what a member contains; all of `out` may have `limit` bytes.
-pub(crate) fn decompress(
-    bytes: &[u8],
-    codec: Codec,
-    out: &mut Vec<u8>,
-    limit: usize,
-) -> Result<(), DeltaError> {
-    let room = limit.saturating_sub(out.len());
-    let before = out.len();
-    let most = room as u64 + 1;
+/// What a member contains, at most `limit` bytes.
+pub(crate) fn decompress(bytes: &[u8], codec: Codec, limit: usize) -> Result<Vec<u8>, DeltaError> {
+    let mut out = Vec::new();
+    let most = limit as u64 + 1;
     let read = match codec {
-        Codec::Plain => bytes.take(most).read_to_end(out),
-        Codec::Xz => xz::reader(bytes)?.take(most).read_to_end(out),
-        Codec::Zstd => zstandard::reader(bytes)?.take(most).read_to_end(out),
+        Codec::Plain => bytes.take(most).read_to_end(&mut out),
+        Codec::Xz => xz::reader(bytes)?.take(most).read_to_end(&mut out),
+        Codec::Zstd => zstandard::reader(bytes)?.take(most).read_to_end(&mut out),
     };
     read.map_err(|error| DeltaError::Layout(format!("compressed member: {error}")))?;
-    if out.len() - before > room {
+    if out.len() > limit {
         return Err(DeltaError::TooLarge {
             what: "the decompressed package",
             limit,
         });
     }
-    Ok(())
+    Ok(out)
 }
 
 /// The settings that give exactly these bytes, if any known ones do.

@@ -2,6 +2,7 @@
 
 use crate::layout::Written;
 use crate::member::{Encoding, XzSettings, ZstdSettings};
+use crate::nested::{Fold, MAX_FOLDS};
 use crate::{DeltaError, Limits};
 use netpatch_types::Sha256;
 use prost::Message as _;
@@ -63,12 +64,24 @@ pub(crate) struct Recipe {
     method: Option<Method>,
 }
 
-#[derive(Clone, Copy, PartialEq, prost::Message)]
+#[derive(Clone, PartialEq, prost::Message)]
 struct Piece {
     #[prost(uint64, tag = "1")]
     plain: u64,
+    #[prost(message, repeated, tag = "4")]
+    folds: Vec<FoldMessage>,
     #[prost(oneof = "PieceEncoding", tags = "2, 3")]
     encoding: Option<PieceEncoding>,
+}
+
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+struct FoldMessage {
+    #[prost(uint64, tag = "1")]
+    before: u64,
+    #[prost(uint64, tag = "2")]
+    plain: u64,
+    #[prost(uint32, tag = "3")]
+    level: u32,
 }
 
 /// None for bytes that stand as they are.
@@ -131,7 +144,8 @@ impl Recipe {
         let body = bytes.strip_prefix(MAGIC).ok_or_else(|| broken("magic"))?;
         let message = <Self as prost::Message>::decode(body);
         let recipe = message.map_err(|error| DeltaError::Recipe(error.to_string()))?;
-        if recipe.pieces.len() > MAX_PIECES {
+        let folds: usize = recipe.pieces.iter().map(|piece| piece.folds.len()).sum();
+        if recipe.pieces.len() > MAX_PIECES || folds > MAX_FOLDS {
             return Err(broken("too many pieces"));
         }
         let total = recipe
@@ -170,10 +184,7 @@ impl Recipe {
     }
 
     pub(crate) fn pieces(&self) -> Vec<Written> {
-        self.pieces
-            .iter()
-            .map(|piece| Written::from(*piece))
-            .collect()
+        self.pieces.iter().cloned().map(Written::from).collect()
     }
 
     pub(crate) fn method(&self) -> &Method {
@@ -198,8 +209,14 @@ impl From<Written> for Piece {
                 sized: zstd.sized,
             })),
         };
+        let fold = |fold: Fold| FoldMessage {
+            before: fold.before,
+            plain: fold.plain,
+            level: fold.level,
+        };
         Self {
             plain: written.plain,
+            folds: written.folds.into_iter().map(fold).collect(),
             encoding,
         }
     }
@@ -221,8 +238,14 @@ impl From<Piece> for Written {
                 sized: zstd.sized,
             }),
         };
+        let fold = |fold: FoldMessage| Fold {
+            before: fold.before,
+            plain: fold.plain,
+            level: fold.level,
+        };
         Self {
             plain: piece.plain,
+            folds: piece.folds.into_iter().map(fold).collect(),
             encoding,
         }
     }
