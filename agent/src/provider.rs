@@ -222,6 +222,15 @@ fn problems(reasons: &[String]) -> Option<String> {
     })
 }
 
+/// Where a payload lies.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Located {
+    /// From the verified index.
+    pub sha256: Sha256,
+    /// As the package manager would fetch it.
+    pub url: String,
+}
+
 /// A package manager that carries out runs.
 #[async_trait]
 pub trait Installer: Provider {
@@ -239,6 +248,12 @@ pub trait Installer: Provider {
 
     /// Newer versions of what is installed.
     async fn installable(&self) -> Result<Vec<Installable>, Failure>;
+
+    /// Where the payloads of what could be installed lie, with what it brings along: for whoever fetches them ahead. Nothing is
+    /// known of a package manager that does not say.
+    async fn sources(&self) -> Vec<Located> {
+        Vec::new()
+    }
 
     /// Everything that installing exactly these versions would do.
     async fn plan(&self, wanted: &[Wanted]) -> Result<Plan, PlanError>;

@@ -3,13 +3,13 @@
 use crate::command::Runner;
 use crate::payload::{PayloadOrigin, PayloadSource};
 use crate::provider::union::{Known, Part};
-use crate::provider::{Installable, Installer, Providers, UpdateState};
+use crate::provider::{Installable, Installer, Located, Providers, UpdateState};
 use netpatch_agent_core::Failure;
 use netpatch_agent_core::plan::Change;
 use netpatch_protocol::manifest::manifest_of;
 use netpatch_protocol::session::{
-    Applicability, Component, HostFacts, InstallableUpdate, Manifest, PlannedChange, ProviderState,
-    installable_update,
+    Applicability, Component, HostFacts, InstallableUpdate, Manifest, PayloadSource as WireSource,
+    PlannedChange, ProviderState, installable_update,
 };
 use netpatch_types::{ComponentKey, Ecosystem};
 use std::path::Path;
@@ -63,7 +63,12 @@ pub async fn scan(
         ),
         Err(failure) => (Vec::new(), failure.to_string()),
     };
+    let sources = match updates.is_empty() {
+        true => Vec::new(),
+        false => installer.sources().await,
+    };
     let applicability = Applicability {
+        sources: sources.into_iter().map(source).collect(),
         manifest_hash: manifest.hash.clone(),
         updates: updates
             .iter()
@@ -150,6 +155,13 @@ pub fn facts(root: &Path, arch: &str, audit_only: bool) -> HostFacts {
 pub fn is_reboot_pending(root: &Path) -> bool {
     root.join("run/reboot-required").exists()
         || crate::facts::is_newer_installed(root, &crate::facts::running_kernel())
+}
+
+fn source(located: Located) -> WireSource {
+    WireSource {
+        sha256: located.sha256.0.to_vec(),
+        url: located.url,
+    }
 }
 
 fn update(update: &Installable, ecosystem: Ecosystem) -> InstallableUpdate {

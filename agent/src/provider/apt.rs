@@ -20,7 +20,8 @@ mod transaction;
 mod verify;
 
 use super::{
-    Installable, Installer, Inventory, PlanError, Provider, StageOutcome, Step, Verification,
+    Installable, Installer, Inventory, Located, PlanError, Provider, StageOutcome, Step,
+    Verification,
 };
 use crate::command::{CommandLine, Output, Runner};
 use async_trait::async_trait;
@@ -186,6 +187,19 @@ impl Installer for Apt {
 
     async fn installable(&self) -> Result<Vec<Installable>, Failure> {
         self.find_installable().await
+    }
+
+    async fn sources(&self) -> Vec<Located> {
+        let payloads = self.payloads_of(&["dist-upgrade".to_owned()]).await;
+        let located = |payload: simulate::Payload| Located {
+            sha256: payload.sha256,
+            url: payload.url,
+        };
+        payloads
+            .unwrap_or_default()
+            .into_iter()
+            .map(located)
+            .collect()
     }
 
     async fn plan(&self, wanted: &[Wanted]) -> Result<Plan, PlanError> {

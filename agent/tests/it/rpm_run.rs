@@ -141,6 +141,7 @@ impl Platform {
             .expect("taken");
         assert_eq!(found.applicability.problem, "");
         let report = ApplicabilityReport {
+            sources: Vec::new(),
             host,
             manifest: hash,
             updates: found

@@ -157,11 +157,19 @@ pub(crate) fn applicability(
     report: wire::Applicability,
 ) -> ServiceResult<inventory::ApplicabilityReport> {
     let updates: ServiceResult<Vec<_>> = report.updates.into_iter().map(update).collect();
+    let source = |source: wire::PayloadSource| {
+        Ok(inventory::PayloadSource {
+            sha256: digest("sha256", &source.sha256)?,
+            url: source.url,
+        })
+    };
+    let sources: ServiceResult<Vec<_>> = report.sources.into_iter().map(source).collect();
     Ok(inventory::ApplicabilityReport {
         host,
         manifest: digest("manifestHash", &report.manifest_hash)?,
         updates: updates?,
         problem: report.problem.chars().take(2000).collect(),
+        sources: sources?,
     })
 }
 

@@ -365,6 +365,15 @@ impl InventoryApi for Inventory {
         self.targets(ctx, request).await
     }
 
+    async fn patch_payloads(
+        &self,
+        ctx: &RequestContext,
+        request: PatchPayloads,
+    ) -> ServiceResult<Vec<Payload>> {
+        guard::platform(ctx)?;
+        self.payloads(ctx, request).await
+    }
+
     async fn patch_pending(
         &self,
         ctx: &RequestContext,

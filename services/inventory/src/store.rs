@@ -16,6 +16,7 @@ pub(crate) mod host;
 pub(crate) mod manifest;
 pub(crate) mod migrations;
 pub(crate) mod patch;
+pub(crate) mod payload;
 pub(crate) mod probe;
 pub(crate) mod refusal;
 pub(crate) mod report;

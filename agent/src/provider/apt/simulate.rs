@@ -86,6 +86,8 @@ pub(crate) struct Payload {
     pub(crate) version: String,
     /// `amd64`, `all`.
     pub(crate) arch: String,
+    /// Where apt fetches it.
+    pub(crate) url: String,
     /// The file's name in a cache folder.
     pub(crate) file_name: String,
     /// Size, bytes.
@@ -100,7 +102,7 @@ pub(crate) fn payloads(text: &str) -> Vec<Payload> {
 }
 
 fn payload(line: &str) -> Option<Payload> {
-    let (_, rest) = line.strip_prefix('\'')?.split_once("' ")?;
+    let (url, rest) = line.strip_prefix('\'')?.split_once("' ")?;
     let mut words = rest.split_whitespace();
     let file_name = words.next()?;
     let size_bytes = words.next()?.parse().ok()?;
@@ -111,6 +113,7 @@ fn payload(line: &str) -> Option<Payload> {
         name: name.to_owned(),
         version: version.replace("%3a", ":"),
         arch: arch.to_owned(),
+        url: url.to_owned(),
         file_name: file_name.to_owned(),
         size_bytes,
         sha256,
@@ -156,6 +159,7 @@ mod tests {
         );
         let payloads = payloads(&line);
         assert_eq!(payloads.len(), 1);
+        assert_eq!(payloads[0].url, "http://x.invalid/pool/a.deb");
         assert_eq!(
             (payloads[0].version.as_str(), payloads[0].size_bytes),
             ("1:2.0-1", 17)

@@ -116,6 +116,9 @@ netpatch_chassis::rpc_service! {
         patch_content(PatchContentGet) -> PatchContent;
         /// Hosts of a group for which at least one of the patches is installable. `Read`.
         patch_targets(PatchTargets) -> Vec<Target>;
+        /// What hosts will fetch for patches, with what these bring along, where somebody has said where it lies; at most
+        /// 10,000, by hash. System.
+        patch_payloads(PatchPayloads) -> Vec<Payload>;
         /// Which of these patches a host still needs, by its newest manifest and applicability. `Read`.
         patch_pending(PatchPending) -> Vec<netpatch_types::PatchId>;
         /// Patches that hosts cannot take, and why; they are offered to nobody there. `Read`.

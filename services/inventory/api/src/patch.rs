@@ -128,6 +128,26 @@ pub struct Target {
     pub patches: Vec<PatchId>,
 }
 
+/// What hosts will fetch for patches.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PatchPayloads {
+    /// Which patches.
+    pub patches: Vec<PatchId>,
+    /// Which hosts, of the one organization that is asked for; at most 10,000.
+    pub hosts: Vec<HostId>,
+}
+
+/// A payload that hosts will fetch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payload {
+    /// Names its bytes.
+    pub sha256: Sha256,
+    /// How many.
+    pub size_bytes: u64,
+    /// Where hosts say it lies, at most 8 addresses; one host's word, to be believed only when the hash fits.
+    pub urls: Vec<String>,
+}
+
 /// Which of these patches a host still needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PatchPending {

@@ -160,4 +160,16 @@ pub struct ApplicabilityReport {
     pub updates: Vec<InstallableUpdate>,
     /// Why the package manager could not answer; then `updates` is ignored.
     pub problem: String,
+    /// Where payloads of the updates lie. Hints: only hashes are believed.
+    #[serde(default)]
+    pub sources: Vec<PayloadSource>,
+}
+
+/// Where a payload lies.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PayloadSource {
+    /// Names its bytes.
+    pub sha256: Sha256,
+    /// As a host's package manager would fetch it.
+    pub url: String,
 }

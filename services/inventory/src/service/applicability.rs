@@ -5,7 +5,7 @@ use crate::service::Inventory;
 use crate::store;
 use crate::store::patch::{CatalogPatch, NewOffer};
 use netpatch_inventory_api::{
-    ApplicabilityReport, Done, HostFacts, InstallableUpdate, InventoryEventV1,
+    ApplicabilityReport, Done, HostFacts, InstallableUpdate, InventoryEventV1, PayloadSource,
 };
 use netpatch_types::{
     ComponentKey, PatchId, RequestContext, ServiceError, ServiceResult, Sha256, version::Version,
@@ -16,6 +16,8 @@ use std::collections::BTreeSet;
 const MAX_UPDATES: usize = 20_000;
 /// Most errata of one update.
 const MAX_ERRATA: usize = 500;
+/// Longest address of a payload, bytes.
+const MAX_URL_BYTES: usize = 2048;
 /// Longest field of an update, bytes.
 const MAX_FIELD_BYTES: usize = 512;
 
@@ -109,10 +111,34 @@ fn check(updates: &[InstallableUpdate]) -> ServiceResult<()> {
     Ok(())
 }
 
+/// Where payloads lie that the updates name. Hints: what does not fit is left out.
+fn sources(report: &ApplicabilityReport) -> Vec<&PayloadSource> {
+    let named: BTreeSet<Sha256> = report
+        .updates
+        .iter()
+        .flat_map(|update| {
+            let required = update.requires.iter().filter_map(|change| change.sha256);
+            required.chain([update.sha256])
+        })
+        .collect();
+    let plain = |url: &str| {
+        let web = url.starts_with("http://") || url.starts_with("https://");
+        web && url.len() <= MAX_URL_BYTES && url.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    let sources = report.sources.iter();
+    let mut fitting: Vec<&PayloadSource> = sources
+        .filter(|source| named.contains(&source.sha256) && plain(&source.url))
+        .collect();
+    fitting.sort();
+    // One address a payload: a host fetches it from one.
+    fitting.dedup_by_key(|source| source.sha256);
+    fitting
+}
+
 fn digest(report: &ApplicabilityReport) -> ServiceResult<Sha256> {
     let mut updates: Vec<&InstallableUpdate> = report.updates.iter().collect();
     updates.sort_by(|left, right| (&left.name, &left.arch).cmp(&(&right.name, &right.arch)));
-    let bytes = serde_json::to_vec(&(report.manifest, &report.problem, updates))
+    let bytes = serde_json::to_vec(&(report.manifest, &report.problem, updates, sources(report)))
         .map_err(|_| ServiceError::internal())?;
     Ok(Sha256::of(&bytes))
 }
@@ -155,6 +181,13 @@ impl Inventory {
             .map(|update| patch(&facts.os_id, &facts.os_release, update))
             .collect();
         store::patch::ensure(&self.db, &patches).await?;
+        let located = sources(&request);
+        if !located.is_empty() {
+            // Apart from the rest, and short: hosts name the same payloads.
+            let tx = self.db.write(ctx).await?;
+            store::payload::note(&tx, &located, self.clock.now()).await?;
+            tx.commit().await?;
+        }
         self.accept_applicability(ctx, request, digest).await
     }
 

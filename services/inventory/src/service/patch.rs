@@ -6,7 +6,8 @@ use crate::service::{Catalog, CatalogAdvisory, Inventory, group};
 use crate::store;
 use crate::store::patch::{CurrentPatch, OfferedPatch};
 use netpatch_inventory_api::{
-    Patch, PatchContent, PatchContentGet, PatchList, PatchPending, PatchTargets, Target,
+    Patch, PatchContent, PatchContentGet, PatchList, PatchPayloads, PatchPending, PatchTargets,
+    Payload, Target,
 };
 use netpatch_storage::TenantTx;
 use netpatch_types::{
@@ -221,6 +222,19 @@ impl Inventory {
         let tx = self.db.read(ctx).await?;
         let selector = group::selector(&tx, request.group).await?;
         Ok(store::patch::targets(&tx, ctx, &request.patches, selector.as_ref()).await?)
+    }
+
+    pub(super) async fn payloads(
+        &self,
+        ctx: &RequestContext,
+        request: PatchPayloads,
+    ) -> ServiceResult<Vec<Payload>> {
+        check(&request.patches)?;
+        if request.hosts.len() > 10_000 {
+            return Err(ServiceError::invalid("hosts", "at most 10000 hosts"));
+        }
+        let tx = self.db.read(ctx).await?;
+        Ok(store::payload::of_hosts(&tx, ctx.tenant()?, &request.hosts, &request.patches).await?)
     }
 
     pub(super) async fn pending(

@@ -3,6 +3,7 @@
 mod evaluation;
 mod exceptions;
 mod hardware;
+mod payloads;
 mod software;
 
 use netpatch_storage::{
@@ -56,6 +57,7 @@ impl MigratorTrait for Migrator {
             Box::new(exceptions::Exceptions),
             Box::new(Probes),
             Box::new(hardware::Hardware),
+            Box::new(payloads::Payloads),
         ]
     }
 

@@ -19,6 +19,7 @@ mod manifest;
 mod matching;
 mod msrc;
 mod patch;
+mod payload;
 mod plan;
 mod probe;
 mod process;

@@ -213,6 +213,7 @@ async fn a_broken_applicability_report_is_refused() {
     let world = World::direct().await;
     let host = world.host(1, &[]).await;
     let report = |updates| ApplicabilityReport {
+        sources: Vec::new(),
         host,
         manifest: Sha256::default(),
         updates,
@@ -232,6 +233,7 @@ async fn a_broken_applicability_report_is_refused() {
         assert_eq!(refused.code, ErrorCode::BadUserInput);
     }
     let problem = ApplicabilityReport {
+        sources: Vec::new(),
         problem: "apt is locked".into(),
         ..report(Vec::new())
     };

@@ -106,6 +106,7 @@ async fn every_operation_needs_its_right() {
                 api.applicability_report(
                     ctx,
                     ApplicabilityReport {
+                        sources: Vec::new(),
                         host,
                         manifest: Default::default(),
                         updates: vec![],
@@ -205,6 +206,7 @@ async fn every_operation_needs_its_right() {
             ),
             code(api.patch_targets(ctx, PatchTargets::default()).await),
             code(api.patch_refusals(ctx, PatchRefusals::default()).await),
+            code(api.patch_payloads(ctx, PatchPayloads::default()).await),
             code(api.sbom_hosts(ctx, SbomHosts::default()).await),
             code(api.sbom_findings(ctx, SbomFindings::default()).await),
             code(
@@ -262,7 +264,7 @@ async fn every_operation_needs_its_right() {
                 .await,
             ),
         ];
-        assert_eq!(codes, [ErrorCode::Forbidden; 43]);
+        assert_eq!(codes, [ErrorCode::Forbidden; 44]);
     }
 }
 

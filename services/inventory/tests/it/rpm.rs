@@ -216,6 +216,7 @@ async fn what_cannot_be_compared_or_is_too_much_is_refused() {
         },
     ] {
         let request = ApplicabilityReport {
+            sources: Vec::new(),
             host,
             manifest: world.get(host).await.manifest.expect("a manifest"),
             updates: vec![odd],

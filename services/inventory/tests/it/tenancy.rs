@@ -178,6 +178,7 @@ async fn asked(
                 api.applicability_report(
                     ctx,
                     ApplicabilityReport {
+                        sources: Vec::new(),
                         host,
                         manifest: hash,
                         updates: vec![],
@@ -396,6 +397,21 @@ async fn asked(
             .await
             .expect("targets")
             .is_empty(),
+        ),
+        (
+            "patch_payloads",
+            api.patch_payloads(
+                ctx,
+                PatchPayloads {
+                    patches: vec![patch],
+                    hosts: vec![host],
+                },
+            )
+            .await
+            .map_or_else(
+                |error| error.code == ErrorCode::Forbidden,
+                |payloads| payloads.is_empty(),
+            ),
         ),
         (
             "patch_pending",
@@ -641,6 +657,7 @@ async fn a_partner_reads_several_organizations_and_writes_one() {
         "written is only one's own"
     );
     let report = ApplicabilityReport {
+        sources: Vec::new(),
         host,
         manifest: Default::default(),
         updates: vec![],

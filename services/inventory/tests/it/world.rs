@@ -246,6 +246,7 @@ impl World {
     pub(crate) async fn offer(&self, host: HostId, updates: Vec<InstallableUpdate>) {
         let manifest = self.get(host).await.manifest.unwrap_or_default();
         let request = ApplicabilityReport {
+            sources: Vec::new(),
             host,
             manifest,
             updates,

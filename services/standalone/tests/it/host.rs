@@ -45,6 +45,18 @@ fn wire(key: &ComponentKey) -> netpatch_protocol::session::Component {
     }
 }
 
+/// The repository of the hosts' packages.
+pub(crate) const REPOSITORY: &str = "http://deb.example/debian";
+
+/// Where apt would fetch the updates.
+fn sources(updates: &[InstallableUpdate]) -> Vec<PayloadSource> {
+    let source = |update: &InstallableUpdate| PayloadSource {
+        sha256: update.sha256,
+        url: format!("{REPOSITORY}/pool/{}.deb", update.name),
+    };
+    updates.iter().map(source).collect()
+}
+
 pub(crate) fn manifest_at(version: &str) -> (Sha256, Vec<ComponentKey>) {
     let components = vec![component("libssl3", version), component("openssl", version)];
     let messages: Vec<_> = components.iter().map(wire).collect();
@@ -134,6 +146,7 @@ impl FakeHost {
             vec![update("libssl3"), update("openssl")]
         };
         let report = ApplicabilityReport {
+            sources: sources(&updates),
             host: self.id,
             manifest: hash,
             updates,
