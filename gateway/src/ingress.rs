@@ -27,6 +27,7 @@ mod registry;
 mod relay;
 mod services;
 mod session;
+mod staging;
 mod week;
 
 pub use platform::PlatformServices;

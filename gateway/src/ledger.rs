@@ -90,10 +90,13 @@ fn entry(event: &IdentityEventV1) -> (&'static str, String, BTreeMap<String, Str
             probes_exposure,
             bandwidth,
             serves_proxy,
+            staging_hours,
         } => {
             with("probes_exposure", probes_exposure.to_string());
             with("bandwidth", bandwidth.to_string());
             with("serves_proxy", serves_proxy.to_string());
+            let hours: Vec<String> = staging_hours.iter().map(ToString::to_string).collect();
+            with("staging_hours", hours.join("; "));
             ("site.changed", format!("site:{site}"))
         }
         IdentityEventV1::UserCreated { user } => ("user.created", format!("user:{user}")),

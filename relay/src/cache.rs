@@ -18,12 +18,14 @@ use futures::FutureExt as _;
 use hot::{Hot, HotTable};
 use netpatch_protocol::site::PayloadRequest;
 use netpatch_relay_core::freshness::decide;
+use netpatch_relay_core::staging::Staged;
 use netpatch_relay_core::{
     ByteRange, CacheIndex, Decision, Entry, Flights, KeyId, PayloadKey, Role, Upstreams, Validators,
 };
-use netpatch_types::SharedClock;
+use netpatch_types::{Sha256, SharedClock};
 use origin::Origin;
 use reach::Reach;
+use std::collections::HashSet;
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -92,6 +94,32 @@ pub enum Reply {
         /// Which bytes.
         range: ByteRange,
     },
+}
+
+/// Why a payload cannot be fetched ahead.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Unstaged {
+    /// For a person.
+    pub reason: String,
+    /// Whether trying again is of no use.
+    pub is_final: bool,
+}
+
+impl Unstaged {
+    fn for_now(reason: &str) -> Self {
+        Self {
+            reason: reason.to_owned(),
+            is_final: false,
+        }
+    }
+
+    fn for_good(reason: &str) -> Self {
+        Self {
+            reason: reason.to_owned(),
+            is_final: true,
+        }
+    }
 }
 
 impl Cache {
@@ -263,6 +291,47 @@ impl Cache {
                 lock(&self.inner.flights).abandon(id);
                 None
             }
+        }
+    }
+
+    /// What is never given up from now on.
+    pub fn pin(&self, wanted: HashSet<Sha256>) {
+        self.inner.index().pin(wanted);
+    }
+
+    /// Whether a payload that is wanted ahead is here.
+    #[must_use]
+    pub fn holds(&self, payload: &Staged) -> bool {
+        self.inner.index().holds(payload.key.id(), payload.sha256)
+    }
+
+    /// Fetches a payload ahead; whoever asks for it meanwhile joins, and then it is urgent.
+    pub async fn stage(&self, payload: &Staged) -> Result<(), Unstaged> {
+        let Some(urls) = self.inner.reach.upstreams().urls_of(&payload.key) else {
+            return Err(Unstaged::for_good(
+                "its repository is not one of the site's",
+            ));
+        };
+        let fits = self
+            .inner
+            .index()
+            .would_keep(&payload.key, payload.size_bytes);
+        if !fits {
+            return Err(Unstaged::for_now(
+                "it does not fit beside what else is staged",
+            ));
+        }
+        let (fill, _) = self.join(&payload.key, urls);
+        fill.ended()
+            .await
+            .map_err(|(status, message)| Unstaged::for_now(&format!("{status} {message}")))?;
+        if self.holds(payload) {
+            return Ok(());
+        }
+        match self.inner.index().find(payload.key.id()) {
+            Some(_) => Err(Unstaged::for_good("what lies there has another hash")),
+            // Not tried again: each time would cost the line as much.
+            None => Err(Unstaged::for_good("it was fetched but not kept")),
         }
     }
 

@@ -9,7 +9,7 @@
 //! ```
 
 use crate::files::{read_if_there, write_atomically};
-use netpatch_protocol::site::SiteSettings;
+use netpatch_protocol::site::{SiteSettings, StagingPlan};
 use netpatch_tunnel::identity::{generate_key, key_fingerprint};
 use netpatch_tunnel::{Identity, PlatformTrust, TunnelError};
 use netpatch_types::Sha256;
@@ -158,6 +158,17 @@ impl DataDir {
     /// Keeps the site's settings.
     pub fn save_settings(&self, settings: &SiteSettings) -> Result<(), DataError> {
         self.write("settings.pb", &settings.encode_to_vec(), 0o600)
+    }
+
+    /// What was to be fetched ahead when the edge was last asked; nothing before the first time.
+    pub fn staging_plan(&self) -> Result<StagingPlan, DataError> {
+        let bytes = self.read("staging.pb")?.unwrap_or_default();
+        StagingPlan::decode(bytes.as_slice()).map_err(|e| self.damaged("staging.pb", &e))
+    }
+
+    /// Keeps what is to be fetched ahead.
+    pub fn save_staging_plan(&self, plan: &StagingPlan) -> Result<(), DataError> {
+        self.write("staging.pb", &plan.encode_to_vec(), 0o600)
     }
 
     pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, DataError> {

@@ -25,6 +25,7 @@ mod metrics;
 mod probe;
 pub mod renew;
 pub mod run;
+pub mod staging;
 pub mod status;
 pub mod uplink;
 

@@ -5,9 +5,10 @@
 use crate::cache::lock;
 use chrono_tz::Tz;
 use netpatch_protocol::site::SiteSettings;
-use netpatch_relay_core::bandwidth::Ticket;
+use netpatch_relay_core::bandwidth::{Ticket, hours_of};
 use netpatch_relay_core::{Bucket, Priority, Turn, bandwidth_of};
-use netpatch_types::{Bandwidth, SharedClock};
+use netpatch_types::week::within_hours;
+use netpatch_types::{Bandwidth, SharedClock, WeekHours};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,11 +17,17 @@ use tokio::sync::Notify;
 /// A new hour's limit is seen by those who wait within this time.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+struct Plan {
+    bandwidth: Bandwidth,
+    staging: Vec<WeekHours>,
+    zone: Tz,
+}
+
 /// The line.
 pub struct Line {
     bucket: Mutex<Bucket>,
     moved: Notify,
-    plan: Mutex<(Bandwidth, Tz)>,
+    plan: Mutex<Plan>,
     clock: SharedClock,
 }
 
@@ -57,7 +64,11 @@ impl Line {
         Self {
             bucket: Mutex::default(),
             moved: Notify::new(),
-            plan: Mutex::new((Bandwidth::default(), Tz::UTC)),
+            plan: Mutex::new(Plan {
+                bandwidth: Bandwidth::default(),
+                staging: Vec::new(),
+                zone: Tz::UTC,
+            }),
             clock,
         }
     }
@@ -65,15 +76,26 @@ impl Line {
     /// What the site says of its line from now on.
     pub fn set(&self, settings: &SiteSettings) {
         let zone = settings.time_zone.parse().unwrap_or(Tz::UTC);
-        *lock(&self.plan) = (bandwidth_of(settings), zone);
+        *lock(&self.plan) = Plan {
+            bandwidth: bandwidth_of(settings),
+            staging: settings.staging_hours.iter().filter_map(hours_of).collect(),
+            zone,
+        };
         self.moved.notify_waiters();
     }
 
     /// What it may carry now, in units of 1000 bits per second; `None`: without limit.
     #[must_use]
     pub fn limit(&self) -> Option<u32> {
-        let (bandwidth, zone) = &*lock(&self.plan);
-        bandwidth.at(self.clock.now(), *zone)
+        let plan = lock(&self.plan);
+        plan.bandwidth.at(self.clock.now(), plan.zone)
+    }
+
+    /// Whether is fetched ahead in this hour.
+    #[must_use]
+    pub fn may_stage(&self) -> bool {
+        let plan = lock(&self.plan);
+        within_hours(&plan.staging, self.clock.now(), plan.zone)
     }
 
     /// A host waits for this transfer now.

@@ -10,6 +10,7 @@ use crate::front;
 use crate::metrics::{self, Metrics};
 use crate::probe::{Connected, Prober};
 use crate::renew::Renewal;
+use crate::staging::{Progress, Stager};
 use crate::status::{Standing, Status, WRITE_EVERY};
 use crate::uplink::{LinkState, Uplink};
 use netpatch_relay_core::Upstreams;
@@ -21,6 +22,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+/// What to fetch ahead is asked once in so many reports.
+const STAGING_REPORTS: u32 = 5;
 
 /// Why a relay cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +57,7 @@ pub struct Relay {
     metrics: Option<SocketAddr>,
     proxy: Option<SocketAddr>,
     allow_proxy: Arc<AtomicBool>,
+    staging: watch::Receiver<Progress>,
     tasks: JoinSet<()>,
 }
 
@@ -119,6 +124,15 @@ impl Relay {
             state,
         };
         tasks.spawn(uplink.keep_up());
+        let (progress, staging) = watch::channel(Progress::new());
+        let stager = Stager {
+            data: data.clone(),
+            cache: cache.clone(),
+            link: link.clone(),
+            every: report_every * STAGING_REPORTS,
+            progress,
+        };
+        tasks.spawn(stager.keep_staging());
         let prober = Prober {
             connected,
             link: link.clone(),
@@ -146,6 +160,7 @@ impl Relay {
             metrics,
             proxy,
             allow_proxy,
+            staging,
             tasks,
         })
     }
@@ -191,6 +206,8 @@ impl Relay {
             payloads: usage.payloads,
             cache_problem: self.cache.problem(),
             disk_free_bytes: self.cache.free_bytes(),
+            staging: self.staging.borrow().iter().map(Into::into).collect(),
+            line_kilobits_per_second: self.cache.line().limit(),
             counted: self.counters.now(),
             ..Status::new(&self.data, now_ms, standing)?
         })

@@ -2,6 +2,7 @@
 
 use crate::counters::Counted;
 use crate::data::{DataDir, DataError};
+use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
 /// Where a relay stands.
@@ -96,9 +97,71 @@ pub struct Status {
     /// Free on its disk.
     #[serde(default)]
     pub disk_free_bytes: u64,
+    /// What the line may carry now, units of 1000 bits per second; none: without limit.
+    #[serde(default)]
+    pub line_kilobits_per_second: Option<u32>,
+    /// What is fetched ahead, first needed first.
+    #[serde(default)]
+    pub staging: Vec<StagedWave>,
     /// Since the relay started.
     #[serde(default)]
     pub counted: Counted,
+}
+
+/// What is fetched ahead for a wave. Times are Unix milliseconds, sizes bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StagedWave {
+    /// UUID.
+    pub deployment: String,
+    /// From 1.
+    pub wave: u32,
+    /// How many payloads it needs here.
+    pub payloads: u32,
+    /// Of how many bytes.
+    pub bytes: u64,
+    /// How many of them are here.
+    pub staged: u32,
+    /// Of how many bytes.
+    pub staged_bytes: u64,
+    /// When hosts may install them at the earliest; 0: not known.
+    pub needed_at_ms: i64,
+    /// Why one cannot be fetched; empty when all can.
+    pub problem: String,
+}
+
+impl From<&netpatch_protocol::site::StagedWave> for StagedWave {
+    fn from(wave: &netpatch_protocol::site::StagedWave) -> Self {
+        Self {
+            deployment: wave.deployment_id.clone(),
+            wave: wave.wave,
+            payloads: wave.payloads,
+            bytes: wave.bytes,
+            staged: wave.staged,
+            staged_bytes: wave.staged_bytes,
+            needed_at_ms: wave.needed_at_ms,
+            problem: wave.problem.clone(),
+        }
+    }
+}
+
+impl StagedWave {
+    fn to_text(&self) -> String {
+        let at =
+            DateTime::from_timestamp_millis(self.needed_at_ms).filter(|_| self.needed_at_ms > 0);
+        let at = at.map_or_else(
+            || "when a window opens".to_owned(),
+            |at| format!("by {}", at.to_rfc3339_opts(SecondsFormat::Secs, true)),
+        );
+        let mut text = format!(
+            "{} of {} payloads, {} of {} bytes, for wave {} of {}, {at}",
+            self.staged, self.payloads, self.staged_bytes, self.bytes, self.wave, self.deployment
+        );
+        if !self.problem.is_empty() {
+            text = format!("{text}; {}", self.problem);
+        }
+        text
+    }
 }
 
 /// A running relay writes this often.
@@ -139,6 +202,8 @@ impl Status {
             payloads: 0,
             cache_problem: String::new(),
             disk_free_bytes: 0,
+            line_kilobits_per_second: None,
+            staging: Vec::new(),
             counted: Counted::default(),
         })
     }
@@ -190,6 +255,10 @@ impl Status {
             (false, true) => self.proxy.clone(),
             (false, false) => format!("{}, refusing: the site does not allow it", self.proxy),
         };
+        let line = self
+            .line_kilobits_per_second
+            .map_or_else(String::new, |limit| format!("{limit} kbit/s"));
+        let staged: Vec<String> = self.staging.iter().map(StagedWave::to_text).collect();
         let lines = [
             ("state", self.state.as_str()),
             ("problem", &self.problem),
@@ -206,8 +275,11 @@ impl Status {
             ("cache", &cache),
             ("cache problem", &self.cache_problem),
             ("traffic", &traffic),
+            ("line", &line),
         ];
-        let shown = lines.iter().filter(|(_, value)| !value.is_empty());
+        let staged = staged.iter().map(|wave| ("staged", wave.as_str()));
+        let lines = lines.into_iter().chain(staged);
+        let shown = lines.filter(|(_, value)| !value.is_empty());
         shown
             .map(|(name, value)| format!("{name:<13} {value}\n"))
             .collect()

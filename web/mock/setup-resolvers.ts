@@ -29,7 +29,8 @@ export function setupRoot(world: World, refuse: Refuse) {
     riskWeightsSet: ({ input }: { input: Said & { organizationId: string; weights: { kind: string; points: number }[] } }) =>
       world.once(input.idempotencyKey, () => world.baselinesOf(input.organizationId).weigh(input.weights)),
     siteCreate: once((input, made) => made.site(input)),
-    siteUpdate: ({ input }: { input: { id: string; probesExposure?: boolean; servesProxy?: boolean; bandwidth?: object } }) => {
+    siteUpdate: ({ input }: { input: { id: string; probesExposure?: boolean; servesProxy?: boolean; bandwidth?: object; stagingHours?: object[] } }) => {
+      if (input.stagingHours) world.stagingHours.set(input.id, input.stagingHours);
       if (input.bandwidth) world.bandwidths.set(input.id, input.bandwidth);
       for (const [sites, isOn] of [[world.probing, input.probesExposure], [world.proxies, input.servesProxy]] as const) {
         if (isOn === true) sites.add(input.id);

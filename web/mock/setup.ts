@@ -26,6 +26,7 @@ export class Setup {
     private readonly probing: Set<string>,
     private readonly bandwidths: Map<string, object>,
     private readonly proxies: Set<string>,
+    private readonly stagingHours: Map<string, object[]>,
   ) {}
 
   site(input: { name: string; timeZone: string; directAllowed?: boolean; upstreams?: string[] }): Errors & { site: object } {
@@ -33,6 +34,7 @@ export class Setup {
     const site = {
       __typename: 'Site', id, name: input.name, timeZone: input.timeZone, directAllowed: input.directAllowed ?? true, upstreams: input.upstreams ?? [], probesExposure: () => this.probing.has(id),
       servesProxy: () => this.proxies.has(id),
+      stagingHours: () => this.stagingHours.get(id) ?? [],
       bandwidth: () => this.bandwidths.get(id) ?? noLimit,
       hosts: (args: PageArgs) => connection([], args), relays: () => this.relays.filter((relay) => relay['siteId'] === id),
       traffic: { __typename: 'SiteTraffic', bytesServed: '0', bytesFetched: '0', savedBytes: '0', cacheHitRatio: null },
@@ -44,7 +46,7 @@ export class Setup {
   relay(input: { name: string; siteId: string }): Payload {
     const relay = {
       __typename: 'Relay', id: this.fresh('relay'), name: input.name, siteId: input.siteId, status: 'OFFLINE', lastSeenAt: null, version: waiting.version, model: waiting.model, serial: waiting.serial,
-      address: null, cacheHitRatio: null, bytesServed: '0', bytesFetched: '0', cacheBytes: '0', sessions: 0, site: () => this.sites.find((site) => site.id === input.siteId) ?? null,
+      address: null, cacheHitRatio: null, bytesServed: '0', bytesFetched: '0', cacheBytes: '0', sessions: 0, staging: [], site: () => this.sites.find((site) => site.id === input.siteId) ?? null,
     };
     this.relays.push(relay);
     return { relay, model: waiting.model, serial: waiting.serial, keyFingerprint: waiting.keyFingerprint, userErrors: [] };

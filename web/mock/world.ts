@@ -20,11 +20,12 @@ export class World {
   readonly deployments: StoredDeployment[] = [];
   /** Sites that let their relays try what hosts listen on. */
   readonly probing = new Set(['site_berlin']);
+  readonly stagingHours = new Map<string, object[]>();
   readonly bandwidths = new Map<string, object>([['site_berlin', officeLimit]]);
   /** Sites that let their relays serve hosts without an agent. */
   readonly proxies = new Set<string>();
   /** What people made since the start, by organization; the third one begins empty. */
-  readonly setups = new Map(['org_acme', 'org_msp', 'org_new'].map((id) => [id, new Setup((prefix) => this.fresh(prefix), this.probing, this.bandwidths, this.proxies)] as const));
+  readonly setups = new Map(['org_acme', 'org_msp', 'org_new'].map((id) => [id, new Setup((prefix) => this.fresh(prefix), this.probing, this.bandwidths, this.proxies, this.stagingHours)] as const));
   readonly baselines = new Map(['org_acme', 'org_msp', 'org_new'].map((id) => [id, new Baselines((prefix) => this.fresh(prefix))] as const));
   readonly reports: { id: string; kind: string; createdAt: string }[] = [];
   private readonly answers = new Map<string, unknown>();
@@ -257,6 +258,7 @@ export class World {
     timeZone: site.timeZone,
     directAllowed: true,
     probesExposure: () => this.probing.has(site.id),
+    stagingHours: () => this.stagingHours.get(site.id) ?? [],
     bandwidth: () => this.bandwidths.get(site.id) ?? noLimit,
     servesProxy: () => this.proxies.has(site.id),
     organization: () => this.acme(),
@@ -268,9 +270,17 @@ export class World {
   relay(site: (typeof sites)[number]) {
     return {
       __typename: 'Relay', id: `relay_${site.id.slice(5)}`, name: `relay-${site.id.slice(5)}`, status: site.relay, lastSeenAt: this.ago(20_000), version: '0.1.0',
-      cacheHitRatio: 0.87, bytesServed: '48211000000', bytesFetched: '6120000000', cacheBytes: '15400000000', sessions: 41,
+      cacheHitRatio: 0.87, bytesServed: '48211000000', bytesFetched: '6120000000', cacheBytes: '15400000000', sessions: 41, staging: () => this.staged(),
       site: () => this.site(site),
     };
+  }
+
+  /** What relays have fetched ahead: most of what the running deployment needs. */
+  staged() {
+    const running = this.deployments.find((one) => one.status === 'RUNNING');
+    if (!running) return [];
+    const neededAt = new Date(this.now + 8 * 3_600_000).toISOString();
+    return [{ __typename: 'StagedWave', wave: 2, payloads: 3, bytes: '5400000', staged: 2, stagedBytes: '3900000', neededAt, problem: null, deployment: () => this.deployment(running) }];
   }
 
   host = (host: MockHost) => {

@@ -48,6 +48,9 @@ pub enum IdentityEventV1 {
         /// Whether its relays may serve hosts without an agent now; events from before there was such a thing say nothing of it.
         #[serde(default)]
         serves_proxy: bool,
+        /// When its relays fetch ahead now; none: at all hours.
+        #[serde(default)]
+        staging_hours: Vec<netpatch_types::WeekHours>,
     },
     /// A user was made.
     UserCreated {

@@ -44,7 +44,7 @@ pub use migrations::migrations;
 pub use organization::{Organization, OrganizationKind};
 pub use platform::{EdgeIdentity, RoleKeys};
 pub use principal::{Access, Principal};
-pub use relay::{Relay, RelayReport, RelayStatus, hit_ratio};
+pub use relay::{Relay, RelayReport, RelayStatus, StagedWave, hit_ratio};
 pub use session::{SessionKind, SessionToken};
 pub use site::{Site, SiteCreate, SiteUpdate};
 pub use user::{Member, User, UserCreate};

@@ -22,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(M0002),
             Box::new(M0003),
             Box::new(M0004),
+            Box::new(M0005),
         ]
     }
 
@@ -133,6 +134,22 @@ impl MigrationName for M0004 {
 impl MigrationTrait for M0004 {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let sql = statements(include_str!("../migrations/m0004.sql"));
+        execute_all(manager.get_connection(), sql).await
+    }
+}
+
+struct M0005;
+
+impl MigrationName for M0005 {
+    fn name(&self) -> &'static str {
+        "m0005"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for M0005 {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let sql = statements(include_str!("../migrations/m0005.sql"));
         execute_all(manager.get_connection(), sql).await
     }
 }

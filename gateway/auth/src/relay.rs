@@ -6,9 +6,11 @@ use chrono::{DateTime, Utc};
 use netpatch_protocol::SubjectKind;
 use netpatch_storage::TenantTx;
 use netpatch_types::{
-    OrganizationId, RelayId, RequestContext, ServiceError, ServiceResult, Sha256, SiteId,
+    DeploymentId, OrganizationId, RelayId, RequestContext, ServiceError, ServiceResult, Sha256,
+    SiteId,
 };
 use sea_orm::FromQueryResult;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// How a relay stands.
@@ -20,6 +22,27 @@ pub enum RelayStatus {
     Degraded,
     /// Longer ago, or never.
     Offline,
+}
+
+/// What a relay has fetched ahead for a wave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagedWave {
+    /// Of which deployment.
+    pub deployment: DeploymentId,
+    /// Which of its waves.
+    pub wave: u32,
+    /// How many payloads hosts of the site need.
+    pub payloads: u32,
+    /// Of how many bytes.
+    pub bytes: u64,
+    /// How many of them the relay holds.
+    pub staged: u32,
+    /// Of how many bytes.
+    pub staged_bytes: u64,
+    /// When hosts may install the first of them; `None`: not known.
+    pub needed_at: Option<DateTime<Utc>>,
+    /// Why one cannot be staged; empty when all can.
+    pub problem: String,
 }
 
 /// A relay.
@@ -57,6 +80,8 @@ pub struct Relay {
     pub misses: u64,
     /// Agents connected now.
     pub sessions: u32,
+    /// What it has fetched ahead.
+    pub staging: Vec<StagedWave>,
 }
 
 impl Relay {
@@ -123,9 +148,10 @@ struct Row {
     hits: i64,
     misses: i64,
     sessions: i32,
+    staging: serde_json::Value,
 }
 
-const COLUMNS: &str = "tenant_id, id, site_id, name, model, serial, version, key_fingerprint, address, last_seen_at, cache_bytes, bytes_served, bytes_fetched, hits, misses, sessions";
+const COLUMNS: &str = "tenant_id, id, site_id, name, model, serial, version, key_fingerprint, address, last_seen_at, cache_bytes, bytes_served, bytes_fetched, hits, misses, sessions, staging";
 
 impl From<Row> for Relay {
     fn from(row: Row) -> Self {
@@ -147,6 +173,7 @@ impl From<Row> for Relay {
             hits: count(row.hits),
             misses: count(row.misses),
             sessions: u32::try_from(row.sessions).unwrap_or(0),
+            staging: serde_json::from_value(row.staging).unwrap_or_default(),
         }
     }
 }
@@ -253,6 +280,32 @@ impl Auth {
         row.map(Relay::from)
             .filter(|relay| reaches(ctx, relay.site))
             .ok_or_else(|| ServiceError::not_found("relay"))
+    }
+
+    /// Stores what a relay has fetched ahead.
+    pub async fn relay_staging(
+        &self,
+        organization: OrganizationId,
+        id: RelayId,
+        waves: &[StagedWave],
+    ) -> ServiceResult<()> {
+        let ctx = RequestContext::system(organization, "relay staging", self.clock.now());
+        let tx = self.db.write(&ctx).await?;
+        let known = tx
+            .execute(
+                "update identity.relays set staging = $3 where tenant_id = $1 and id = $2",
+                [
+                    organization.0.into(),
+                    id.0.into(),
+                    serde_json::json!(waves).into(),
+                ],
+            )
+            .await?;
+        if known == 0 {
+            return Err(ServiceError::not_found("relay"));
+        }
+        tx.commit().await?;
+        Ok(())
     }
 
     /// Stores what a relay reports.

@@ -3,8 +3,9 @@
 use crate::access::{reaches, readable, require_admin};
 use crate::{Auth, IdentityEventV1, event, user::plain_name};
 use chrono::{DateTime, Utc};
+use netpatch_types::week::MAX_WEEK_RANGES;
 use netpatch_types::{
-    Bandwidth, OrganizationId, RequestContext, ServiceError, ServiceResult, SiteId,
+    Bandwidth, OrganizationId, RequestContext, ServiceError, ServiceResult, SiteId, WeekHours,
 };
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
@@ -30,6 +31,8 @@ pub struct Site {
     pub bandwidth: Bandwidth,
     /// Whether its relays may serve hosts without an agent, as an HTTP proxy for the upstreams. Off until somebody allows it.
     pub serves_proxy: bool,
+    /// When its relays fetch ahead, in its own time; none: at all hours.
+    pub staging_hours: Vec<WeekHours>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -58,6 +61,8 @@ pub struct SiteUpdate {
     pub bandwidth: Option<Bandwidth>,
     /// Whether its relays may serve hosts without an agent.
     pub serves_proxy: Option<bool>,
+    /// When its relays fetch ahead; none: at all hours.
+    pub staging_hours: Option<Vec<WeekHours>>,
 }
 
 impl SiteUpdate {
@@ -69,6 +74,7 @@ impl SiteUpdate {
             probes_exposure: None,
             bandwidth: None,
             serves_proxy: None,
+            staging_hours: None,
         }
     }
 }
@@ -84,6 +90,7 @@ struct Row {
     probes_exposure: bool,
     bandwidth: serde_json::Value,
     serves_proxy: bool,
+    staging_hours: serde_json::Value,
     created_at: DateTime<Utc>,
 }
 
@@ -99,12 +106,13 @@ impl From<Row> for Site {
             probes_exposure: row.probes_exposure,
             bandwidth: serde_json::from_value(row.bandwidth).unwrap_or_default(),
             serves_proxy: row.serves_proxy,
+            staging_hours: serde_json::from_value(row.staging_hours).unwrap_or_default(),
             created_at: row.created_at,
         }
     }
 }
 
-const COLUMNS: &str = "tenant_id, id, name, time_zone, direct_allowed, upstreams, probes_exposure, bandwidth, serves_proxy, created_at";
+const COLUMNS: &str = "tenant_id, id, name, time_zone, direct_allowed, upstreams, probes_exposure, bandwidth, serves_proxy, staging_hours, created_at";
 
 impl Auth {
     /// Creates a site.
@@ -155,6 +163,7 @@ impl Auth {
             probes_exposure: false,
             bandwidth: Bandwidth::default(),
             serves_proxy: false,
+            staging_hours: Vec::new(),
             created_at: self.clock.now(),
         };
         let tx = self.db.write(ctx).await?;
@@ -198,6 +207,9 @@ impl Auth {
             probes_exposure: update.probes_exposure.unwrap_or(before.probes_exposure),
             bandwidth: update.bandwidth.unwrap_or_else(|| before.bandwidth.clone()),
             serves_proxy: update.serves_proxy.unwrap_or(before.serves_proxy),
+            staging_hours: update
+                .staging_hours
+                .unwrap_or_else(|| before.staging_hours.clone()),
             ..before.clone()
         };
         if site == before {
@@ -206,15 +218,25 @@ impl Auth {
         site.bandwidth
             .check()
             .map_err(|why| ServiceError::invalid("bandwidth", why))?;
+        if site.staging_hours.len() > MAX_WEEK_RANGES {
+            let why = format!("a site has at most {MAX_WEEK_RANGES} ranges of hours");
+            return Err(ServiceError::invalid("stagingHours", why));
+        }
+        for hours in &site.staging_hours {
+            hours
+                .check()
+                .map_err(|why| ServiceError::invalid("stagingHours", why))?;
+        }
         let tx = self.db.write(ctx).await?;
         tx.execute(
-            "update identity.sites set probes_exposure = $3, bandwidth = $4, serves_proxy = $5 where tenant_id = $1 and id = $2",
+            "update identity.sites set probes_exposure = $3, bandwidth = $4, serves_proxy = $5, staging_hours = $6 where tenant_id = $1 and id = $2",
             [
                 site.organization.0.into(),
                 site.id.0.into(),
                 site.probes_exposure.into(),
                 serde_json::json!(site.bandwidth).into(),
                 site.serves_proxy.into(),
+                serde_json::json!(site.staging_hours).into(),
             ],
         )
         .await?;
@@ -223,6 +245,7 @@ impl Auth {
             probes_exposure: site.probes_exposure,
             bandwidth: site.bandwidth.clone(),
             serves_proxy: site.serves_proxy,
+            staging_hours: site.staging_hours.clone(),
         };
         event::append(&tx, ctx, &*self.clock, event).await?;
         tx.commit().await?;

@@ -1,7 +1,7 @@
 //! What the edge asks for, answered by identity and the services.
 
 use super::services::{Admitted, HostStanding, Services};
-use super::{convert, probe, week};
+use super::{convert, probe, staging, week};
 use netpatch_auth::{
     Auth, ClaimStart, ClaimState, IssuedCertificate, RelayReport as IdentityRelayReport, RoleKeys,
 };
@@ -17,13 +17,14 @@ use netpatch_protocol::enrol::{
 };
 use netpatch_protocol::session::Renewed;
 use netpatch_protocol::site::{
-    ProbePlan, ProbeRequest, ProbeResults, RelayReport, SiteSettings, Upstream,
+    ProbePlan, ProbeRequest, ProbeResults, RelayReport, SiteSettings, StagingPlan, StagingRequest,
+    Upstream,
 };
 use netpatch_protocol::{IdentityName, SubjectKind};
 use netpatch_reporting_api::{LedgerKeyGet, ReportingApi};
 use netpatch_scheduler_api::{
     DirectorKeyGet, DocumentsForHost, FreshnessGet, OrderAnswered, RunReport, RunStored,
-    SchedulerApi, TimeSign,
+    SchedulerApi, StagingPlanGet, TimeSign,
 };
 use netpatch_tunnel::identity::{claimed_name, subject_key};
 use netpatch_tunnel::{ServerIdentity, verify_identity};
@@ -310,6 +311,7 @@ impl Services for PlatformServices {
             time_zone: site.time_zone,
             bandwidth: Some(week::bandwidth(&site.bandwidth)),
             serves_proxy: site.serves_proxy,
+            staging_hours: site.staging_hours.iter().map(week::hours).collect(),
         })
     }
 
@@ -330,6 +332,32 @@ impl Services for PlatformServices {
             sessions: report.sessions,
         };
         self.auth.relay_report(organization, relay, &report).await
+    }
+
+    async fn staging(
+        &self,
+        organization: OrganizationId,
+        relay: RelayId,
+        request: StagingRequest,
+    ) -> ServiceResult<StagingPlan> {
+        let ctx = self.edge(organization);
+        let relay = self.auth.relay_get(&ctx, relay).await?;
+        let waves = staging::waves(&request);
+        if waves != relay.staging {
+            self.auth
+                .relay_staging(organization, relay.id, &waves)
+                .await?;
+        }
+        let site = self.auth.site_get(&ctx, relay.site).await?;
+        let get = StagingPlanGet { site: site.id };
+        let plan = self.scheduler.staging_plan(&ctx, get).await?;
+        let plan = staging::plan(plan, &site.upstreams);
+        let is_known = plan.plan == request.plan;
+        Ok(if is_known {
+            StagingPlan::default()
+        } else {
+            plan
+        })
     }
 
     async fn probe_plan(

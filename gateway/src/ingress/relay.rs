@@ -57,6 +57,13 @@ async fn stream(shared: Arc<Shared>, relay: IdentityName, handshake: RelayHandsh
             let settings = shared.services.relay_settings(relay.organization, id).await;
             answer(to, settings.map(|settings| settings.encode_to_vec())).await
         }
+        Ok(RelayStream::Staging(request, to)) => {
+            let plan = shared
+                .services
+                .staging(relay.organization, id, request)
+                .await;
+            answer(to, plan.map(|plan| plan.encode_to_vec())).await
+        }
         Ok(RelayStream::Probe(request, to)) => {
             let plan = shared
                 .services

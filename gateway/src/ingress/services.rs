@@ -11,7 +11,9 @@ use netpatch_protocol::enrol::{
     ClaimPending, Enrolled, HostEnrolment, HostRenewal, RelayClaimStart, RelayToken,
 };
 use netpatch_protocol::session::Renewed;
-use netpatch_protocol::site::{ProbePlan, ProbeRequest, ProbeResults, RelayReport, SiteSettings};
+use netpatch_protocol::site::{
+    ProbePlan, ProbeRequest, ProbeResults, RelayReport, SiteSettings, StagingPlan, StagingRequest,
+};
 use netpatch_scheduler_api::{OrderAnswered, RunReport, RunStored};
 use netpatch_tunnel::ServerIdentity;
 use netpatch_types::{DeploymentId, HostId, OrganizationId, RelayId, ServiceResult, Sha256};
@@ -67,6 +69,14 @@ pub trait Services: Send + Sync + 'static {
         relay: RelayId,
         report: RelayReport,
     ) -> ServiceResult<()>;
+
+    /// What a relay is to fetch ahead; empty when it holds to that already. It says how far it is.
+    async fn staging(
+        &self,
+        organization: OrganizationId,
+        relay: RelayId,
+        request: StagingRequest,
+    ) -> ServiceResult<StagingPlan>;
 
     /// What a relay may try to reach now; refused where its site does not allow it.
     async fn probe_plan(

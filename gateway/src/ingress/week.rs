@@ -1,4 +1,4 @@
-//! What a site's line may carry, on the wire to its relays.
+//! Hours of the week, and what a site's line may carry in them, on the wire to its relays.
 
 use netpatch_protocol::site as wire;
 use netpatch_types::{Bandwidth, BandwidthRule, WeekHours};
@@ -14,7 +14,7 @@ pub(super) fn bandwidth(bandwidth: &Bandwidth) -> wire::Bandwidth {
     }
 }
 
-fn hours(hours: &WeekHours) -> wire::WeekHours {
+pub(super) fn hours(hours: &WeekHours) -> wire::WeekHours {
     let days = hours.days.iter().map(chrono::Weekday::number_from_monday);
     wire::WeekHours {
         days: days.collect(),

@@ -85,12 +85,25 @@ impl CacheIndex {
 
     /// Decides whether a payload of this size is kept, and what goes for it.
     pub fn admit(&mut self, key: &PayloadKey, size_bytes: u64) -> Admission {
-        let fits_already = self.used_bytes.saturating_add(size_bytes) <= self.budget_bytes;
-        if !fits_already && !self.can_fit(key, size_bytes) {
+        if !self.would_keep(key, size_bytes) {
             return Admission::PassThrough;
         }
         let (gone, bytes) = self.make_room(size_bytes);
         Admission::Keep(gone, bytes)
+    }
+
+    /// Whether a payload of this size would be kept if it came now.
+    #[must_use]
+    pub fn would_keep(&self, key: &PayloadKey, size_bytes: u64) -> bool {
+        self.used_bytes.saturating_add(size_bytes) <= self.budget_bytes
+            || self.can_fit(key, size_bytes)
+    }
+
+    /// Whether these bytes are held under this name; counts as no use.
+    #[must_use]
+    pub fn holds(&self, key: KeyId, sha256: Sha256) -> bool {
+        let held = self.entries.get(&key);
+        held.is_some_and(|held| held.entry.sha256 == sha256)
     }
 
     /// Gives up what is wanted least until `size_bytes` more fit, or nothing more may go: entries, and bytes to delete.

@@ -12,6 +12,7 @@ pub mod index;
 pub mod key;
 pub mod probe;
 pub mod range;
+pub mod staging;
 pub mod upstream;
 
 pub use bandwidth::{Bucket, Priority, Turn, bandwidth_of};

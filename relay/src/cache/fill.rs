@@ -32,6 +32,7 @@ pub type Failure = (u32, String);
 /// A fill that its requesters share.
 pub struct Fill {
     pub(crate) urgency: Urgency,
+    ended: watch::Sender<bool>,
     state: watch::Sender<State>,
 }
 
@@ -57,6 +58,7 @@ impl Fill {
     pub(crate) fn new() -> Self {
         Self {
             urgency: Urgency::default(),
+            ended: watch::Sender::default(),
             state: watch::Sender::default(),
         }
     }
@@ -103,6 +105,15 @@ impl Fill {
         }
     }
 
+    /// Waits until nothing more happens: what can be kept is kept.
+    pub(crate) async fn ended(&self) -> Result<(), Failure> {
+        let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
+        match &*self.state.borrow() {
+            State::Failed(failure) => Err(failure.clone()),
+            _ => Ok(()),
+        }
+    }
+
     /// Tells the requesters the end of a fill.
     pub(crate) fn settle(&self, end: End) {
         match end {
@@ -114,6 +125,7 @@ impl Fill {
                 self.state.send_replace(State::Failed(failure));
             }
         }
+        self.ended.send_replace(true);
     }
 
     fn grow(&self, written: u64, complete: bool) {

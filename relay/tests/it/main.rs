@@ -14,6 +14,7 @@ mod metrics;
 mod probe;
 mod relay;
 mod renewal;
+mod staging;
 mod uplink;
 mod upstream;
 mod world;

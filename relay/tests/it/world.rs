@@ -8,7 +8,8 @@ use netpatch_protocol::session::{
     AgentMessage, EdgeMessage, ScanNow, Welcome, agent_message, edge_message,
 };
 use netpatch_protocol::site::{
-    ProbePlan, ProbeRequest, ProbeResults, RelayReport, SiteSettings, StreamAnswer,
+    ProbePlan, ProbeRequest, ProbeResults, RelayReport, SiteSettings, StagingPlan, StagingRequest,
+    StreamAnswer,
 };
 use netpatch_protocol::{IdentityName, SubjectKind};
 use netpatch_relay::{Config, DataDir, Enrolment};
@@ -166,6 +167,9 @@ pub(crate) struct Desk {
     pub(crate) plan: Mutex<ProbePlan>,
     pub(crate) asked: Mutex<Vec<ProbeRequest>>,
     pub(crate) probed: Mutex<Vec<ProbeResults>>,
+    /// What is to be fetched ahead, for whoever does not hold to it yet.
+    pub(crate) staging: Mutex<StagingPlan>,
+    pub(crate) staged: Mutex<Vec<StagingRequest>>,
     /// The person has typed the code.
     pub(crate) approved: Mutex<bool>,
     request: Mutex<Vec<u8>>,
@@ -290,6 +294,14 @@ impl Serving {
                     Ok(RelayStream::Settings(answer)) => {
                         let settings = this.desk.settings.lock().unwrap().encode_to_vec();
                         let _ = answer.answer(&ok(settings)).await;
+                    }
+                    Ok(RelayStream::Staging(request, answer)) => {
+                        let mut plan = this.desk.staging.lock().unwrap().clone();
+                        if plan.plan == request.plan {
+                            plan = StagingPlan::default();
+                        }
+                        this.desk.staged.lock().unwrap().push(request);
+                        let _ = answer.answer(&ok(plan.encode_to_vec())).await;
                     }
                     Ok(RelayStream::Probe(request, answer)) => {
                         this.desk.asked.lock().unwrap().push(request);

@@ -12,7 +12,7 @@ use crate::tls::{ServerIdentity, Shown, server_config};
 use crate::{ByteStream, Limits, TunnelError, close_code, within};
 use netpatch_protocol::enrol::{EnrolAnswer, EnrolRequest};
 use netpatch_protocol::site::{
-    ProbeRequest, ProbeResults, RelayReport, StreamAnswer, StreamOpen, stream_open,
+    ProbeRequest, ProbeResults, RelayReport, StagingRequest, StreamAnswer, StreamOpen, stream_open,
 };
 use netpatch_protocol::{ALPN_AGENT, ALPN_ENROL, ALPN_RELAY};
 use netpatch_types::SharedClock;
@@ -136,6 +136,8 @@ pub enum RelayStream {
     Probe(ProbeRequest, RelayAnswer),
     /// The relay says what it reached.
     Probed(ProbeResults, RelayAnswer),
+    /// What it is to fetch ahead, and how far it is.
+    Staging(StagingRequest, RelayAnswer),
 }
 
 /// Where the answer to a relay's own request goes.
@@ -563,6 +565,10 @@ impl RelayHandshake {
             Some(stream_open::Kind::Probed(results)) => {
                 Ok(RelayStream::Probed(results, RelayAnswer { stream, limits }))
             }
+            Some(stream_open::Kind::Staging(request)) => Ok(RelayStream::Staging(
+                request,
+                RelayAnswer { stream, limits },
+            )),
             Some(stream_open::Kind::Payload(_)) | None => {
                 let answer = StreamAnswer {
                     status: 400,

@@ -7,6 +7,7 @@ mod keys;
 mod plan;
 mod report;
 mod run;
+mod staging;
 pub(crate) mod wave;
 
 use crate::store::SCHEMA;
@@ -264,6 +265,15 @@ impl SchedulerApi for SchedulerService {
     ) -> ServiceResult<SignedBytes> {
         agent_only(ctx, None)?;
         self.sign_freshness(ctx, request.deployment).await
+    }
+
+    async fn staging_plan(
+        &self,
+        ctx: &RequestContext,
+        request: StagingPlanGet,
+    ) -> ServiceResult<StagingPlan> {
+        system_only(ctx)?;
+        self.plan_staging(ctx, request.site).await
     }
 
     async fn time_sign(

@@ -337,6 +337,29 @@ async function machine({ page, url }) {
   expect((await page.locator('tbody').textContent())?.includes('make room'), 'it says what to do');
 }
 
+/** What a site's line carries, and when its relays fetch ahead. */
+async function limits({ page, url }) {
+  await page.goto(`${url}/o/acme/sites`);
+  const site = page.locator('section', { hasText: 'Boston' });
+  await site.locator('text=for sudo to all sites, wave 2').waitFor();
+  await site.getByRole('button', { name: 'Change limits: Boston' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('button', { name: 'Add hours' }).click();
+  const mbit = dialog.getByLabel('Mbit/s', { exact: true });
+  await mbit.fill('0');
+  expect(await dialog.getByRole('button', { name: 'Set limits' }).isDisabled(), 'nothing at all is no limit');
+  await mbit.fill('2.5');
+  await dialog.getByLabel('At all other times, Mbit/s').fill('50');
+  await dialog.getByRole('button', { name: 'Set limits' }).click();
+  await site.locator('text=Mon–Fri 08:00–18:00: 2.5 Mbit/s').waitFor();
+  await site.locator('text=else: 50 Mbit/s').waitFor();
+  await site.getByRole('button', { name: 'Change hours: Boston' }).click();
+  await dialog.getByRole('button', { name: 'Add hours' }).click();
+  await dialog.getByLabel('Sun', { exact: true }).uncheck();
+  await dialog.getByRole('button', { name: 'Set hours' }).click();
+  await site.locator('text=in Mon–Sat 20:00–06:00').waitFor();
+}
+
 export const scenarios = [
   { name: 'keyboard only: sign in, approve', run: keyboard, fresh: true },
   { name: 'self-approval is refused and explained', run: selfApproval, fresh: true },
@@ -345,6 +368,7 @@ export const scenarios = [
   { name: 'address, Back and counts', run: address },
   { name: 'assets: import and edit', run: assets },
   { name: 'machine, sockets and refusals', run: machine },
+  { name: 'limits of a site and hours of fetching ahead', run: limits },
   { name: 'ledger checked in the browser', run: ledger },
   { name: 'evidence pack', run: pack },
   { name: 'palette and keys', run: palette },

@@ -58,6 +58,7 @@ export const embeddedTypes = [
   'SiteWindow',
   'SocketProbe',
   'Ssvc',
+  'StagedWave',
   'StaleService',
   'StandardInfo',
   'Viewer',

@@ -140,6 +140,11 @@ async fn another_organizations_ids_are_unknown_in_every_operation() {
         auth.relay_get(&ctx, relay),
         auth.relay_get(&ctx, RelayId::new(now))
     );
+    same_as_unknown!(
+        relay_staging,
+        auth.relay_staging(stranger, relay, &[]),
+        auth.relay_staging(stranger, RelayId::new(now), &[])
+    );
     let report = RelayReport::default();
     same_as_unknown!(
         relay_report,
@@ -424,6 +429,7 @@ async fn a_site_lets_its_relays_probe_when_its_administrator_says_so() {
         probes_exposure: true,
         bandwidth: Bandwidth::default(),
         serves_proxy,
+        staging_hours: Vec::new(),
     };
     assert_eq!(told, [changed(false), changed(true)]);
 }

@@ -107,7 +107,7 @@ impl From<&netpatch_types::Bandwidth> for Bandwidth {
 }
 
 impl WeekHoursInput {
-    fn read(self, of: &str) -> ServiceResult<netpatch_types::WeekHours> {
+    pub(crate) fn read(self, of: &str) -> ServiceResult<netpatch_types::WeekHours> {
         let clock = |text: &str| {
             let wrong = || ServiceError::invalid(of, "a time of day is written like 08:30");
             read_clock(text).ok_or_else(wrong)

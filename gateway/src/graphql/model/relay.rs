@@ -1,8 +1,9 @@
 //! Relays.
 
-use super::{RelayStatus, Site};
+use super::{Deployment, RelayStatus, Site};
 use crate::graphql::{ByteCount, DateTime, Result, Sha256, connection::int, loaders, session};
 use async_graphql::{Context, ID, Object, SimpleObject};
+use netpatch_types::OrganizationId;
 
 /// A relay that waits to be claimed, as it says itself.
 #[derive(Clone, SimpleObject)]
@@ -28,6 +29,58 @@ impl From<netpatch_auth::ClaimPreview> for RelayPreview {
             key_fingerprint: Sha256(seen.key_fingerprint),
             expires_at: seen.expires_at.into(),
         }
+    }
+}
+
+/// What a relay has fetched ahead for a wave, as it says.
+#[derive(Clone)]
+pub struct StagedWave {
+    of: OrganizationId,
+    wave: netpatch_auth::StagedWave,
+}
+
+/// What a relay has fetched ahead for a wave, as it says.
+#[Object]
+impl StagedWave {
+    /// Of which deployment.
+    #[graphql(complexity = "5 + child_complexity")]
+    async fn deployment(&self, ctx: &Context<'_>) -> Result<Option<Deployment>> {
+        super::deployment::find(session(ctx)?, self.of, self.wave.deployment).await
+    }
+
+    /// Which of its waves, from 1.
+    async fn wave(&self) -> i32 {
+        int(self.wave.wave)
+    }
+
+    /// How many payloads hosts of the site need for it.
+    async fn payloads(&self) -> i32 {
+        int(self.wave.payloads)
+    }
+
+    /// Of how many bytes.
+    async fn bytes(&self) -> ByteCount {
+        ByteCount(self.wave.bytes)
+    }
+
+    /// How many of them the relay holds.
+    async fn staged(&self) -> i32 {
+        int(self.wave.staged)
+    }
+
+    /// Of how many bytes.
+    async fn staged_bytes(&self) -> ByteCount {
+        ByteCount(self.wave.staged_bytes)
+    }
+
+    /// When hosts may install the first of them; null: no window opens.
+    async fn needed_at(&self) -> Option<DateTime> {
+        self.wave.needed_at.map(DateTime)
+    }
+
+    /// Why one cannot be fetched ahead; null when all can.
+    async fn problem(&self) -> Option<&str> {
+        Some(self.wave.problem.as_str()).filter(|problem| !problem.is_empty())
     }
 }
 
@@ -106,6 +159,13 @@ impl Relay {
     /// Bytes in its cache.
     async fn cache_bytes(&self) -> Option<ByteCount> {
         self.0.last_seen_at.map(|_| ByteCount(self.0.cache_bytes))
+    }
+
+    /// What it fetches ahead for the waves of approved deployments, first needed first.
+    async fn staging(&self) -> Vec<StagedWave> {
+        let of = self.0.organization;
+        let waves = self.0.staging.iter().cloned();
+        waves.map(|wave| StagedWave { of, wave }).collect()
     }
 
     /// Agents connected through it.

@@ -80,6 +80,11 @@ impl Site {
         self.0.serves_proxy
     }
 
+    /// When its relays fetch ahead what approved waves will need, in its own time; none: at all hours.
+    async fn staging_hours(&self) -> Vec<WeekHours> {
+        self.0.staging_hours.iter().map(Into::into).collect()
+    }
+
     /// When its hosts are scanned without being asked; null: as each host's own configuration says, which outweighs this.
     #[graphql(complexity = "5 + child_complexity")]
     async fn scan_schedule(&self, ctx: &Context<'_>) -> Result<Option<ScanSchedule>> {

@@ -2,7 +2,7 @@
 
 use super::{answer, payload};
 use crate::graphql::context::{organization_id, tenant_id};
-use crate::graphql::model::{BandwidthInput, Site};
+use crate::graphql::model::{BandwidthInput, Site, WeekHoursInput};
 use crate::graphql::once::{Once, first, once};
 use crate::graphql::{Result, TimeZone, session};
 use async_graphql::{Context, ID, InputObject, Object};
@@ -39,6 +39,8 @@ pub struct SiteUpdateInput {
     bandwidth: Option<BandwidthInput>,
     /// Whether its relays may serve hosts without an agent, as an HTTP proxy for the site's repositories.
     serves_proxy: Option<bool>,
+    /// When its relays fetch ahead what approved waves will need, at most 50 ranges, all of them anew; none: at all hours.
+    staging_hours: Option<Vec<WeekHoursInput>>,
     /// The same key and input again change nothing again.
     idempotency_key: ID,
 }
@@ -126,9 +128,14 @@ async fn update(ctx: &Context<'_>, input: SiteUpdateInput) -> Result<SiteUpdateP
     let request = session
         .inside(of)
         .map_err(|_| ServiceError::not_found("site"))?;
+    let staging_hours = input.staging_hours.clone().map(|ranges| {
+        let ranges = ranges.into_iter();
+        ranges.map(|hours| hours.read("stagingHours")).collect()
+    });
     let change = SiteUpdate {
         id,
         probes_exposure: input.probes_exposure,
+        staging_hours: staging_hours.transpose()?,
         bandwidth: input
             .bandwidth
             .clone()

@@ -15,7 +15,8 @@ use netpatch_protocol::enrol::{
 };
 use netpatch_protocol::session::{Counter, EdgeMessage, Hello, Renewed, edge_message};
 use netpatch_protocol::site::{
-    ProbeHost, ProbePlan, ProbeRequest, ProbeResults, RelayReport, SiteSettings,
+    ProbeHost, ProbePlan, ProbeRequest, ProbeResults, RelayReport, SiteSettings, StagingPlan,
+    StagingRequest,
 };
 use netpatch_protocol::{IdentityName, SubjectKind, seal};
 use netpatch_scheduler_api::{OrderAnswered, RunReport, RunStored};
@@ -289,6 +290,19 @@ impl Services for Played {
         Ok(SiteSettings {
             site_id: relay.to_string(),
             ..SiteSettings::default()
+        })
+    }
+
+    async fn staging(
+        &self,
+        organization: OrganizationId,
+        _: RelayId,
+        request: StagingRequest,
+    ) -> ServiceResult<StagingPlan> {
+        drop(self.call(organization)?);
+        Ok(StagingPlan {
+            plan: request.plan,
+            ..StagingPlan::default()
         })
     }
 

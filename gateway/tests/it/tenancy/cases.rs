@@ -120,7 +120,7 @@ pub(crate) const MUTATIONS: [(&str, &str); 45] = [
     ),
     (
         "siteUpdate",
-        "id: $site, probesExposure: true, servesProxy: true, bandwidth: {kilobitsPerSecond: 2000, rules: []}",
+        "id: $site, probesExposure: true, servesProxy: true, bandwidth: {kilobitsPerSecond: 2000, rules: []}, stagingHours: []",
     ),
     ("siteScanScheduleSet", "id: $site, cron: \"30 3 * * *\""),
     (

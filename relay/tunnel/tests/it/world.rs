@@ -205,7 +205,8 @@ async fn serve(incoming: EdgeIncoming, ca: &[u8], seen: &Arc<Seen>) {
                             RelayStream::Report(_, answer)
                             | RelayStream::Settings(answer)
                             | RelayStream::Probe(_, answer)
-                            | RelayStream::Probed(_, answer),
+                            | RelayStream::Probed(_, answer)
+                            | RelayStream::Staging(_, answer),
                         ) => {
                             let settings = SiteSettings {
                                 site_id: "site".into(),

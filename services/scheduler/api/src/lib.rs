@@ -8,6 +8,7 @@ pub mod deployment;
 pub mod event;
 pub mod order;
 pub mod run;
+pub mod staging;
 pub mod wave;
 
 pub use deployment::*;
@@ -15,6 +16,7 @@ pub use event::*;
 pub use netpatch_types::EventsAfter;
 pub use order::*;
 pub use run::*;
+pub use staging::*;
 pub use wave::*;
 
 use netpatch_types::{EventPage, Page};
@@ -58,6 +60,8 @@ netpatch_chassis::rpc_service! {
         director_key(DirectorKeyGet) -> DirectorKey;
         /// All signed documents of a deployment, for the evidence pack. `LedgerRead`.
         deployment_documents(DeploymentGet) -> Vec<LoggedDocument>;
+        /// What the relays of a site are to fetch ahead: what hosts there still need of approved deployments. System.
+        staging_plan(StagingPlanGet) -> StagingPlan;
         /// Events in commit order. System.
         events(EventsAfter) -> EventPage;
     }

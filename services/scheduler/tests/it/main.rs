@@ -17,5 +17,6 @@ mod gate;
 mod neighbours;
 mod process;
 mod run;
+mod staging;
 mod tenancy;
 mod world;

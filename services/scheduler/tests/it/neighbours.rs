@@ -200,6 +200,16 @@ pub(crate) fn inventory(facts: &Shared, clock: &SharedClock) -> Arc<dyn Inventor
                 patches: asked.patches.clone(),
             })
             .collect::<Vec<_>>());
+        patch_payloads(inventory::PatchPayloads) |facts, ctx, asked| Ok(asked.patches.iter()
+            .filter(|patch| asked.hosts.iter().any(|host| facts.host(&ctx, *host).is_ok()
+                && facts.needs.get(host).is_some_and(|needs| needs.contains(patch))))
+            .flat_map(|patch| facts.items.get(patch).into_iter().flatten())
+            .filter_map(|item| Some(inventory::Payload {
+                sha256: item.sha256?,
+                size_bytes: item.size_bytes,
+                urls: vec![format!("http://deb.example/debian/pool/{}.deb", item.name)],
+            }))
+            .collect::<Vec<_>>());
         patch_pending(inventory::PatchPending) |facts, ctx, asked| facts.host(&ctx, asked.host).map(|host| {
             let needs = facts.needs.get(&host.id).cloned().unwrap_or_default();
             asked.patches.into_iter().filter(|patch| needs.contains(patch)).collect::<Vec<_>>()

@@ -120,6 +120,10 @@ async fn every_operation_keeps_organizations_apart() {
     let documents = DocumentsForHost { host, held: vec![] };
     sees_nothing!(documents_for_host, &system, documents, |list| list
         .is_empty());
+    let site = StagingPlanGet {
+        site: crate::world::SITE,
+    };
+    sees_nothing!(staging_plan, &system, site, |plan| plan.payloads.is_empty());
     let nonce = TimeSign { nonce: vec![1; 32] };
     let ours = api.time_sign(&world.system(), nonce.clone()).await.unwrap();
     sees_nothing!(time_sign, &system, nonce, |time| time != ours);

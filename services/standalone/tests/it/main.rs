@@ -17,5 +17,6 @@ mod program;
 mod renewal;
 mod sandbox;
 mod scan_schedule;
+mod staging;
 mod the_loop;
 mod version;

@@ -216,6 +216,7 @@ async fn the_loop(topology: Topology) {
 pub(crate) struct Setting {
     pub(crate) sandbox: Sandbox,
     tenant: netpatch_types::TenantId,
+    pub(crate) site: SiteId,
     pub(crate) hosts: Vec<FakeHost>,
     policy: Policy,
     patch: PatchId,
@@ -291,6 +292,7 @@ impl Setting {
         Self {
             sandbox,
             tenant: organization.id,
+            site,
             hosts,
             policy,
             patch,
@@ -302,7 +304,7 @@ impl Setting {
             name: "Berlin".into(),
             time_zone: "Europe/Berlin".into(),
             direct_allowed: true,
-            upstreams: Vec::new(),
+            upstreams: vec![crate::host::REPOSITORY.into()],
         };
         sandbox
             .roles

@@ -1,12 +1,12 @@
-import { Button, Fieldset, Group, Stack, Text, TextInput } from '@mantine/core';
+import { Button, Group, Stack, Text, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import { useChange } from '../../api/change.ts';
 import { graphql } from '../../api/graphql.ts';
 import { useText } from '../../i18n/text.ts';
 import { Acts } from '../../ui/Acts.tsx';
-import { Checks } from '../../ui/Checks.tsx';
 import { Dialog } from '../../ui/Dialog.tsx';
-import { draftOf, inputOf, isReady, weekdays, withHours, type RuleDraft } from './bandwidth.ts';
+import { draftOf, inputOf, isReady, withHours, type RuleDraft } from './bandwidth.ts';
+import { HoursFields } from './HoursFields.tsx';
 import type { Site } from './queries.ts';
 
 const SetBandwidth = graphql(`
@@ -35,17 +35,15 @@ export function BandwidthDialog({ site, onClose }: { site: Site; onClose: () => 
       <Stack>
         <Text size="sm">{text('sites.line.what', { zone: site.timeZone })}</Text>
         {draft.rules.map((rule, at) => (
-          <Fieldset key={rule.id} legend={text('sites.line.hours', { number: at + 1 })}>
-            <Checks label={text('windows.new.days')} values={weekdays} chosen={rule.days} word={(day) => text(`weekday.short.${day}`)} onChange={(days) => put(rule.id, { days })} />
-            <Group mt="xs" align="flex-end">
-              <TextInput type="time" label={text('sites.line.from')} value={rule.from} onChange={(event) => put(rule.id, { from: event.currentTarget.value })} />
-              <TextInput label={text('sites.line.until')} maxLength={5} w={90} value={rule.until} onChange={(event) => put(rule.id, { until: event.currentTarget.value })} />
-              <Mbit value={rule.mbit} onChange={(mbit) => put(rule.id, { mbit })} />
-              <Button variant="default" onClick={() => setDraft({ ...draft, rules: draft.rules.filter((one) => one.id !== rule.id) })}>
-                {text('sites.line.remove')}
-              </Button>
-            </Group>
-          </Fieldset>
+          <HoursFields
+            key={rule.id}
+            number={at + 1}
+            hours={rule}
+            onChange={(part) => put(rule.id, part)}
+            onRemove={() => setDraft({ ...draft, rules: draft.rules.filter((one) => one.id !== rule.id) })}
+          >
+            <Mbit value={rule.mbit} onChange={(mbit) => put(rule.id, { mbit })} />
+          </HoursFields>
         ))}
         <Group align="flex-end">
           <Button variant="default" onClick={() => setDraft(withHours(draft))}>

@@ -2,7 +2,7 @@ import { Button, Stack, Text } from '@mantine/core';
 import { lazy, Suspense, useState } from 'react';
 import { useIntl } from 'react-intl';
 import { useText } from '../../i18n/text.ts';
-import { runsOf, type Weekday } from './bandwidth.ts';
+import { useDays } from './days.ts';
 import type { Site } from './queries.ts';
 
 const BandwidthDialog = lazy(() => import('./BandwidthDialog.tsx').then((module) => ({ default: module.BandwidthDialog })));
@@ -14,17 +14,13 @@ export function BandwidthLines({ site }: { site: Site }) {
   const [isOpen, setOpen] = useState(false);
   const rate = (kilobits: number | null) =>
     kilobits === null ? text('sites.line.free') : text('sites.line.rate', { mbit: intl.formatNumber(kilobits / 1000, { maximumFractionDigits: 3 }) });
-  const day = (one: Weekday) => text(`weekday.short.${one}`);
-  const days = (rule: Site['bandwidth']['rules'][number]) =>
-    runsOf(rule.hours.days)
-      .map(([first, last]) => (first === last ? day(first) : `${day(first)}–${day(last)}`))
-      .join(', ');
+  const days = useDays();
   const { rules, kilobitsPerSecond } = site.bandwidth;
   return (
     <Stack gap={4} align="flex-start">
       {rules.map((rule) => (
         <Text key={`${rule.hours.days.join()} ${rule.hours.from} ${rule.hours.until}`} size="sm">
-          {text('sites.line.rule', { days: days(rule), from: rule.hours.from, until: rule.hours.until, rate: rate(rule.kilobitsPerSecond) })}
+          {text('sites.line.rule', { days: days(rule.hours), from: rule.hours.from, until: rule.hours.until, rate: rate(rule.kilobitsPerSecond) })}
         </Text>
       ))}
       <Text size="sm">{rules.length > 0 ? text('sites.line.else', { rate: rate(kilobitsPerSecond) }) : rate(kilobitsPerSecond)}</Text>

@@ -11,6 +11,7 @@ import type { Site } from './queries.ts';
 import { RelaysTable } from './RelaysTable.tsx';
 import { RelaySwitch } from './RelaySwitch.tsx';
 import { Saved } from './Saved.tsx';
+import { StagingLines } from './StagingLines.tsx';
 
 /** A site and its relays. */
 export function SitePanel({ site }: { site: Site }) {
@@ -32,6 +33,7 @@ export function SitePanel({ site }: { site: Site }) {
           [text('sites.localtime'), <Moment key="now" at={new Date(now).toISOString()} zone={site.timeZone} />],
           [text('sites.saved'), <Saved key="saved" traffic={site.traffic} />],
           [text('sites.line'), <BandwidthLines key="line" site={site} />],
+          [text('sites.staging'), <StagingLines key="staging" site={site} />],
           [text('sites.probe'), <RelaySwitch key="probe" site={site} what="probe" />],
           [text('sites.proxy'), <RelaySwitch key="proxy" site={site} what="proxy" />],
           [text('sites.direct'), <Mark key="direct" tone="calm">{text(site.directAllowed ? 'sites.direct.yes' : 'sites.direct.no')}</Mark>],

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { draftOf, inputOf, isReady, officeHours, runsOf, withHours, type Bandwidth, type Draft } from './bandwidth.ts';
+import { areHours, draftOf, hoursDraftOf, hoursInputOf, inputOf, isReady, officeHours, runsOf, withHours, withNights, type Bandwidth, type Draft } from './bandwidth.ts';
 
 const said: Bandwidth = {
   kilobitsPerSecond: null,
@@ -23,6 +23,16 @@ test('a limit is none, or one that the platform takes', () => {
   for (const mbit of ['0', '-1', '0.063', '100001', 'fast', '1e99']) expect(isReady({ ...draft, mbit })).toBe(false);
   for (const part of [{ days: [] }, { from: '' }, { until: '' }, { mbit: '0' }]) expect(isReady({ ...draft, rules: [{ ...officeHours, ...part }] })).toBe(false);
   expect(isReady({ ...draft, rules: Array.from({ length: 51 }, () => officeHours) })).toBe(false);
+});
+
+test('hours of the week come back as they were, nights are added, and hours without a day are none', () => {
+  const hours = said.rules.map((rule) => rule.hours);
+  const two = withNights(hoursDraftOf(hours));
+  expect(hoursInputOf(two).slice(0, 1)).toEqual(hours);
+  expect(two.map((one) => one.id)).toEqual([0, 1]);
+  expect(areHours(two)).toBe(true);
+  expect(areHours([])).toBe(true);
+  expect(areHours([{ id: 0, days: [], from: '08:00', until: '18:00' }])).toBe(false);
 });
 
 test('days in a row are one run', () => {

@@ -2,15 +2,19 @@
 export const weekdays = ['MON', 'TUE', 'WED', 'THU', 'FRI', 'SAT', 'SUN'] as const;
 export type Weekday = (typeof weekdays)[number];
 
-/** Some hours of the week with their limit, as a person fills them in; megabits per second as text, empty: no limit. */
-export interface RuleDraft {
-  /** Among the rules of the draft. */
+/** Some hours of the week, as a person fills them in. */
+export interface HoursDraft {
+  /** Among those of the draft. */
   id: number;
   days: readonly Weekday[];
   /** `08:00` */
   from: string;
   /** `18:00`; not behind `from`: on the next day. */
   until: string;
+}
+
+/** Hours with their limit: megabits per second as text, empty: no limit. */
+export interface RuleDraft extends HoursDraft {
   mbit: string;
 }
 
@@ -40,9 +44,12 @@ export function draftOf(bandwidth: Bandwidth): Draft {
   };
 }
 
+/** What the next one of a draft is called. */
+const nextId = (all: readonly HoursDraft[]) => Math.max(-1, ...all.map((one) => one.id)) + 1;
+
 /** With one rule more. */
 export function withHours(draft: Draft): Draft {
-  const id = Math.max(-1, ...draft.rules.map((rule) => rule.id)) + 1;
+  const id = nextId(draft.rules);
   return { ...draft, rules: [...draft.rules, { ...officeHours, id }] };
 }
 
@@ -59,10 +66,27 @@ const isRate = (mbit: string) => {
   return kilobits === null || (kilobits >= 64 && kilobits <= 100_000_000);
 };
 
+/** Hours of the week, as the API says them. */
+export type Hours = Bandwidth['rules'][number]['hours'];
+
+/** Nights, when nobody else wants the line. */
+const nights: Hours = { days: weekdays, from: '20:00', until: '06:00' };
+
+/** What is in force, to be changed. */
+export const hoursDraftOf = (all: readonly Hours[]): HoursDraft[] => all.map((hours, id) => ({ id, ...hours }));
+
+/** With nights more. */
+export const withNights = (all: readonly HoursDraft[]): HoursDraft[] => [...all, { id: nextId(all), ...nights }];
+
+/** What the API takes. */
+export const hoursInputOf = (all: readonly HoursDraft[]) => all.map(({ days, from, until }) => ({ days: [...days], from, until }));
+
+/** Whether the platform will take these hours. */
+export const areHours = (all: readonly HoursDraft[]) => all.length <= 50 && all.every((one) => one.days.length > 0 && one.from !== '' && one.until !== '');
+
 /** Whether the platform will take it. */
 export function isReady(draft: Draft) {
-  const isRule = (rule: RuleDraft) => rule.days.length > 0 && rule.from !== '' && rule.until !== '' && isRate(rule.mbit);
-  return isRate(draft.mbit) && draft.rules.length <= 50 && draft.rules.every(isRule);
+  return isRate(draft.mbit) && areHours(draft.rules) && draft.rules.every((rule) => isRate(rule.mbit));
 }
 
 /** Days that follow each other in one run, the others one by one: `MON`–`FRI` is a pair. */

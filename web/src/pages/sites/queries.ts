@@ -11,9 +11,12 @@ export const SitesQuery = graphql(`
         nodes {
           id name timeZone directAllowed probesExposure servesProxy
           bandwidth { kilobitsPerSecond rules { hours { days from until } kilobitsPerSecond } }
+          stagingHours { days from until }
           traffic { bytesServed savedBytes cacheHitRatio }
           hosts(first: 1) { totalCount { value display } }
-          relays { id name status lastSeenAt version cacheHitRatio bytesServed bytesFetched cacheBytes sessions }
+          relays { id name status lastSeenAt version cacheHitRatio bytesServed bytesFetched cacheBytes sessions
+            staging { wave payloads bytes staged stagedBytes neededAt problem deployment { id name } }
+          }
         }
       }
     }
