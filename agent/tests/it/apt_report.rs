@@ -70,6 +70,11 @@ async fn an_update_comes_with_hash_size_and_origin() {
         (UpdateState::Installable, "misc")
     );
     assert!(good.requires.is_empty());
+    let sources = host.apt.sources().await;
+    let lies = |sha256| {
+        let found = sources.iter().find(|source| Some(source.sha256) == sha256);
+        found.expect("an address").url.clone()
+    };
     assert_eq!(find("np-conffile").state, UpdateState::Held);
     assert_eq!(find("np-unmet").state, UpdateState::KeptBack);
     let brings = &find("np-new-dependency").requires;
@@ -78,6 +83,13 @@ async fn an_update_comes_with_hash_size_and_origin() {
         (brings[0].name.as_str(), brings[0].change),
         ("np-dependency", Change::Install)
     );
+    for (sha256, name) in [
+        (Some(good.sha256), "np-good"),
+        (brings[0].sha256, "np-dependency"),
+    ] {
+        let url = lies(sha256);
+        assert!(url.contains(name) && url.ends_with(".deb"), "{url}");
+    }
     let (plan, _) = host.plan(&["np-good"]).await;
     assert_eq!(plan.items[0].sha256, Some(good.sha256));
     assert_eq!(plan.items[0].size_bytes, good.size_bytes);
