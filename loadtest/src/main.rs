@@ -4,6 +4,7 @@
 //! here checks that the platform is right, except where a wrong answer would make the figure worthless; that stops the run.
 
 mod agents;
+mod cache;
 mod debsecan;
 mod delta;
 mod ingest;
@@ -42,6 +43,13 @@ enum What {
     /// An edge's endpoint without a platform, for the memory of its parts; `agents` starts it
     #[command(hide = true)]
     Hold(agents::HoldOptions),
+    /// The payload cache: hits, with nginx, squid and apt-cacher-ng beside it
+    Cache(cache::Options),
+    /// The payload cache: many hosts and one cold payload over a narrow line, with nginx beside it
+    Stampede(cache::StampedeOptions),
+    /// The relay's cache without a cloud; `cache` and `stampede` start it
+    #[command(hide = true)]
+    Front(cache::FrontOptions),
     /// Ingestion: reports of many hosts through the inventory service into PostgreSQL, a normalised table beside it
     Ingest(ingest::Options),
     /// Bytes on the line for real updates: our recipes beside whole files, xdelta3 and debdelta
@@ -59,6 +67,9 @@ async fn main() -> Result<()> {
         What::Match(options) => matching::run(&options, arguments.seed).await?,
         What::Agents(options) => agents::run(&options, arguments.seed).await?,
         What::Hold(options) => return agents::hold(&options).await,
+        What::Cache(options) => cache::run(&options, arguments.seed).await?,
+        What::Stampede(options) => cache::stampede(&options, arguments.seed).await?,
+        What::Front(options) => return cache::hold_front(&options).await,
         What::Ingest(options) => ingest::run(&options, arguments.seed).await?,
         What::Delta(options) => delta::run(&options, arguments.seed)?,
     };

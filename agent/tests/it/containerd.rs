@@ -127,8 +127,9 @@ fn archive(work: &Path, name: &str, layers: &[&[(&str, &str)]]) -> (PathBuf, Str
             fs::write(file, text).expect("a file");
         }
         let tar = work.join(format!("{number}.tar"));
+        // The same files are the same layer, whenever they are packed.
         run(Command::new("tar")
-            .arg("-C")
+            .args(["--mtime=@0", "-C"])
             .arg(&folder)
             .arg("-cf")
             .arg(&tar)

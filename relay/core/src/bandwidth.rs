@@ -2,7 +2,7 @@
 //! those who wait takes from it next.
 //!
 //! Invariants: over any span no more is let through than the rates of its hours give, plus a tenth of a second of the
-//! highest and one piece for each kind; what hosts wait for goes before what is fetched ahead, in the order in which it came; what is
+//! highest and one piece; what hosts wait for goes before what is fetched ahead, in the order in which it came; what is
 //! fetched ahead still gets a piece every [`PATIENCE`], so that its upstream does not hang up. Bytes are paid after
 //! they came: a piece larger than what is left makes everybody wait until it is paid off. Time is an argument.
 
@@ -52,6 +52,8 @@ pub struct Bucket {
     /// Bytes that may go now; below zero: that are still to be paid off.
     level: f64,
     filled_at: Option<Duration>,
+    /// What held when it was last filled.
+    limit: Option<u32>,
     waiting: BTreeMap<Ticket, Waiting>,
     next: u64,
     /// When bytes last came for a host.
@@ -150,10 +152,13 @@ impl Bucket {
             None => self.level = 0.0,
             Some(limit) => {
                 let rate = bytes_per_second(limit);
-                let level = self.level + rate * elapsed.as_secs_f64();
+                // Nobody knows when within that time the limit changed: the lower of the two is sure.
+                let sure = bytes_per_second(self.limit.map_or(limit, |before| before.min(limit)));
+                let level = self.level + sure * elapsed.as_secs_f64();
                 self.level = level.min(rate * DEPTH_PER_SECOND);
             }
         }
+        self.limit = limit;
     }
 
     fn until_positive(&self, limit: Option<u32>) -> Duration {

@@ -61,6 +61,8 @@ pub struct Stamp {
     changed: (i64, i64),
 }
 
+/// How often bytes that change while they are read are read again.
+const ATTEMPTS: usize = 3;
 /// A file that was left alone for so long shows every change in its times, on a file system that counts parts of a second and on
 /// one that counts in steps of up to two.
 const SETTLED_MS: i64 = 100;
@@ -142,30 +144,36 @@ impl Store {
     /// checked each time until it has been left alone for a while. `now_ms` in Unix milliseconds.
     pub async fn open_verified(&self, entry: &Entry, now_ms: i64) -> Result<Arc<File>, StoreError> {
         let path = self.bytes_path(entry.sha256);
-        let file = Arc::new(File::open(&path).map_err(|error| failed(&path, error))?);
-        let stamp = Stamp::of(&file).map_err(|error| failed(&path, error))?;
-        let known = crate::cache::lock(&self.verified)
-            .get(&entry.sha256)
-            .copied();
-        if known == Some(stamp) {
-            return Ok(file);
-        }
-        let reader = file.clone();
-        let hashed = tokio::task::spawn_blocking(move || hash(&reader)).await;
-        let hashed = hashed.map_err(|error| failed(&path, io::Error::other(error)))?;
-        let after = Stamp::of(&file).map_err(|error| failed(&path, error))?;
-        match hashed {
-            Ok(digest) if digest == entry.sha256 && after == stamp => {
-                if stamp.is_settled(now_ms) {
-                    crate::cache::lock(&self.verified).insert(entry.sha256, stamp);
-                }
-                Ok(file)
+        let damaged = || StoreError::Damaged {
+            path: path.display().to_string(),
+        };
+        // Another payload with the same bytes may take the file's place while it is read: then the new one is looked at.
+        for _ in 0..ATTEMPTS {
+            let file = Arc::new(File::open(&path).map_err(|error| failed(&path, error))?);
+            let stamp = Stamp::of(&file).map_err(|error| failed(&path, error))?;
+            let known = crate::cache::lock(&self.verified)
+                .get(&entry.sha256)
+                .copied();
+            if known == Some(stamp) {
+                return Ok(file);
             }
-            Ok(_) => Err(StoreError::Damaged {
-                path: path.display().to_string(),
-            }),
-            Err(error) => Err(failed(&path, error)),
+            let reader = file.clone();
+            let hashed = tokio::task::spawn_blocking(move || hash(&reader)).await;
+            let hashed = hashed.map_err(|error| failed(&path, io::Error::other(error)))?;
+            let after = Stamp::of(&file).map_err(|error| failed(&path, error))?;
+            match hashed {
+                Ok(digest) if digest != entry.sha256 => return Err(damaged()),
+                Ok(_) if after == stamp => {
+                    if stamp.is_settled(now_ms) {
+                        crate::cache::lock(&self.verified).insert(entry.sha256, stamp);
+                    }
+                    return Ok(file);
+                }
+                Ok(_) => {}
+                Err(error) => return Err(failed(&path, error)),
+            }
         }
+        Err(damaged())
     }
 
     /// The stamp that a file had when its digest was last checked, if it still has it.

@@ -136,6 +136,31 @@ async fn a_payload_is_fetched_once_and_survives_a_restart() {
     assert_eq!(upstream.requests().len(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_name_for_the_same_bytes_damages_nothing() {
+    let (folder, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let wanted = bytes(8 << 20);
+    for name in 0..6 {
+        upstream.put_bytes(&format!("pool/{name}.deb"), &wanted);
+    }
+    let cached = Arc::new(open(folder.path(), &upstream));
+    assert!(cached.get("pool/0.deb").await == Ok(wanted.clone()));
+    cached.kept(1).await;
+    // Each of these takes the place of the file that is being read and checked.
+    let others = Arc::clone(&cached);
+    let filling = tokio::spawn(async move {
+        for name in 1..6 {
+            let got = others.get(&format!("pool/{name}.deb")).await;
+            assert!(got.is_ok());
+        }
+    });
+    while !filling.is_finished() {
+        assert!(cached.get("pool/0.deb").await == Ok(wanted.clone()));
+    }
+    filling.await.expect("the others");
+    assert_eq!(upstream.requests().len(), 6, "nothing is fetched twice");
+}
+
 #[tokio::test]
 async fn all_who_ask_meanwhile_share_one_fetch_and_get_bytes_before_its_end() {
     let (folder, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);

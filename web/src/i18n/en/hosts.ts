@@ -157,7 +157,7 @@ export const hostTexts = {
   'sites.probe.forbid': 'Stop the probes',
   'sites.probe.what': 'Each relay of the site connects to the TCP ports that its hosts say they listen on, at most 20 a second, sends nothing and hangs up. Monitoring on the network may notice. The change is recorded in the ledger.',
   'sites.line': 'Fetched over the line',
-  'sites.line.what': 'How much the relays of this site together may fetch, in the hours of {zone}. The first hours that fit decide. Sessions with hosts and reports are never held up.',
+  'sites.line.what': 'How much each relay of this site may fetch, in the hours of {zone}. The first hours that fit decide. Sessions with hosts and reports are never held up.',
   'sites.line.free': 'no limit',
   'sites.line.rate': '{mbit} Mbit/s',
   'sites.line.rule': '{days} {from}–{until}: {rate}',
