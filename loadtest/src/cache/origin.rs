@@ -40,7 +40,7 @@ fn size(path: &str) -> Option<usize> {
 impl Origin {
     /// `line`: bits a second that all connections share.
     pub(super) async fn start(line: Option<f64>) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let listener = TcpListener::bind(super::peers::free_address()?).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             requests: AtomicU64::new(0),
@@ -104,8 +104,9 @@ impl Shared {
                 "404 Not Found"
             };
             let length = size.unwrap_or(0);
+            let date = chrono::Utc::now().format("%a, %d %b %Y %H:%M:%S GMT");
             let answer = format!(
-                "HTTP/1.1 {status}\r\nContent-Type: application/vnd.debian.binary-package\r\nContent-Length: {length}\r\nETag: \"{length}\"\r\nLast-Modified: Sat, 01 Nov 2025 10:00:00 GMT\r\nCache-Control: max-age=86400\r\n\r\n"
+                "HTTP/1.1 {status}\r\nDate: {date}\r\nContent-Type: application/vnd.debian.binary-package\r\nContent-Length: {length}\r\nETag: \"{length}\"\r\nLast-Modified: Sat, 01 Nov 2025 10:00:00 GMT\r\nCache-Control: max-age=86400\r\n\r\n"
             );
             stream.write_all(answer.as_bytes()).await.ok()?;
             let mut rest = if is_head { 0 } else { length };

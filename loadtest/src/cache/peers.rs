@@ -47,8 +47,11 @@ pub(super) struct Peer {
 
 impl Peer {
     pub(super) async fn start(kind: Kind, origin: SocketAddr, settings: &Settings) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        // apt-cacher-ng serves nothing from a folder whose name begins with a dot.
+        let folder = tempfile::Builder::new()
+            .prefix("netpatch-cache-")
+            .tempdir()?;
+        let address = free_address()?;
         let command = match kind {
             Kind::Relay => relay(folder.path(), address, origin)?,
             Kind::Nginx => nginx(folder.path(), address, origin, settings)?,
@@ -129,6 +132,16 @@ impl Drop for Peer {
     }
 }
 
+/// An address that is free now; apt-cacher-ng takes no port above 32767, and asks none.
+pub(super) fn free_address() -> Result<SocketAddr> {
+    let mut ports = 20_000..32_000;
+    let address = ports.find_map(|port| {
+        let listener = TcpListener::bind(("127.0.0.1", port)).ok()?;
+        listener.local_addr().ok()
+    });
+    address.context("no port between 20000 and 32000 is free")
+}
+
 /// Processes whose parent is this one.
 fn children(parent: u32) -> Result<Vec<u32>> {
     let path = format!("/proc/{parent}/task/{parent}/children");
@@ -174,7 +187,7 @@ fn nginx(
     let text = format!(
         "user root; worker_processes auto; pid {root}/pid; error_log {root}/error.log; worker_rlimit_nofile 8192;\n\
          events {{ worker_connections 4096; }}\n\
-         http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000; keepalive_timeout 600s;\n\
+         http {{ access_log off; sendfile on; keepalive_requests 100000000; keepalive_timeout 600s;\n\
          proxy_temp_path {root}/temp; client_body_temp_path {root}/body; fastcgi_temp_path {root}/f; uwsgi_temp_path {root}/u; scgi_temp_path {root}/s;\n\
          proxy_cache_path {root}/cache levels=1:2 keys_zone=payloads:64m max_size=20g inactive=1d use_temp_path=off;\n\
          open_file_cache max=4096 inactive=60s;\n\
@@ -193,15 +206,23 @@ fn squid(folder: &Path, address: SocketAddr) -> Result<Command> {
     let root = folder.display();
     let text = format!(
         "http_port {address}\npid_filename {root}/squid.pid\ncoredump_dir {root}\ncache_log {root}/cache.log\naccess_log none\n\
-         cache_effective_user root\ncache_effective_group root\n\
+         cache_effective_user proxy\ncache_effective_group proxy\n\
          cache_mem 512 MB\nmaximum_object_size 1 GB\nmaximum_object_size_in_memory 4 MB\ncache_dir aufs {root}/cache 20000 16 256\n\
          acl all_of_them src 127.0.0.1/32\nhttp_access allow all_of_them\nshutdown_lifetime 1 seconds\n\
          refresh_pattern . 1440 100% 1440\nmax_filedescriptors 8192\n"
     );
     let file = folder.join("squid.conf");
     fs::write(&file, text)?;
+    // It does not keep anything as root.
+    let given = Command::new("chown")
+        .args(["-R", "proxy:proxy"])
+        .arg(folder)
+        .status();
+    if !given.is_ok_and(|status| status.success()) {
+        bail!("cannot give squid's folder to its user: run as root, with squid installed");
+    }
     let output = Command::new("squid")
-        .args(["-N", "-z", "-f"])
+        .args(["-N", "-z", "-n", &service(address), "-f"])
         .arg(&file)
         .output()
         .context("start squid: cargo xtask bench --setup installs it")?;
@@ -209,8 +230,15 @@ fn squid(folder: &Path, address: SocketAddr) -> Result<Command> {
         bail!("squid -z: {}", String::from_utf8_lossy(&output.stderr));
     }
     let mut command = Command::new("squid");
-    command.args(["-N", "-f"]).arg(file);
+    command
+        .args(["-N", "-n", &service(address), "-f"])
+        .arg(file);
     Ok(command)
+}
+
+/// What squid names its shared memory by; a killed one leaves it.
+fn service(address: SocketAddr) -> String {
+    format!("netpatch{}of{}", address.port(), std::process::id())
 }
 
 fn apt_cacher_ng(folder: &Path, address: SocketAddr) -> Result<Command> {
