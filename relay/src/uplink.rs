@@ -1,4 +1,6 @@
 //! The one connection to the edge: kept up, over QUIC, or over TCP for as long as QUIC does not get through, with reports going out and the site's settings coming in.
+//!
+//! A connection is left for a better one, and for any other one when nothing comes through it any more while something is sent.
 
 use crate::cache::Cache;
 use crate::counters::Counters;
@@ -25,15 +27,22 @@ pub struct LinkState {
     pub problem: String,
 }
 
-/// From one connection to a better one.
+/// From one connection to another.
 struct Moving {
-    from: RelayUplink,
+    from: Before,
     to: RelayUplink,
+}
+
+/// The connection that another one takes over from.
+struct Before {
+    link: RelayUplink,
+    /// What runs on it waits in vain; otherwise it may end in peace.
+    is_silent: bool,
 }
 
 /// Why a connection was left.
 enum Left {
-    For(RelayUplink),
+    For { to: RelayUplink, is_silent: bool },
     Ended { reason: String, was_good: bool },
 }
 
@@ -68,11 +77,9 @@ impl Uplink {
             };
             let problem = match connected {
                 Ok((link, before)) => match self.use_link(&link, before).await {
-                    Left::For(better) => {
-                        moving = Some(Moving {
-                            from: link,
-                            to: better,
-                        });
+                    Left::For { to, is_silent } => {
+                        let from = Before { link, is_silent };
+                        moving = Some(Moving { from, to });
                         continue;
                     }
                     Left::Ended { reason, was_good } => {
@@ -107,24 +114,30 @@ impl Uplink {
         .await
     }
 
-    /// Until the connection ends or a better one is up. `before` is the one that it takes over from: what runs there may end in
-    /// peace until the next report.
-    async fn use_link(&self, link: &RelayUplink, mut before: Option<RelayUplink>) -> Left {
+    /// Until the connection ends or another one takes over. `before` is the one that it takes over from: what runs there may end in
+    /// peace until the next report, unless it is silent.
+    async fn use_link(&self, link: &RelayUplink, mut before: Option<Before>) -> Left {
         let mut was_good = false;
         let mut ticks = tokio::time::interval(self.report_every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let better = self.better(link);
-        tokio::pin!(better);
+        let other = link.instead(|| self.connect(Over::AtOnce));
+        tokio::pin!(better, other);
         loop {
             tokio::select! {
                 reason = link.closed() => return Left::Ended { reason, was_good },
-                better = &mut better, if was_good => return Left::For(better),
+                to = &mut better, if was_good => return Left::For { to, is_silent: false },
+                to = &mut other, if was_good => return Left::For { to, is_silent: true },
                 _ = ticks.tick() => {}
             }
             if was_good && let Some(before) = before.take() {
-                before.close();
+                before.link.close();
             }
-            match self.talk(link).await {
+            let talked = tokio::select! {
+                talked = self.talk(link) => talked,
+                to = &mut other, if was_good => return Left::For { to, is_silent: true },
+            };
+            match talked {
                 Ok(()) if was_good => {}
                 Ok(()) => {
                     was_good = true;
@@ -134,6 +147,10 @@ impl Uplink {
                         link: Some(link.clone()),
                         problem: String::new(),
                     });
+                    // Its agents come over at once.
+                    if let Some(silent) = before.take_if(|before| before.is_silent) {
+                        silent.link.close();
+                    }
                 }
                 Err(error) if was_good => tracing::warn!(%error, "the edge does not answer"),
                 Err(error) => {

@@ -434,11 +434,16 @@ impl Session<'_> {
         self.write(&message).await
     }
 
+    /// A session that is superseded does not wait for its peer: the new one waits for what it holds.
     async fn write(&mut self, message: &EdgeMessage) -> Result<(), End> {
+        let live = self.live.clone();
         let sending = self.connection.messages.send(message);
-        match tokio::time::timeout(WRITE_TIMEOUT, sending).await {
-            Ok(sent) => Ok(sent?),
-            Err(_) => Err(End::Silent),
+        tokio::select! {
+            sent = tokio::time::timeout(WRITE_TIMEOUT, sending) => match sent {
+                Ok(sent) => Ok(sent?),
+                Err(_) => Err(End::Silent),
+            },
+            () = live.superseded.cancelled() => Err(End::Superseded),
         }
     }
 }

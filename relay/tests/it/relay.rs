@@ -7,8 +7,8 @@ use netpatch_relay::{Config, DataDir, Relay};
 use netpatch_tunnel::enrol::{EnrolTarget, enrol};
 use netpatch_tunnel::identity::{certificate_request, generate_key};
 use netpatch_tunnel::{
-    Candidate, CarrierKind, Identity, PlatformTrust, SessionClient, SessionEvent, SessionOptions,
-    SiteClient,
+    Candidate, CarrierKind, Identity, Limits, PlatformTrust, SessionClient, SessionEvent,
+    SessionOptions, SiteClient,
 };
 use netpatch_types::SharedClock;
 use std::net::SocketAddr;
@@ -40,7 +40,16 @@ impl Site {
         clock: SharedClock,
         prepare: impl FnOnce(&Edge),
     ) -> Self {
-        let (edge, upstream) = (Edge::start().await, Upstream::start().await);
+        Self::start_limited(config, clock, limits(), prepare).await
+    }
+
+    pub(crate) async fn start_limited(
+        config: Config,
+        clock: SharedClock,
+        limits: Limits,
+        prepare: impl FnOnce(&Edge),
+    ) -> Self {
+        let (edge, upstream) = (Edge::start_with(limits).await, Upstream::start().await);
         *edge.desk.settings.lock().unwrap() = SiteSettings {
             site_id: "a-site".into(),
             upstreams: vec![Source {
@@ -52,8 +61,7 @@ impl Site {
         prepare(&edge);
         let folder = tempfile::tempdir().unwrap();
         let data = edge.claimed(folder.path());
-        let mut relay =
-            Relay::start(data.clone(), &config, clock.clone(), limits()).expect("starts");
+        let mut relay = Relay::start(data.clone(), &config, clock.clone(), limits).expect("starts");
         within(relay.online()).await;
         Self {
             edge,

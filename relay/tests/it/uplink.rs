@@ -5,9 +5,9 @@ use crate::relay::{Site, within};
 use crate::world::{clock, config, limits};
 use netpatch_protocol::session::{Hello, HostFacts, agent_message, edge_message};
 use netpatch_tunnel::{
-    Candidate, CarrierKind, PlatformTrust, SessionClient, SessionEvent, SessionOptions,
+    Candidate, CarrierKind, Limits, PlatformTrust, SessionClient, SessionEvent, SessionOptions,
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Whatever comes over UDP to or from this port vanishes without a word.
 fn block_udp(port: u16) {
@@ -30,6 +30,19 @@ async fn carried_by(site: &Site, carrier: CarrierKind) {
         }
     };
     within(carried).await;
+}
+
+/// A host's session through the site's relay.
+fn session(site: &Site, backoff_first: Duration) -> SessionClient {
+    let host = site.edge.organization.host();
+    let candidates = vec![Candidate::Relay {
+        site: site.client(&host),
+    }];
+    let trust = PlatformTrust::Roots(vec![site.edge.platform.der.clone().into()]);
+    let mut options = SessionOptions::new(candidates, host, trust, clock());
+    options.limits = limits();
+    options.backoff_first = backoff_first;
+    SessionClient::connect(options, |_| Hello::default())
 }
 
 /// Until the edge has answered; carriers may come and go meanwhile.
@@ -63,16 +76,7 @@ fn the_uplink_goes_over_tcp_while_udp_is_blocked_and_back() {
     runtime.block_on(async {
         let site = Site::start_with(config(), clock(), |edge| block_udp(edge.address.port())).await;
         assert_eq!(site.relay.carrier(), Some(CarrierKind::Tcp));
-        let host = site.edge.organization.host();
-        let candidates = vec![Candidate::Relay {
-            site: site.client(&host),
-        }];
-        let trust = PlatformTrust::Roots(vec![site.edge.platform.der.clone().into()]);
-        let mut options = SessionOptions::new(candidates, host, trust, clock());
-        options.limits = limits();
-        options.backoff_first = Duration::from_millis(50);
-        options.backoff_longest = Duration::from_millis(200);
-        let mut session = SessionClient::connect(options, |_| Hello::default());
+        let mut session = session(&site, Duration::from_millis(50));
         told(&mut session, "over tcp").await;
 
         run(&["nft", "delete", "table", "inet", "blocked"], "");
@@ -82,5 +86,35 @@ fn the_uplink_goes_over_tcp_while_udp_is_blocked_and_back() {
         block_udp(site.edge.address.port());
         carried_by(&site, CarrierKind::Tcp).await;
         told(&mut session, "over tcp again").await;
+    });
+}
+
+#[test]
+fn an_uplink_whose_udp_is_blocked_moves_to_tcp_long_before_the_idle_timeout() {
+    let name = "uplink::an_uplink_whose_udp_is_blocked_moves_to_tcp_long_before_the_idle_timeout";
+    if !in_own_network(name) {
+        return;
+    }
+    run(&["ip", "link", "set", "lo", "up"], "");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let patient = Limits {
+            idle_timeout: Duration::from_secs(600),
+            ..limits()
+        };
+        let site = Site::start_limited(config(), clock(), patient, |_| {}).await;
+        assert_eq!(site.relay.carrier(), Some(CarrierKind::Direct));
+        let mut session = session(&site, Duration::from_secs(1));
+        told(&mut session, "before").await;
+
+        block_udp(site.edge.address.port());
+        let begun = Instant::now();
+        told(&mut session, "cut").await;
+        println!("answered over tcp after {:?}", begun.elapsed());
+        assert_eq!(site.relay.carrier(), Some(CarrierKind::Tcp));
+
+        run(&["nft", "delete", "table", "inet", "blocked"], "");
+        carried_by(&site, CarrierKind::Direct).await;
+        told(&mut session, "after").await;
     });
 }

@@ -146,10 +146,10 @@ impl Authority {
 }
 
 /// A port that was just given up is free a moment later.
-async fn bind(at: SocketAddr, identity: &ServerIdentity) -> EdgeEndpoint {
+async fn bind(at: SocketAddr, identity: &ServerIdentity, limits: Limits) -> EdgeEndpoint {
     let mut last = None;
     for _ in 0..500 {
-        match EdgeEndpoint::bind(at, identity, &clock(), limits()) {
+        match EdgeEndpoint::bind(at, identity, &clock(), limits) {
             Ok(endpoint) => return endpoint,
             Err(error) => last = Some(error),
         }
@@ -189,12 +189,13 @@ pub(crate) struct Edge {
 
 impl Edge {
     pub(crate) async fn start() -> Self {
-        Self::start_at(
-            SocketAddr::from(([127, 0, 0, 1], 0)),
-            Arc::new(Authority::new()),
-            Arc::new(Authority::new()),
-        )
-        .await
+        Self::start_with(limits()).await
+    }
+
+    pub(crate) async fn start_with(limits: Limits) -> Self {
+        let (platform, organization) = (Arc::new(Authority::new()), Arc::new(Authority::new()));
+        let at = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::start_limited(at, platform, organization, limits).await
     }
 
     pub(crate) async fn start_at(
@@ -202,7 +203,16 @@ impl Edge {
         platform: Arc<Authority>,
         organization: Arc<Authority>,
     ) -> Self {
-        let endpoint = bind(at, &platform.edge()).await;
+        Self::start_limited(at, platform, organization, limits()).await
+    }
+
+    async fn start_limited(
+        at: SocketAddr,
+        platform: Arc<Authority>,
+        organization: Arc<Authority>,
+        limits: Limits,
+    ) -> Self {
+        let endpoint = bind(at, &platform.edge(), limits).await;
         let address = endpoint.local_addr().expect("address");
         let desk = Arc::<Desk>::default();
         let serving = Serving {

@@ -2,8 +2,9 @@
 
 use crate::identity::Identity;
 use crate::message::MessageStream;
-use crate::quic::{Dial, dial, open_raw};
+use crate::quic::{Dial, dial};
 use crate::reach::NEXT_CARRIER;
+use crate::silence::Watch;
 use crate::site::SiteClient;
 use crate::tcp;
 use crate::tls::{Expect, PlatformTrust, client_config};
@@ -53,6 +54,8 @@ pub struct Carrier {
     pub kind: CarrierKind,
     /// The session's messages.
     pub messages: MessageStream,
+    /// What it goes over, if that is QUIC.
+    pub(crate) watch: Option<Watch>,
 }
 
 /// With what an agent connects.
@@ -74,6 +77,11 @@ impl Candidate {
         }
     }
 
+    /// Whether each carrier of it has a connection of its own.
+    pub(crate) fn connects_anew(&self) -> bool {
+        !matches!(self, Self::Relay { .. })
+    }
+
     /// How long it may stay silent before the next way is tried beside it.
     pub(crate) fn patience(&self) -> Duration {
         match self {
@@ -92,21 +100,25 @@ impl Candidate {
             clock: with.clock,
             limits: with.limits,
         };
-        let messages = match self {
+        let (messages, watch) = match self {
             Self::Direct { address } => {
-                let connection = dial(address, what).await?;
-                MessageStream::new(open_raw(&connection, with.limits).await?)
+                let dialled = dial(address, what).await?;
+                let stream = dialled.stream(with.limits).await?;
+                (MessageStream::new(stream), dialled.watch())
             }
-            Self::Tcp { address } => MessageStream::new(tcp::dial(address, what).await?),
+            Self::Tcp { address } => (MessageStream::new(tcp::dial(address, what).await?), None),
             Self::Relay { site } => {
-                let stream = site.connection().await?.session().await?;
+                let relay = site.connection().await?;
+                let stream = relay.session().await?;
                 let config = client_config(ALPN_AGENT, &expect, Some(with.identity), with.clock)?;
-                MessageStream::new(tcp::secure(stream, Arc::new(config), with.limits).await?)
+                let stream = tcp::secure(stream, Arc::new(config), with.limits).await?;
+                (MessageStream::new(stream), relay.watch())
             }
         };
         Ok(Carrier {
             kind: self.kind(),
             messages,
+            watch,
         })
     }
 }

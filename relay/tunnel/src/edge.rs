@@ -6,7 +6,7 @@
 use crate::link::{Link, LinkStream};
 use crate::message::{MessageStream, receive_one, send_one};
 use crate::mux::Mux;
-use crate::quic::{QuicStream, handshake, listen};
+use crate::quic::{QuicConnection, QuicStream, handshake, listen};
 use crate::tcp::{self, Counted};
 use crate::tls::{ServerIdentity, Shown, server_config};
 use crate::{ByteStream, Limits, TunnelError, close_code, within};
@@ -357,7 +357,7 @@ async fn open_quic(
         ALPN_RELAY => Ok(EdgeIncoming::Relay(RelayConnection {
             certificate,
             remote,
-            link: RelayLink::Quic(Link::Quic(connection)),
+            link: RelayLink::Quic(Link::Quic(QuicConnection::accepted(connection))),
             inner,
             limits,
         })),
@@ -468,8 +468,9 @@ impl RelayConnection {
     pub fn admit(&self) {
         let streams = self.limits.relay_streams;
         match &self.link {
-            RelayLink::Quic(Link::Quic(connection)) => {
-                connection.set_max_concurrent_bi_streams(streams.into());
+            RelayLink::Quic(Link::Quic(quic)) => {
+                quic.connection
+                    .set_max_concurrent_bi_streams(streams.into());
             }
             RelayLink::Quic(Link::Tcp(_)) => {}
             RelayLink::Tcp(_) => {

@@ -1,7 +1,7 @@
 //! Enrolment: one request, one answer, verified end to end against the platform root, directly or through a relay.
 
 use crate::message::MessageStream;
-use crate::quic::{Dial, ask, dial, open_raw, succeeded};
+use crate::quic::{Dial, ask, dial, succeeded};
 use crate::reach::{NEXT_CARRIER, first_success};
 use crate::tcp;
 use crate::tls::{Expect, PlatformTrust, client_config};
@@ -42,7 +42,7 @@ pub async fn enrol(
         EnrolTarget::Edge(address) => {
             let quic = async {
                 let connection = dial(address, dial_as(&edge)).await?;
-                Ok(MessageStream::new(open_raw(&connection, limits).await?))
+                Ok(MessageStream::new(connection.stream(limits).await?))
             };
             let tcp = async {
                 Ok(MessageStream::new(
@@ -58,7 +58,7 @@ pub async fn enrol(
             let open = StreamOpen {
                 kind: Some(stream_open::Kind::Enrol(EnrolStream {})),
             };
-            let (answer, stream) = ask(open_raw(&connection, limits).await?, &open, limits).await?;
+            let (answer, stream) = ask(connection.stream(limits).await?, &open, limits).await?;
             succeeded(&answer)?;
             let config = client_config(ALPN_ENROL, &edge, None, clock)?;
             MessageStream::new(tcp::secure(stream, Arc::new(config), limits).await?)

@@ -26,6 +26,7 @@ mod mux;
 pub mod quic;
 mod reach;
 pub mod session;
+mod silence;
 pub mod site;
 mod tcp;
 pub mod tls;

@@ -1,8 +1,9 @@
 //! A relay's connection to the edge with its streams: QUIC, or streams in one TLS connection over TCP.
 
 use crate::mux::{Mux, MuxStream};
-use crate::quic::{Dial, QuicStream, ask, dial, ended, open_raw};
+use crate::quic::{Dial, QuicConnection, QuicStream, ask, dial};
 use crate::reach::{NEXT_CARRIER, first_success};
+use crate::silence::Watch;
 use crate::tcp;
 use crate::{CarrierKind, Limits, TunnelError, within};
 use netpatch_protocol::site::{StreamAnswer, StreamOpen};
@@ -17,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 #[derive(Clone)]
 pub(crate) enum Link {
     /// QUIC.
-    Quic(quinn::Connection),
+    Quic(QuicConnection),
     /// TLS over TCP.
     Tcp(Mux),
 }
@@ -38,6 +39,8 @@ pub struct MuxedStream(MuxStream);
 pub enum Over {
     /// QUIC, and TCP where it stays silent.
     Any,
+    /// QUIC and TCP at once, whichever gets through first.
+    AtOnce,
     /// QUIC only.
     Quic,
     /// TCP only.
@@ -61,14 +64,15 @@ impl Link {
             let streams = what.limits.relay_streams;
             Ok(Self::Tcp(Mux::client(stream, remote, streams, round_trip)))
         };
-        let (quic, tcp) = match over {
+        let patience = match over {
             Over::Quic => return quic.await,
             Over::Tcp => return tcp.await,
-            Over::Any => (quic, tcp),
+            Over::Any => NEXT_CARRIER,
+            Over::AtOnce => Duration::ZERO,
         };
         let (quic, tcp): (Pin<Box<dyn Future<Output = _> + Send>>, Pin<Box<_>>) =
             (Box::pin(quic), Box::pin(tcp));
-        first_success(vec![(NEXT_CARRIER, quic), (NEXT_CARRIER, tcp)]).await
+        first_success(vec![(patience, quic), (patience, tcp)]).await
     }
 
     /// Which kind.
@@ -82,7 +86,7 @@ impl Link {
     /// Opens a stream.
     async fn stream(&self, limits: &Limits) -> Result<LinkStream, TunnelError> {
         match self {
-            Self::Quic(connection) => Ok(LinkStream::Quic(open_raw(connection, limits).await?)),
+            Self::Quic(quic) => Ok(LinkStream::Quic(quic.stream(limits).await?)),
             Self::Tcp(mux) => {
                 let opened = within(limits.handshake_timeout, "opening a stream", mux.open());
                 Ok(LinkStream::Tcp(MuxedStream(opened.await?)))
@@ -102,13 +106,7 @@ impl Link {
     /// The peer's next stream; the error says why the connection ended.
     pub(crate) async fn accept(&self) -> Result<LinkStream, TunnelError> {
         match self {
-            Self::Quic(connection) => {
-                let halves = connection.accept_bi().await.map_err(ended)?;
-                Ok(LinkStream::Quic(QuicStream::new(
-                    halves,
-                    connection.clone(),
-                )))
-            }
+            Self::Quic(quic) => Ok(LinkStream::Quic(quic.accept().await?)),
             Self::Tcp(mux) => Ok(LinkStream::Tcp(MuxedStream(mux.accept().await?))),
         }
     }
@@ -116,7 +114,7 @@ impl Link {
     /// Waits until it ends and says why.
     pub(crate) async fn closed(&self) -> String {
         match self {
-            Self::Quic(connection) => connection.closed().await.to_string(),
+            Self::Quic(quic) => quic.connection.closed().await.to_string(),
             Self::Tcp(mux) => mux.closed().await,
         }
     }
@@ -124,15 +122,23 @@ impl Link {
     /// Whether it still lives.
     pub(crate) fn is_alive(&self) -> bool {
         match self {
-            Self::Quic(connection) => connection.close_reason().is_none(),
+            Self::Quic(quic) => quic.connection.close_reason().is_none(),
             Self::Tcp(mux) => mux.end_reason().is_none(),
+        }
+    }
+
+    /// For noticing that nothing comes through any more; over TCP the system does.
+    pub(crate) fn watch(&self) -> Option<Watch> {
+        match self {
+            Self::Quic(quic) => quic.watch(),
+            Self::Tcp(_) => None,
         }
     }
 
     /// Round-trip time; over TCP that of connecting.
     pub(crate) fn round_trip(&self) -> Duration {
         match self {
-            Self::Quic(connection) => connection.rtt(),
+            Self::Quic(quic) => quic.connection.rtt(),
             Self::Tcp(mux) => mux.round_trip(),
         }
     }
@@ -140,7 +146,7 @@ impl Link {
     /// Ends it with one of [`crate::close_code`].
     pub(crate) fn close(&self, code: u32, reason: &str) {
         match self {
-            Self::Quic(connection) => connection.close(code.into(), reason.as_bytes()),
+            Self::Quic(quic) => quic.connection.close(code.into(), reason.as_bytes()),
             Self::Tcp(mux) => mux.close(code, reason),
         }
     }

@@ -3,6 +3,7 @@
 use crate::identity::Identity;
 use crate::message::{receive_one, send_one};
 use crate::reach::{NEXT_ADDRESS, addresses, first_success};
+use crate::silence::{Pulse, Watch};
 use crate::tls::{Expect, client_config, transport};
 use crate::{ByteStream, Limits, TunnelError, within};
 use netpatch_protocol::site::{StreamAnswer, StreamOpen};
@@ -24,6 +25,48 @@ pub struct QuicStream {
     send: quinn::SendStream,
     recv: quinn::RecvStream,
     connection: quinn::Connection,
+    /// Told of every write, on the side that connected.
+    pulse: Option<Arc<Pulse>>,
+}
+
+/// A connection. Clones share it.
+#[derive(Clone)]
+pub(crate) struct QuicConnection {
+    pub(crate) connection: quinn::Connection,
+    /// On the side that connected.
+    pulse: Option<Arc<Pulse>>,
+}
+
+impl QuicConnection {
+    /// One that a peer made.
+    pub(crate) fn accepted(connection: quinn::Connection) -> Self {
+        let pulse = None;
+        Self { connection, pulse }
+    }
+
+    /// Opens a stream.
+    pub(crate) async fn stream(&self, limits: &Limits) -> Result<QuicStream, TunnelError> {
+        within(limits.handshake_timeout, "opening a stream", async {
+            let halves = self.connection.open_bi().await.map_err(ended)?;
+            Ok(QuicStream {
+                pulse: self.pulse.clone(),
+                ..QuicStream::new(halves, self.connection.clone())
+            })
+        })
+        .await
+    }
+
+    /// The peer's next stream; the error says why the connection ended.
+    pub(crate) async fn accept(&self) -> Result<QuicStream, TunnelError> {
+        let halves = self.connection.accept_bi().await.map_err(ended)?;
+        Ok(QuicStream::new(halves, self.connection.clone()))
+    }
+
+    /// For noticing that nothing comes through any more; only on the side that connected.
+    pub(crate) fn watch(&self) -> Option<Watch> {
+        let pulse = self.pulse.clone()?;
+        Some(Watch::new(self.connection.clone(), pulse))
+    }
 }
 
 impl QuicStream {
@@ -35,6 +78,7 @@ impl QuicStream {
             send,
             recv,
             connection,
+            pulse: None,
         }
     }
 
@@ -67,7 +111,12 @@ impl AsyncWrite for QuicStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        AsyncWrite::poll_write(Pin::new(&mut self.send), cx, buf)
+        let ticket = self.pulse.as_ref().map(|pulse| pulse.ticket());
+        let written = AsyncWrite::poll_write(Pin::new(&mut self.send), cx, buf);
+        if let (Some(pulse), Some(ticket), Poll::Ready(Ok(1..))) = (&self.pulse, ticket, &written) {
+            pulse.wrote(ticket);
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -90,15 +139,14 @@ pub(crate) struct Dial<'a> {
 }
 
 /// Connects to `host:port`, trying each of its addresses.
-pub(crate) async fn dial(name: &str, what: Dial<'_>) -> Result<quinn::Connection, TunnelError> {
+pub(crate) async fn dial(name: &str, what: Dial<'_>) -> Result<QuicConnection, TunnelError> {
     let tls = client_config(what.alpn, what.expect, what.identity, what.clock)?;
     let crypto = QuicClientConfig::try_from(tls)
         .map_err(|error| TunnelError::OwnCertificate(error.to_string()))?;
-    let mut config = quinn::ClientConfig::new(Arc::new(crypto));
-    config.transport_config(transport(what.limits, 0));
+    let config = quinn::ClientConfig::new(Arc::new(crypto));
     let limit = what.limits.handshake_timeout;
     let attempts = addresses(name).await?.into_iter().map(|address| {
-        let attempt = dial_one(name, address, config.clone());
+        let attempt = dial_one(name, address, config.clone(), what.limits);
         (NEXT_ADDRESS, Box::pin(within(limit, "connecting", attempt)))
     });
     first_success(attempts.collect()).await
@@ -107,8 +155,11 @@ pub(crate) async fn dial(name: &str, what: Dial<'_>) -> Result<quinn::Connection
 async fn dial_one(
     name: &str,
     address: SocketAddr,
-    config: quinn::ClientConfig,
-) -> Result<quinn::Connection, TunnelError> {
+    mut config: quinn::ClientConfig,
+    limits: &Limits,
+) -> Result<QuicConnection, TunnelError> {
+    let pulse = Arc::<Pulse>::default();
+    config.transport_config(transport(limits, 0, Some(pulse.clone())));
     let any = match address.ip() {
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
@@ -123,7 +174,11 @@ async fn dial_one(
     let connecting = endpoint
         .connect_with(config, address, "netpatch")
         .map_err(|error| failed(error.to_string()))?;
-    connecting.await.map_err(|error| failed(error.to_string()))
+    let connection = connecting.await;
+    Ok(QuicConnection {
+        connection: connection.map_err(|error| failed(error.to_string()))?,
+        pulse: Some(pulse),
+    })
 }
 
 /// Listens with a TLS configuration.
@@ -147,7 +202,7 @@ fn server_config(
     let crypto = QuicServerConfig::try_from(tls)
         .map_err(|error| TunnelError::OwnCertificate(error.to_string()))?;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
-    config.transport_config(transport(limits, incoming_streams));
+    config.transport_config(transport(limits, incoming_streams, None));
     config.max_incoming(WAITING);
     Ok(config)
 }
@@ -192,18 +247,6 @@ pub(crate) async fn ask<S: ByteStream>(
     })
     .await?;
     Ok((answer, stream))
-}
-
-/// Opens a stream.
-pub(crate) async fn open_raw(
-    connection: &quinn::Connection,
-    limits: &Limits,
-) -> Result<QuicStream, TunnelError> {
-    within(limits.handshake_timeout, "opening a stream", async {
-        let halves = connection.open_bi().await.map_err(ended)?;
-        Ok(QuicStream::new(halves, connection.clone()))
-    })
-    .await
 }
 
 /// Why a connection ended.

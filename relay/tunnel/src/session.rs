@@ -7,6 +7,7 @@
 use crate::candidate::{Candidate, Carrier, CarrierKind, Credentials};
 use crate::identity::Identity;
 use crate::reach::{first_success, jitter};
+use crate::silence::Watch;
 use crate::tls::PlatformTrust;
 use crate::{Limits, TunnelError, within};
 use netpatch_protocol::numbered::NumberError;
@@ -34,7 +35,8 @@ pub struct SessionOptions {
     pub clock: SharedClock,
     /// Bounds.
     pub limits: Limits,
-    /// First wait after a failure of all candidates; doubles with each, with up to a half more at random.
+    /// First wait after a carrier broke or none could be connected: up to this, at random. It doubles with each failure, a third of it
+    /// certain and the rest at random.
     pub backoff_first: Duration,
     /// Longest wait.
     pub backoff_longest: Duration,
@@ -118,6 +120,10 @@ const EVENTS: usize = 256;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// A carrier that lived this long was a good one: the next wait starts small again.
 const LIVED: Duration = Duration::from_secs(10);
+/// Why a carrier that works is left.
+const BETTER: &str = "a better carrier is up";
+/// Why one is left before it has ended.
+const SILENT: &str = "nothing comes through any more; another carrier is up";
 
 impl SessionClient {
     /// Starts to connect. `hello` makes the first message of each carrier, with the resume id to put in it; it is
@@ -219,7 +225,7 @@ type MakeHello = Box<dyn FnMut(Vec<u8>) -> Hello + Send>;
 /// Why a carrier was left.
 enum Left {
     Broken(TunnelError),
-    For(usize, Box<Carrier>),
+    For(&'static str, usize, Box<Carrier>),
     Abandoned,
 }
 
@@ -240,9 +246,9 @@ impl Task {
             self.shared.state().up = false;
             let reason = match left {
                 Left::Abandoned => return,
-                Left::For(index, carrier) => {
+                Left::For(reason, index, carrier) => {
                     ready = Some((index, carrier));
-                    "a better carrier is up".to_owned()
+                    reason.to_owned()
                 }
                 Left::Broken(error) => error.to_string(),
             };
@@ -258,7 +264,9 @@ impl Task {
                 if started.elapsed() > LIVED {
                     wait = self.options.backoff_first;
                 }
-                tokio::time::sleep(wait + jitter(wait / 2)).await;
+                let first = wait == self.options.backoff_first;
+                let least = if first { Duration::ZERO } else { wait / 2 };
+                tokio::time::sleep(least + jitter(wait)).await;
                 wait = (wait * 2).min(self.options.backoff_longest);
             }
         }
@@ -280,7 +288,7 @@ impl Task {
                 if self.events.send(up).await.is_err() {
                     return Left::Abandoned;
                 }
-                self.write_pending(&mut carrier, &mut written).await
+                Ok(())
             }
             Err(error) => Err(error),
         };
@@ -288,7 +296,14 @@ impl Task {
             return Left::Broken(error);
         }
         let better = probe(&self.options, index);
-        tokio::pin!(better);
+        let other = other_way(&self.options, index, carrier.watch.clone());
+        tokio::pin!(better, other);
+        tokio::select! {
+            step = self.write_pending(&mut carrier, &mut written) => if let Err(error) = step {
+                return Left::Broken(error);
+            },
+            (index, carrier) = &mut other => return Left::For(SILENT, index, carrier),
+        }
         loop {
             let step = {
                 let receiving = async {
@@ -310,15 +325,19 @@ impl Task {
                         (Ok(_), Err(error)) => Err(error),
                     },
                     () = self.shared.wake.notified() => Ok(()),
-                    (index, carrier) = &mut better => return Left::For(index, carrier),
+                    (index, carrier) = &mut better => return Left::For(BETTER, index, carrier),
+                    (index, carrier) = &mut other => return Left::For(SILENT, index, carrier),
                 }
-            };
-            let step = match step {
-                Ok(()) => self.write_pending(&mut carrier, &mut written).await,
-                broken => broken,
             };
             if let Err(error) = step {
                 return Left::Broken(error);
+            }
+            // A write that is cut in the middle does no harm: the carrier is left.
+            tokio::select! {
+                step = self.write_pending(&mut carrier, &mut written) => if let Err(error) = step {
+                    return Left::Broken(error);
+                },
+                (index, carrier) = &mut other => return Left::For(SILENT, index, carrier),
             }
         }
     }
@@ -397,6 +416,16 @@ async fn first_of(
     options: &SessionOptions,
     count: usize,
 ) -> Result<(usize, Box<Carrier>), TunnelError> {
+    let candidates = options.candidates.iter().take(count).enumerate();
+    first_success_of(options, candidates, Duration::MAX).await
+}
+
+/// The first of these that connects, with this patience for each at most.
+async fn first_success_of(
+    options: &SessionOptions,
+    candidates: impl Iterator<Item = (usize, &Candidate)>,
+    patience: Duration,
+) -> Result<(usize, Box<Carrier>), TunnelError> {
     let with = Credentials {
         identity: &options.identity,
         trust: &options.trust,
@@ -404,7 +433,6 @@ async fn first_of(
         limits: &options.limits,
     };
     let limit = options.limits.handshake_timeout * 3;
-    let candidates = options.candidates.iter().take(count).enumerate();
     let attempts = candidates.map(|(index, candidate)| {
         let with = &with;
         let attempt = Box::pin(async move {
@@ -417,9 +445,31 @@ async fn first_of(
                 }
             }
         });
-        (candidate.patience(), attempt)
+        (candidate.patience().min(patience), attempt)
     });
     first_success(attempts.collect()).await
+}
+
+/// Ends when nothing comes through the current carrier and another one is connected: another candidate, or the same one anew, for
+/// there may be more than one edge behind its name.
+async fn other_way(
+    options: &SessionOptions,
+    current: usize,
+    watch: Option<Watch>,
+) -> (usize, Box<Carrier>) {
+    let Some(watch) = watch else {
+        return std::future::pending().await;
+    };
+    let others = || {
+        let all = options.candidates.iter().enumerate();
+        let (same, others): (Vec<_>, Vec<_>) = all.partition(|(index, _)| *index == current);
+        let same = same
+            .into_iter()
+            .filter(|(_, candidate)| candidate.connects_anew());
+        // All at once: the fewest round trips win.
+        first_success_of(options, others.into_iter().chain(same), Duration::ZERO)
+    };
+    watch.instead(others).await
 }
 
 /// Ends when a candidate better than `current` is connected.

@@ -2,7 +2,10 @@
 
 use crate::identity::{Identity, verify_identity};
 use crate::message::{receive_one, send_one};
-use crate::quic::{Dial, QuicStream, ask, dial, ended, handshake, listen, open_raw, succeeded};
+use crate::quic::{
+    Dial, QuicConnection, QuicStream, ask, dial, ended, handshake, listen, succeeded,
+};
+use crate::silence::Watch;
 use crate::tls::{Expect, ServerIdentity, Shown, server_config};
 use crate::{Limits, TunnelError, close_code, within};
 use netpatch_protocol::site::{
@@ -199,13 +202,13 @@ pub struct SiteClient {
     identity: Mutex<Identity>,
     clock: SharedClock,
     limits: Limits,
-    current: tokio::sync::Mutex<Option<quinn::Connection>>,
+    current: tokio::sync::Mutex<Option<QuicConnection>>,
 }
 
 /// A living connection to the relay.
 #[derive(Clone)]
 pub struct SiteConnection {
-    connection: quinn::Connection,
+    dialled: QuicConnection,
     limits: Limits,
 }
 
@@ -245,9 +248,9 @@ impl SiteClient {
         let mut current = self.current.lock().await;
         let living = current
             .as_ref()
-            .filter(|connection| connection.close_reason().is_none());
-        let connection = match living {
-            Some(connection) => connection.clone(),
+            .filter(|dialled| dialled.connection.close_reason().is_none());
+        let dialled = match living {
+            Some(dialled) => dialled.clone(),
             None => {
                 let identity = self
                     .identity
@@ -264,9 +267,9 @@ impl SiteClient {
                 dial(&self.address, what).await?
             }
         };
-        *current = Some(connection.clone());
+        *current = Some(dialled.clone());
         Ok(SiteConnection {
-            connection,
+            dialled,
             limits: self.limits,
         })
     }
@@ -286,8 +289,12 @@ impl SiteConnection {
     }
 
     async fn open(&self, open: &StreamOpen) -> Result<(StreamAnswer, QuicStream), TunnelError> {
-        let stream = open_raw(&self.connection, &self.limits).await?;
+        let stream = self.dialled.stream(&self.limits).await?;
         ask(stream, open, &self.limits).await
+    }
+
+    pub(crate) fn watch(&self) -> Option<Watch> {
+        self.dialled.watch()
     }
 
     /// A stream that the relay forwards to the edge.

@@ -2,6 +2,7 @@
 
 use crate::congestion::TolerantConfig;
 use crate::identity::Identity;
+use crate::silence::{Pulse, WatchedConfig};
 use crate::verify::{AnyRelay, EdgeVerifier, ProofOfPossession, RelayVerifier};
 use crate::{Congestion, Limits, TunnelError};
 use netpatch_types::{Sha256, SharedClock};
@@ -172,8 +173,18 @@ const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 /// Of all streams of a connection. A limit of what a peer can make this side hold; an idle connection holds nothing of it.
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 
-/// Transport parameters of both sides.
-pub(crate) fn transport(limits: &Limits, incoming_streams: u32) -> Arc<quinn::TransportConfig> {
+/// Transport parameters of both sides; whoever connects listens to the pulse.
+pub(crate) fn transport(
+    limits: &Limits,
+    incoming_streams: u32,
+    pulse: Option<Arc<Pulse>>,
+) -> Arc<quinn::TransportConfig> {
+    let congestion = match limits.congestion {
+        Congestion::Tolerant => {
+            Arc::new(TolerantConfig) as Arc<dyn ControllerFactory + Send + Sync>
+        }
+        Congestion::Cubic => Arc::new(CubicConfig::default()),
+    };
     let mut transport = quinn::TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(incoming_streams.into())
@@ -184,11 +195,12 @@ pub(crate) fn transport(limits: &Limits, incoming_streams: u32) -> Arc<quinn::Tr
         .stream_receive_window(STREAM_WINDOW_BYTES.into())
         .receive_window(CONNECTION_WINDOW_BYTES.into())
         .send_window(CONNECTION_WINDOW_BYTES.into())
-        .congestion_controller_factory(match limits.congestion {
-            Congestion::Tolerant => {
-                Arc::new(TolerantConfig) as Arc<dyn ControllerFactory + Send + Sync>
-            }
-            Congestion::Cubic => Arc::new(CubicConfig::default()),
+        .congestion_controller_factory(match pulse {
+            Some(pulse) => Arc::new(WatchedConfig {
+                inner: congestion,
+                pulse,
+            }),
+            None => congestion,
         });
     Arc::new(transport)
 }

@@ -70,6 +70,18 @@ impl RelayUplink {
         self.link.closed().await
     }
 
+    /// What `other` found while something was sent and nothing came back from the beginning of the search to its end, long before the
+    /// idle timeout. `other` is asked again when it fails. Never ends on a connection over TCP.
+    pub async fn instead<F>(&self, other: impl FnMut() -> F) -> Self
+    where
+        F: Future<Output = Result<Self, TunnelError>>,
+    {
+        match self.link.watch() {
+            Some(watch) => watch.instead(other).await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Whether it still lives.
     #[must_use]
     pub fn is_alive(&self) -> bool {

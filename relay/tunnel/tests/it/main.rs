@@ -9,6 +9,7 @@ mod lossy;
 mod network;
 mod relayed;
 mod session;
+mod silence;
 mod storm;
 mod tcp;
 mod world;

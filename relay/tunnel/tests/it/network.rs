@@ -59,6 +59,35 @@ pub(crate) fn block_udp(port: u16) {
     run(&["nft", "-f", "-"], &rules);
 }
 
+/// Nothing comes through to or from these ports any more, over UDP or TCP, and packets that would have are counted.
+pub(crate) fn block_all(port: u16) {
+    let rules = format!(
+        "table inet blocked {{
+            counter over_tcp {{ }}
+            chain arriving {{
+                type filter hook input priority 0;
+                udp dport {port} drop
+                udp sport {port} drop
+                tcp dport {port} counter name over_tcp drop
+                tcp sport {port} drop
+            }}
+        }}"
+    );
+    run(&["nft", "-f", "-"], &rules);
+}
+
+/// How many packets over TCP [`block_all`] has kept away.
+pub(crate) fn blocked_over_tcp() -> u64 {
+    let listed = Command::new("nft")
+        .args(["list", "counters"])
+        .output()
+        .expect("nft");
+    let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let mut words = text.split_whitespace();
+    let packets = words.find(|word| *word == "packets").and(words.next());
+    packets.expect("a counter").parse().expect("a number")
+}
+
 /// It does not any more.
 pub(crate) fn unblock_udp() {
     run(&["nft", "delete", "table", "inet", "blocked"], "");

@@ -21,6 +21,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 pub(crate) struct Authority {
@@ -114,7 +115,22 @@ pub(crate) fn loopback() -> SocketAddr {
 pub(crate) struct Seen {
     pub(crate) hostnames: Mutex<Vec<String>>,
     pub(crate) errors: Mutex<Vec<String>>,
-    sessions: Mutex<HashMap<Vec<u8>, Numbered<EdgeMessage>>>,
+    sessions: Mutex<HashMap<Vec<u8>, Arc<Slot>>>,
+}
+
+/// What outlives a session's carriers; a new carrier takes it from the one before.
+struct Slot {
+    numbered: tokio::sync::Mutex<Numbered<EdgeMessage>>,
+    carried: Mutex<CancellationToken>,
+}
+
+impl Slot {
+    /// Ends the carrier before; the token of this one.
+    fn take_over(&self) -> CancellationToken {
+        let mine = CancellationToken::new();
+        std::mem::replace(&mut *self.carried.lock().unwrap(), mine.clone()).cancel();
+        mine
+    }
 }
 
 pub(crate) struct Edge {
@@ -258,20 +274,33 @@ async fn echo(agent: &mut AgentConnection, seen: &Seen) -> Result<(), TunnelErro
     else {
         return Err(TunnelError::Unexpected("no hello".into()));
     };
-    let known = seen.sessions.lock().unwrap().remove(&hello.resume_id);
-    let fresh = || Numbered::new(rand_id(), 100);
-    let mut numbered = known.unwrap_or_else(fresh);
+    let slot = {
+        let mut sessions = seen.sessions.lock().unwrap();
+        let known = sessions.get(&hello.resume_id).cloned();
+        known.unwrap_or_else(|| {
+            let id = rand_id();
+            let slot = Arc::new(Slot {
+                numbered: Numbered::new(id.clone(), 100).into(),
+                carried: Mutex::default(),
+            });
+            sessions.insert(id, slot.clone());
+            slot
+        })
+    };
+    let superseded = slot.take_over();
+    let mut numbered = slot.numbered.lock().await;
     if numbered.resume_id() == hello.resume_id {
         numbered.receive(0, ack).expect("acknowledges");
     }
     let id = numbered.resume_id().to_vec();
     let welcome = numbered.send_uncounted(edge(edge_message::Body::Welcome(Welcome {
-        resume_id: id.clone(),
+        resume_id: id,
         ..Welcome::default()
     })));
-    let result = converse(agent, seen, &mut numbered, welcome).await;
-    seen.sessions.lock().unwrap().insert(id, numbered);
-    result
+    tokio::select! {
+        result = converse(agent, seen, &mut numbered, welcome) => result,
+        () = superseded.cancelled() => Ok(()),
+    }
 }
 
 async fn converse(
@@ -332,14 +361,24 @@ impl Relay {
         platform: &Authority,
         organization: &Authority,
     ) -> Self {
+        Self::start_with(limits(), over, at, edge, platform, organization).await
+    }
+
+    pub(crate) async fn start_with(
+        limits: Limits,
+        over: Over,
+        at: SocketAddr,
+        edge: SocketAddr,
+        platform: &Authority,
+        organization: &Authority,
+    ) -> Self {
         let identity = organization.identity(SubjectKind::Relay);
         let ca = organization.der.clone();
-        let endpoint = SiteEndpoint::bind(at, &identity, ca, clock(), limits()).expect("bind");
+        let endpoint = SiteEndpoint::bind(at, &identity, ca, clock(), limits).expect("bind");
         let address = endpoint.local_addr().expect("address");
         let to = edge.to_string();
         let trust = platform.trust();
-        let uplink =
-            RelayUplink::connect_over(over, &to, trust, &identity, &clock(), limits()).await;
+        let uplink = RelayUplink::connect_over(over, &to, trust, &identity, &clock(), limits).await;
         let uplink = uplink.expect("uplink");
         let carrier = uplink.carrier();
         let captured = Arc::new(Mutex::new(Vec::new()));
@@ -403,13 +442,22 @@ async fn copy(
 }
 
 pub(crate) fn via(address: SocketAddr, organization: &Authority, host: &Identity) -> Candidate {
+    via_with(limits(), address, organization, host)
+}
+
+pub(crate) fn via_with(
+    limits: Limits,
+    address: SocketAddr,
+    organization: &Authority,
+    host: &Identity,
+) -> Candidate {
     Candidate::Relay {
         site: Arc::new(SiteClient::new(
             address.to_string(),
             organization.der.clone(),
             host.clone(),
             clock(),
-            limits(),
+            limits,
         )),
     }
 }
@@ -431,8 +479,17 @@ pub(crate) fn agent(
     host: &Identity,
     trust: PlatformTrust,
 ) -> SessionClient {
+    agent_with(limits(), candidates, host, trust)
+}
+
+pub(crate) fn agent_with(
+    limits: Limits,
+    candidates: Vec<Candidate>,
+    host: &Identity,
+    trust: PlatformTrust,
+) -> SessionClient {
     let mut options = SessionOptions::new(candidates, host.clone(), trust, clock());
-    options.limits = limits();
+    options.limits = limits;
     options.backoff_first = Duration::from_millis(20);
     options.backoff_longest = Duration::from_millis(200);
     options.probe_every = Duration::from_millis(200);
@@ -455,6 +512,14 @@ pub(crate) async fn next(session: &mut SessionClient) -> SessionEvent {
         .await
         .expect("in time")
         .expect("alive")
+}
+
+/// The reason of a scan that the edge asks for.
+pub(crate) fn reason_of(message: EdgeMessage) -> Option<String> {
+    match message.body {
+        Some(edge_message::Body::ScanNow(scan)) => Some(scan.reason),
+        _ => None,
+    }
 }
 
 /// The reason of the next scan, which the edge echoes; carriers may come and go meanwhile.
