@@ -4,7 +4,7 @@
 //! accept ─┬─ enrolment ─► enrol.rs            one request, one answer, rate-limited, no certificate needed
 //!         ├─ agent ─► session.rs ─► message.rs   hello, then messages in order; parts.rs puts large ones together,
 //!         │                                      deliver.rs sends what waits
-//!         └─ relay ─► relay.rs ─┬─ report, settings
+//!         └─ relay ─► relay.rs ─┬─ report, settings, what to fetch ahead (staging.rs), differences (delta.rs)
 //!                               └─ agents and enrolments behind it, as above
 //! ```
 //!
@@ -17,6 +17,7 @@ mod certificate;
 mod convert;
 mod counter;
 mod deliver;
+mod delta;
 mod enrol;
 mod message;
 mod parts;
@@ -31,7 +32,7 @@ mod staging;
 mod week;
 
 pub use platform::PlatformServices;
-pub use services::{Admitted, HostStanding, Services};
+pub use services::{Admitted, HostStanding, Recipe, Services};
 
 use crate::throttle::{Buckets, Rate};
 use certificate::EdgeCertificate;
@@ -72,6 +73,8 @@ pub struct Options {
     pub parts_bytes: usize,
     /// Manifests that are read and stored at the same time; other sessions keep theirs as they came.
     pub manifests: usize,
+    /// Differences that are read and sent to relays at the same time; further relays take whole files.
+    pub deltas: usize,
     /// Enrolment requests of one address.
     pub enrolments: Rate,
     /// Enrolment requests behind one relay.
@@ -88,6 +91,7 @@ impl Default for Options {
             presence_every: Duration::from_secs(5),
             parts_bytes: 256 << 20,
             manifests: 512,
+            deltas: 16,
             enrolments: Rate {
                 maximum: 60,
                 restore_rate: 1,
@@ -109,6 +113,7 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) parts: Arc<Semaphore>,
     pub(crate) manifests: Semaphore,
+    pub(crate) deltas: Semaphore,
     pub(crate) enrolments: Buckets,
     pub(crate) relayed_enrolments: Buckets,
     pub(crate) stop: CancellationToken,
@@ -157,6 +162,7 @@ impl Ingress {
             options,
             parts: Arc::new(Semaphore::new(options.parts_bytes)),
             manifests: Semaphore::new(options.manifests.max(1)),
+            deltas: Semaphore::new(options.deltas),
             enrolments: Buckets::new(options.enrolments, clock.clone()),
             relayed_enrolments: Buckets::new(options.relayed_enrolments, clock.clone()),
             clock,

@@ -1,7 +1,7 @@
 //! What the edge asks for, answered by identity and the services.
 
-use super::services::{Admitted, HostStanding, Services};
-use super::{convert, probe, staging, week};
+use super::services::{Admitted, HostStanding, Recipe, Services};
+use super::{convert, delta, probe, staging, week};
 use netpatch_auth::{
     Auth, ClaimStart, ClaimState, IssuedCertificate, RelayReport as IdentityRelayReport, RoleKeys,
 };
@@ -17,8 +17,8 @@ use netpatch_protocol::enrol::{
 };
 use netpatch_protocol::session::Renewed;
 use netpatch_protocol::site::{
-    ProbePlan, ProbeRequest, ProbeResults, RelayReport, SiteSettings, StagingPlan, StagingRequest,
-    Upstream,
+    DeltaRequest, ProbePlan, ProbeRequest, ProbeResults, RelayReport, SiteSettings, StagingPlan,
+    StagingRequest, Upstream,
 };
 use netpatch_protocol::{IdentityName, SubjectKind};
 use netpatch_reporting_api::{LedgerKeyGet, ReportingApi};
@@ -26,6 +26,7 @@ use netpatch_scheduler_api::{
     DirectorKeyGet, DocumentsForHost, FreshnessGet, OrderAnswered, RunReport, RunStored,
     SchedulerApi, StagingPlanGet, TimeSign,
 };
+use netpatch_storage::Blobs;
 use netpatch_tunnel::identity::{claimed_name, subject_key};
 use netpatch_tunnel::{ServerIdentity, verify_identity};
 use netpatch_types::{
@@ -50,6 +51,8 @@ pub struct PlatformServices {
     pub scheduler: Arc<dyn SchedulerApi>,
     /// The ledger's key.
     pub reporting: Arc<dyn ReportingApi>,
+    /// Recipes of differences.
+    pub blobs: Blobs,
 }
 
 impl PlatformServices {
@@ -358,6 +361,26 @@ impl Services for PlatformServices {
         } else {
             plan
         })
+    }
+
+    async fn delta(
+        &self,
+        organization: OrganizationId,
+        relay: RelayId,
+        request: DeltaRequest,
+    ) -> ServiceResult<Option<Recipe>> {
+        let ctx = self.edge(organization);
+        let relay = self.auth.relay_get(&ctx, relay).await?;
+        let site = self.auth.site_get(&ctx, relay.site).await?;
+        let Some(get) = delta::get(&request, &site.upstreams)? else {
+            return Ok(None);
+        };
+        let Some(there) = self.inventory.delta_get(&ctx, get).await? else {
+            return Ok(None);
+        };
+        let bytes = self.blobs.get(&there.blob).await?;
+        let found = delta::found(&there);
+        Ok(bytes.map(|bytes| Recipe { found, bytes }))
     }
 
     async fn probe_plan(

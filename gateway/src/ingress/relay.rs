@@ -1,6 +1,6 @@
-//! A relay's connection: its own reports, settings and probes, and the agents and enrolments that it carries unread.
+//! A relay's connection: its own reports, settings, probes and differences, and the agents and enrolments that it carries unread.
 
-use super::{Shared, enrol, session};
+use super::{Shared, delta, enrol, session};
 use netpatch_protocol::site::StreamAnswer;
 use netpatch_protocol::{IdentityName, SubjectKind};
 use netpatch_tunnel::edge::{RelayAnswer, RelayHandshake};
@@ -64,6 +64,7 @@ async fn stream(shared: Arc<Shared>, relay: IdentityName, handshake: RelayHandsh
                 .await;
             answer(to, plan.map(|plan| plan.encode_to_vec())).await
         }
+        Ok(RelayStream::Delta(request, to)) => delta::serve(&shared, relay, request, to).await,
         Ok(RelayStream::Probe(request, to)) => {
             let plan = shared
                 .services

@@ -1,5 +1,6 @@
 //! What the edge asks of identity and the services, as one trait, so that the edge is tested without them.
 
+use bytes::Bytes;
 use netpatch_inventory_api::{
     ApplicabilityReport, HostFactsReport, ManifestDeltaReport, ManifestOutcome, ManifestReport,
     Seen,
@@ -12,7 +13,8 @@ use netpatch_protocol::enrol::{
 };
 use netpatch_protocol::session::Renewed;
 use netpatch_protocol::site::{
-    ProbePlan, ProbeRequest, ProbeResults, RelayReport, SiteSettings, StagingPlan, StagingRequest,
+    DeltaFound, DeltaRequest, ProbePlan, ProbeRequest, ProbeResults, RelayReport, SiteSettings,
+    StagingPlan, StagingRequest,
 };
 use netpatch_scheduler_api::{OrderAnswered, RunReport, RunStored};
 use netpatch_tunnel::ServerIdentity;
@@ -34,6 +36,15 @@ pub struct HostStanding {
     pub manifest: Option<Sha256>,
     /// Two copies of its identity were live.
     pub quarantined: bool,
+}
+
+/// A difference that is there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recipe {
+    /// From which version to which.
+    pub found: DeltaFound,
+    /// How to make one of the other.
+    pub bytes: Bytes,
 }
 
 /// What the edge asks for. The organization always comes from a certificate or token, never from a message.
@@ -77,6 +88,14 @@ pub trait Services: Send + Sync + 'static {
         relay: RelayId,
         request: StagingRequest,
     ) -> ServiceResult<StagingPlan>;
+
+    /// A difference instead of a whole payload, if there is one; it may be made for the next who asks.
+    async fn delta(
+        &self,
+        organization: OrganizationId,
+        relay: RelayId,
+        request: DeltaRequest,
+    ) -> ServiceResult<Option<Recipe>>;
 
     /// What a relay may try to reach now; refused where its site does not allow it.
     async fn probe_plan(

@@ -78,7 +78,7 @@ pub(super) fn plan(plan: scheduler::StagingPlan, upstreams: &[String]) -> wire::
 
 /// The repository that holds an address, as hosts write it, and the path below; the longest if several do. Whether it is
 /// written with http or https makes no difference, as it makes none to the relay.
-fn locate(upstreams: &[String], url: &str) -> Option<(String, String)> {
+pub(super) fn locate(upstreams: &[String], url: &str) -> Option<(String, String)> {
     let (scheme, wanted) = url.split_once("://")?;
     let below = upstreams.iter().filter_map(|upstream| {
         let (_, base) = upstream.split_once("://")?;

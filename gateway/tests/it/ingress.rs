@@ -2,6 +2,7 @@
 
 mod certificate;
 mod delivery;
+mod delta;
 mod enrolment;
 mod hostile;
 mod parts;

@@ -120,6 +120,11 @@ pub fn make(old: &[u8], new: &[u8], limits: &Limits) -> Result<Vec<u8>, DeltaErr
     Ok(recipe)
 }
 
+/// What a recipe says that it is for.
+pub fn pair_of(recipe: &[u8], limits: &Limits) -> Result<Pair, DeltaError> {
+    Recipe::decode(recipe, limits)?.pair()
+}
+
 /// The new file, proven by its hash.
 pub fn rebuild(
     old: &[u8],

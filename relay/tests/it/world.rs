@@ -8,8 +8,8 @@ use netpatch_protocol::session::{
     AgentMessage, EdgeMessage, ScanNow, Welcome, agent_message, edge_message,
 };
 use netpatch_protocol::site::{
-    ProbePlan, ProbeRequest, ProbeResults, RelayReport, SiteSettings, StagingPlan, StagingRequest,
-    StreamAnswer,
+    DeltaFound, DeltaRequest, ProbePlan, ProbeRequest, ProbeResults, RelayReport, SiteSettings,
+    StagingPlan, StagingRequest, StreamAnswer,
 };
 use netpatch_protocol::{IdentityName, SubjectKind};
 use netpatch_relay::{Config, DataDir, Enrolment};
@@ -170,6 +170,9 @@ pub(crate) struct Desk {
     /// What is to be fetched ahead, for whoever does not hold to it yet.
     pub(crate) staging: Mutex<StagingPlan>,
     pub(crate) staged: Mutex<Vec<StagingRequest>>,
+    /// The difference that is there, whatever is asked for.
+    pub(crate) delta: Mutex<Option<(DeltaFound, Vec<u8>)>>,
+    pub(crate) deltas_asked: Mutex<Vec<DeltaRequest>>,
     /// The person has typed the code.
     pub(crate) approved: Mutex<bool>,
     request: Mutex<Vec<u8>>,
@@ -313,6 +316,17 @@ impl Serving {
                         this.desk.staged.lock().unwrap().push(request);
                         let _ = answer.answer(&ok(plan.encode_to_vec())).await;
                     }
+                    Ok(RelayStream::Delta(request, answer)) => {
+                        this.desk.deltas_asked.lock().unwrap().push(request);
+                        let there = this.desk.delta.lock().unwrap().clone();
+                        let _ = match there {
+                            Some((found, recipe)) => {
+                                let body = found.encode_to_vec();
+                                answer.answer_with(&ok(body), &recipe).await
+                            }
+                            None => answer.answer(&nothing()).await,
+                        };
+                    }
                     Ok(RelayStream::Probe(request, answer)) => {
                         this.desk.asked.lock().unwrap().push(request);
                         let plan = std::mem::take(&mut *this.desk.plan.lock().unwrap());
@@ -420,6 +434,14 @@ impl Serving {
                 return;
             }
         }
+    }
+}
+
+fn nothing() -> StreamAnswer {
+    StreamAnswer {
+        status: 404,
+        message: "no difference yet".into(),
+        ..StreamAnswer::default()
     }
 }
 

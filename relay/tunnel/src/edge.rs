@@ -12,7 +12,8 @@ use crate::tls::{ServerIdentity, Shown, server_config};
 use crate::{ByteStream, Limits, TunnelError, close_code, within};
 use netpatch_protocol::enrol::{EnrolAnswer, EnrolRequest};
 use netpatch_protocol::site::{
-    ProbeRequest, ProbeResults, RelayReport, StagingRequest, StreamAnswer, StreamOpen, stream_open,
+    DeltaRequest, ProbeRequest, ProbeResults, RelayReport, StagingRequest, StreamAnswer,
+    StreamOpen, stream_open,
 };
 use netpatch_protocol::{ALPN_AGENT, ALPN_ENROL, ALPN_RELAY};
 use netpatch_types::SharedClock;
@@ -29,6 +30,8 @@ const PORT_TRIES: u32 = 16;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a side waits for the peer to take the last message.
 const LINGER: Duration = Duration::from_secs(3);
+/// Bytes behind an answer that are handed over at once, and must be taken in time.
+const PIECE: usize = 64 << 10;
 
 /// Listens for agents, relays and enrolments.
 pub struct EdgeEndpoint {
@@ -138,6 +141,8 @@ pub enum RelayStream {
     Probed(ProbeResults, RelayAnswer),
     /// What it is to fetch ahead, and how far it is.
     Staging(StagingRequest, RelayAnswer),
+    /// It wants a difference; the recipe follows the answer.
+    Delta(DeltaRequest, RelayAnswer),
 }
 
 /// Where the answer to a relay's own request goes.
@@ -570,6 +575,9 @@ impl RelayHandshake {
                 request,
                 RelayAnswer { stream, limits },
             )),
+            Some(stream_open::Kind::Delta(request)) => {
+                Ok(RelayStream::Delta(request, RelayAnswer { stream, limits }))
+            }
             Some(stream_open::Kind::Payload(_)) | None => {
                 let answer = StreamAnswer {
                     status: 400,
@@ -609,6 +617,33 @@ async fn inner_tls(
 }
 
 impl RelayAnswer {
+    /// Answers with bytes behind the answer, whose length it names. They yield to everything else on the connection; a relay that
+    /// takes none for a while gets no more.
+    pub async fn answer_with(
+        mut self,
+        answer: &StreamAnswer,
+        bytes: &[u8],
+    ) -> Result<(), TunnelError> {
+        let answer = StreamAnswer {
+            size_bytes: bytes.len() as u64,
+            ..answer.clone()
+        };
+        self.stream.yield_to_others();
+        let limit = self.limits.handshake_timeout;
+        within(
+            limit,
+            "answering a relay",
+            send_one(&mut self.stream, &answer),
+        )
+        .await?;
+        for piece in bytes.chunks(PIECE) {
+            let writing = tokio::io::AsyncWriteExt::write_all(&mut self.stream, piece);
+            within(limit, "sending to a relay", async { Ok(writing.await?) }).await?;
+        }
+        let ending = tokio::io::AsyncWriteExt::shutdown(&mut self.stream);
+        within(limit, "answering a relay", async { Ok(ending.await?) }).await
+    }
+
     /// Answers the relay.
     pub async fn answer(mut self, answer: &StreamAnswer) -> Result<(), TunnelError> {
         within(self.limits.handshake_timeout, "answering a relay", async {

@@ -161,6 +161,13 @@ impl LinkStream {
         }
     }
 
+    /// What is sent here goes after what other streams send; over TCP all streams take turns.
+    pub(crate) fn yield_to_others(&self) {
+        if let Self::Quic(stream) = self {
+            stream.yield_to_others();
+        }
+    }
+
     /// Where the peer is.
     #[must_use]
     pub fn remote(&self) -> SocketAddr {

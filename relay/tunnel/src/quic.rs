@@ -88,6 +88,12 @@ impl QuicStream {
         let _ = self.recv.stop(crate::close_code::PROTOCOL.into());
     }
 
+    /// What is sent here goes after what other streams of the connection send.
+    pub(crate) fn yield_to_others(&self) {
+        // Fails only when the stream has ended: then nothing is sent.
+        let _ = self.send.set_priority(-1);
+    }
+
     /// Where the peer is.
     #[must_use]
     pub fn remote(&self) -> SocketAddr {

@@ -1,13 +1,15 @@
-//! Where feeds are fetched from: addresses with their intervals, and what each answer becomes.
+//! Where feeds are fetched from: addresses with their intervals, and what each answer becomes. Payloads for differences come the same way.
 //!
-//! Invariants: HTTPS to public addresses only, whatever a redirect or a name says, unless the operator allows a mirror inside; every
-//! size and every time has a limit; what is not the feed (a page, a torn file) never gets as far as the importer.
+//! Invariants: HTTPS to public addresses only, whatever a redirect or a name says, unless the operator allows a mirror inside (payloads
+//! come over plain HTTP too: they are believed by their hash alone); every size and every time has a limit; what is not the feed (a page, a torn file) never gets as far as the importer.
 
 mod client;
+mod reach;
 mod unpack;
 
 pub use client::FetchError;
 pub(crate) use client::{Answer, Client, Known};
+pub(crate) use reach::Reach;
 pub(crate) use unpack::unpack;
 
 use chrono::{DateTime, Utc};
@@ -42,6 +44,27 @@ pub struct FeedSource {
         deserialize_with = "seconds"
     )]
     pub timeout: Duration,
+}
+
+/// What is asked for, and how much of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    /// Where it is.
+    pub(crate) url: &'a str,
+    /// The largest answer.
+    pub(crate) max_bytes: u64,
+    /// How long the whole answer may take.
+    pub(crate) timeout: Duration,
+}
+
+impl<'a> From<&'a FeedSource> for Wanted<'a> {
+    fn from(source: &'a FeedSource) -> Self {
+        Self {
+            url: &source.url,
+            max_bytes: source.max_bytes,
+            timeout: source.timeout,
+        }
+    }
 }
 
 fn hourly() -> Duration {

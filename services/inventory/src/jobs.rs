@@ -1,6 +1,7 @@
 //! Background jobs, a file each, idempotent.
 
 mod announce;
+mod delta;
 mod fetch;
 mod reevaluate;
 mod rescore;

@@ -5,6 +5,7 @@
 //! - An unchanged report writes nothing; a new feed is matched per manifest, and only what changed is written.
 //! - A finding opens and closes in the transaction that changes its cause, together with its event.
 //! - A feed that broke or shrank is refused; the last good one stays.
+//! - A difference between payloads is believed by nobody: whoever rebuilds checks the hash. Which ones are made is bounded in every way.
 //! - A finding's deadline is computed where its risk is, by the baselines that policy hands over.
 //!
 //! Deliberately absent: policy (which patch is approved, which baselines are followed), and anything that talks to a host.
@@ -18,7 +19,7 @@ mod store;
 
 pub use fetch::{FeedSource, FetchError};
 pub use jobs::FetchOutcome;
-pub use service::{FeedSettings, Inventory};
+pub use service::{DeltaSettings, DeltaStore, FeedSettings, Inventory};
 
 use netpatch_storage::Migrations;
 

@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use netpatch_chassis::service::{Made, Service};
 use netpatch_chassis::{BoxError, Process};
-use netpatch_inventory::{FeedSettings, Inventory, migrations};
+use netpatch_inventory::{DeltaSettings, DeltaStore, FeedSettings, Inventory, migrations};
 use netpatch_inventory_api::inventory_router;
-use netpatch_storage::{Database, PoolSettings, bus};
+use netpatch_storage::{Blobs, Database, PoolSettings, bus};
 use std::process::ExitCode;
 
 struct Program;
@@ -25,7 +25,15 @@ impl Service for Program {
         let bus = bus::connect(configuration.bus.address()).await?;
         let feeds = &configuration.feeds;
         let feeds = FeedSettings::of(&feeds.operators, &feeds.sources, feeds.allow_private)?;
-        let service = Inventory::with_feeds(database, bus, process.clock(), feeds);
+        // The embedded blob store belongs to `netpatch serve`: without one that both reach there are no differences.
+        let deltas = match DeltaSettings::of(&configuration.deltas) {
+            Some(settings) if !configuration.blobs.embedded() => Some(DeltaStore {
+                blobs: Blobs::connect(&configuration.blobs.external()?).await?,
+                settings,
+            }),
+            _ => None,
+        };
+        let service = Inventory::with_deltas(database, bus, process.clock(), feeds, deltas);
         let stop = process.tasks.stop_token();
         Ok(Made {
             router: inventory_router(service.clone(), process.verifier()),

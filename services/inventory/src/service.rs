@@ -5,6 +5,7 @@ mod asset;
 mod baseline;
 mod catalog;
 mod compatibility;
+pub(crate) mod delta;
 mod dictionary;
 mod evaluation;
 pub(crate) mod feed;
@@ -27,6 +28,7 @@ mod together;
 mod weights;
 
 pub(crate) use catalog::{Catalog, CatalogAdvisory};
+pub use delta::{DeltaSettings, DeltaStore};
 pub use feed::FeedSettings;
 
 use crate::store;
@@ -54,6 +56,8 @@ pub struct Inventory {
     pub(crate) imported: Notify,
     /// Wakes the evaluation after a large batch of reports.
     pub(crate) reported: Notify,
+    /// Differences between payloads, where they are made.
+    pub(crate) deltas: Option<delta::Deltas>,
     dictionary: dictionary::Dictionary,
     ingest: ingest::Ingest,
     registrations: registration::Registrations,
@@ -85,7 +89,20 @@ impl Inventory {
         clock: SharedClock,
         feeds: FeedSettings,
     ) -> Arc<Self> {
+        Self::with_deltas(db, bus, clock, feeds, None)
+    }
+
+    /// The same, making differences between payloads.
+    #[must_use]
+    pub fn with_deltas(
+        db: Database,
+        bus: SharedBus,
+        clock: SharedClock,
+        feeds: FeedSettings,
+        deltas: Option<DeltaStore>,
+    ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
+            deltas: deltas.map(delta::Deltas::new),
             feeds,
             db,
             bus,
@@ -372,6 +389,15 @@ impl InventoryApi for Inventory {
     ) -> ServiceResult<Vec<Payload>> {
         guard::platform(ctx)?;
         self.payloads(ctx, request).await
+    }
+
+    async fn delta_get(
+        &self,
+        ctx: &RequestContext,
+        request: DeltaGet,
+    ) -> ServiceResult<Option<Delta>> {
+        guard::platform(ctx)?;
+        self.delta(ctx, request).await
     }
 
     async fn patch_pending(

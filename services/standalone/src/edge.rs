@@ -26,6 +26,7 @@ pub(crate) fn quic(
         policy: roles.policy.clone(),
         scheduler: roles.scheduler.clone(),
         reporting: roles.reporting.clone(),
+        blobs: roles.blobs.clone(),
     });
     let address = process.configuration.quic.addr;
     let http = process.configuration.http.addr;

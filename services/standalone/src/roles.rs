@@ -5,7 +5,7 @@ use futures::future::BoxFuture;
 use netpatch_auth::Auth;
 use netpatch_chassis::rpc::RpcService;
 use netpatch_chassis::{ContextSigner, Remote, WireError, configuration::Services, wire};
-use netpatch_inventory::{FeedSettings, Inventory};
+use netpatch_inventory::{DeltaSettings, DeltaStore, FeedSettings, Inventory};
 use netpatch_inventory_api::InventoryApi;
 use netpatch_policy::{PolicyParts, PolicyService};
 use netpatch_policy_api::PolicyApi;
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 pub struct Parts {
     /// Migrated.
     pub database: Database,
-    /// Tiles, checkpoints, reports.
+    /// Tiles, checkpoints, reports, differences between payloads.
     pub blobs: Blobs,
     /// Hints.
     pub bus: SharedBus,
@@ -33,6 +33,8 @@ pub struct Parts {
     pub keys: KeyFolder,
     /// What an operator set about feeds.
     pub feeds: FeedSettings,
+    /// How differences between payloads are bounded; `None`: none are made.
+    pub deltas: Option<DeltaSettings>,
     /// Settings of reporting.
     pub reporting: ReportingSettings,
 }
@@ -49,6 +51,8 @@ pub struct Roles {
     pub scheduler: Arc<dyn SchedulerApi>,
     /// Reporting.
     pub reporting: Arc<dyn ReportingApi>,
+    /// What they store.
+    pub blobs: Blobs,
     /// Their background work.
     pub jobs: Jobs,
 }
@@ -141,8 +145,13 @@ impl Roles {
             clock,
             keys,
             feeds,
+            deltas,
             reporting: settings,
         } = parts;
+        let deltas = deltas.map(|settings| DeltaStore {
+            blobs: blobs.clone(),
+            settings,
+        });
         let auth = Auth::new(
             database.clone(),
             keys.clone(),
@@ -150,10 +159,10 @@ impl Roles {
             netpatch_auth::Settings::default(),
         );
 
-        let own_inventory = services
-            .inventory
-            .is_none()
-            .then(|| Inventory::with_feeds(database.clone(), bus.clone(), clock.clone(), feeds));
+        let own_inventory = services.inventory.is_none().then(|| {
+            let (database, bus, clock) = (database.clone(), bus.clone(), clock.clone());
+            Inventory::with_deltas(database, bus, clock, feeds, deltas)
+        });
         let local = own_inventory
             .clone()
             .map(|role| role as Arc<dyn InventoryApi>);
@@ -190,7 +199,7 @@ impl Roles {
             Some(_) => None,
             None => Some(Arc::new(ReportingService::new(ReportingParts {
                 database,
-                blobs,
+                blobs: blobs.clone(),
                 bus,
                 clock,
                 keys,
@@ -217,6 +226,7 @@ impl Roles {
             policy,
             scheduler,
             reporting,
+            blobs,
             jobs,
         })
     }

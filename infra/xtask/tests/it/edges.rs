@@ -49,7 +49,9 @@ fn allowed(name: &str) -> Option<Vec<String>> {
         "gateway" => with_apis(&[
             "types", "auth", "protocol", "tunnel", "chassis", "storage", "proof",
         ]),
-        "inventory" | "reporting" => with_apis(&["types", "chassis", "storage", "window", "proof"]),
+        // It knows where payloads lie, so it makes the differences between them (ADR 7).
+        "inventory" => with_apis(&["types", "chassis", "storage", "window", "proof", "delta"]),
+        "reporting" => with_apis(&["types", "chassis", "storage", "window", "proof"]),
         // They sign documents that agents check: orders here, membership and approvals there (ADR 1).
         "scheduler" | "policy" => {
             with_apis(&["types", "chassis", "storage", "window", "proof", "protocol"])

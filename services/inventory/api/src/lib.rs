@@ -8,6 +8,7 @@ pub mod asset;
 pub mod compliance;
 pub mod cve;
 pub mod deadline;
+pub mod delta;
 pub mod event;
 pub mod exception;
 pub mod facts;
@@ -29,6 +30,7 @@ pub use asset::*;
 pub use compliance::*;
 pub use cve::*;
 pub use deadline::*;
+pub use delta::*;
 pub use event::*;
 pub use exception::*;
 pub use facts::*;
@@ -119,6 +121,9 @@ netpatch_chassis::rpc_service! {
         /// What hosts will fetch for patches, with what these bring along, where somebody has said where it lies; at most
         /// 10,000, by hash. System.
         patch_payloads(PatchPayloads) -> Vec<Payload>;
+        /// A difference for a payload that hosts of the organization named, if one is there; else one is made in the background, for
+        /// the next who asks. System.
+        delta_get(DeltaGet) -> Option<Delta>;
         /// Which of these patches a host still needs, by its newest manifest and applicability. `Read`.
         patch_pending(PatchPending) -> Vec<netpatch_types::PatchId>;
         /// Patches that hosts cannot take, and why; they are offered to nobody there. `Read`.

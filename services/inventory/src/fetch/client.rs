@@ -1,7 +1,6 @@
 //! One answer over HTTP: asked for only if it changed, picked up where it was torn off, and never more than was allowed.
 
-use super::FeedSource;
-use netpatch_types::address::is_public;
+use super::{Reach, Wanted};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{self, HeaderMap};
 use reqwest::{Response, StatusCode, Url};
@@ -90,47 +89,44 @@ pub(crate) enum Answer {
     Fresh(Vec<u8>, Known),
 }
 
-/// Fetches feeds.
+/// Fetches feeds and payloads.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     http: reqwest::Client,
-    allow_private: bool,
+    reach: Reach,
 }
 
 impl Client {
-    /// With `allow_private`, plain HTTP and addresses inside the network are taken.
-    pub(crate) fn new(allow_private: bool) -> Result<Self, FetchError> {
+    /// A client that goes no further than `reach`.
+    pub(crate) fn new(reach: Reach) -> Result<Self, FetchError> {
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT)
             .read_timeout(READ)
             .user_agent(concat!("NetPatch/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Arc::new(PublicOnly { allow_private }))
+            .dns_resolver(Arc::new(Judged(reach.clone())))
             .build()
             .map_err(FetchError::Client)?;
-        Ok(Self {
-            http,
-            allow_private,
-        })
+        Ok(Self { http, reach })
     }
 
     /// Asks for a source, unless it is still what is known.
     pub(crate) async fn get(
         &self,
-        source: &FeedSource,
+        source: Wanted<'_>,
         known: &Known,
     ) -> Result<Answer, FetchError> {
         match tokio::time::timeout(source.timeout, self.whole(source, known)).await {
             Ok(answer) => answer,
             Err(_) => Err(FetchError::Slow {
-                url: source.url.clone(),
+                url: source.url.to_owned(),
                 seconds: source.timeout.as_secs(),
             }),
         }
     }
 
-    async fn whole(&self, source: &FeedSource, known: &Known) -> Result<Answer, FetchError> {
+    async fn whole(&self, source: Wanted<'_>, known: &Known) -> Result<Answer, FetchError> {
         let mut conditions = HeaderMap::new();
         condition(&mut conditions, header::IF_NONE_MATCH, &known.etag);
         condition(
@@ -149,14 +145,14 @@ impl Client {
                 StatusCode::PARTIAL_CONTENT if goes_on(&response, body.len()) => {}
                 status => {
                     return Err(FetchError::Status {
-                        url: source.url.clone(),
+                        url: source.url.to_owned(),
                         status: status.as_u16(),
                     });
                 }
             }
             kind(&response)?;
             let too_large = || FetchError::TooLarge {
-                url: source.url.clone(),
+                url: source.url.to_owned(),
                 max_bytes: source.max_bytes,
             };
             if response.content_length() > Some(source.max_bytes) {
@@ -195,7 +191,7 @@ impl Client {
         }
         let _ = said;
         Err(FetchError::Broken {
-            url: source.url.clone(),
+            url: source.url.to_owned(),
             reason: format!("torn off again and again: {last}"),
         })
     }
@@ -203,10 +199,10 @@ impl Client {
     /// Follows redirects by hand, so that each address is judged.
     async fn follow(
         &self,
-        source: &FeedSource,
+        source: Wanted<'_>,
         conditions: HeaderMap,
     ) -> Result<Response, FetchError> {
-        let mut url = self.checked(&source.url)?;
+        let mut url = self.checked(source.url)?;
         for _ in 0..=REDIRECTS {
             let request = self.http.get(url.clone()).headers(conditions.clone());
             let response = request.send().await.map_err(|error| FetchError::Broken {
@@ -224,7 +220,7 @@ impl Client {
             url = self.checked(next.as_str())?;
         }
         Err(FetchError::Address {
-            url: source.url.clone(),
+            url: source.url.to_owned(),
             reason: format!("more than {REDIRECTS} redirects"),
         })
     }
@@ -238,7 +234,7 @@ impl Client {
         let parsed = Url::parse(url).map_err(|error| refused(format!("no address: {error}")))?;
         match parsed.scheme() {
             "https" => {}
-            "http" if self.allow_private => {}
+            "http" if self.reach.takes_plain_http() => {}
             _ => return Err(refused("a feed's address starts with https://".to_owned())),
         }
         if !parsed.username().is_empty() || parsed.password().is_some() {
@@ -247,7 +243,7 @@ impl Client {
         let host = parsed.host_str().unwrap_or_default();
         let literal: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
         match literal {
-            Some(address) if !self.allow_private && !is_public(address) => {
+            Some(address) if !self.reach.may(host, address) => {
                 Err(refused(format!("{address} is not a public address")))
             }
             _ => Ok(parsed),
@@ -300,19 +296,17 @@ fn reason(error: &reqwest::Error) -> String {
     cause.to_string().chars().take(300).collect()
 }
 
-/// Resolves names and leaves out what is not public, at the connection itself: a name that changes in between gains nothing.
+/// Resolves names and leaves out what may not be reached, at the connection itself: a name that changes in between gains nothing.
 #[derive(Debug)]
-struct PublicOnly {
-    allow_private: bool,
-}
+struct Judged(Reach);
 
-impl Resolve for PublicOnly {
+impl Resolve for Judged {
     fn resolve(&self, name: Name) -> Resolving {
-        let allow_private = self.allow_private;
+        let reach = self.0.clone();
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let public: Vec<SocketAddr> = found
-                .filter(|address| allow_private || is_public(address.ip()))
+                .filter(|address| reach.may(name.as_str(), address.ip()))
                 .collect();
             if public.is_empty() {
                 return Err(format!("{} has no public address", name.as_str()).into());

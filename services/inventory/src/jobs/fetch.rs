@@ -1,7 +1,7 @@
 //! Fetches feeds at their intervals, each with jitter, and gives what is new to the importer. When a source was asked last is kept with the
 //! feed, so a restart asks nobody early and two processes ask about as often as one.
 
-use crate::fetch::{Answer, Client, FeedSource, Known, unpack};
+use crate::fetch::{Answer, Client, FeedSource, Known, Reach, unpack};
 use crate::pack::has_many_files;
 use crate::service::feed::blocking;
 use crate::service::feed_epoch::Offer;
@@ -107,8 +107,12 @@ impl Inventory {
             url: source.url_at(self.now()),
             ..source.clone()
         };
-        let asked = match Client::new(self.feeds.allow_private) {
-            Ok(client) => client.get(&asked_for, &known).await,
+        let reach = match self.feeds.allow_private {
+            true => Reach::Anywhere,
+            false => Reach::Public,
+        };
+        let asked = match Client::new(reach) {
+            Ok(client) => client.get((&asked_for).into(), &known).await,
             Err(error) => Err(error),
         };
         let (bytes, said) = match asked {

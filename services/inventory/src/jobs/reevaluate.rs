@@ -20,7 +20,8 @@ impl Inventory {
         let tending = outbox::tend(&self.db, SCHEMA, self.clock.clone(), stop.clone());
         tokio::join!(
             self.keep_evaluating(stop.clone()),
-            self.keep_fetching(stop),
+            self.keep_fetching(stop.clone()),
+            self.keep_making_deltas(stop),
             tending
         );
     }

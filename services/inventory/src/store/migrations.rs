@@ -58,6 +58,7 @@ impl MigratorTrait for Migrator {
             Box::new(Probes),
             Box::new(hardware::Hardware),
             Box::new(payloads::Payloads),
+            Box::new(payloads::PayloadUrls),
         ]
     }
 

@@ -81,3 +81,24 @@ pub(crate) async fn of_hosts(
         })
         .collect())
 }
+
+#[derive(FromQueryResult)]
+struct Named {
+    sha256: Vec<u8>,
+}
+
+/// Which payloads an organization's hosts say lie at one of these addresses, what was said last first; at most four.
+pub(crate) async fn at(
+    tx: &TenantTx,
+    tenant: TenantId,
+    urls: &[String],
+) -> StorageResult<Vec<Sha256>> {
+    let rows: Vec<Named> = tx
+        .all(
+            "select sha256 from inventory.payload_sources where tenant_id = $1 and url = any($2) group by sha256 order by max(seen_at) desc, sha256 limit 4",
+            [tenant.0.into(), urls.to_vec().into()],
+        )
+        .await?;
+    let named = rows.iter().map(|row| Sha256::from_slice(&row.sha256));
+    Ok(named.flatten().collect())
+}

@@ -207,6 +207,7 @@ async fn every_operation_needs_its_right() {
             code(api.patch_targets(ctx, PatchTargets::default()).await),
             code(api.patch_refusals(ctx, PatchRefusals::default()).await),
             code(api.patch_payloads(ctx, PatchPayloads::default()).await),
+            code(api.delta_get(ctx, DeltaGet::default()).await),
             code(api.sbom_hosts(ctx, SbomHosts::default()).await),
             code(api.sbom_findings(ctx, SbomFindings::default()).await),
             code(
@@ -264,7 +265,7 @@ async fn every_operation_needs_its_right() {
                 .await,
             ),
         ];
-        assert_eq!(codes, [ErrorCode::Forbidden; 44]);
+        assert_eq!(codes, [ErrorCode::Forbidden; 45]);
     }
 }
 

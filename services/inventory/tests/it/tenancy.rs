@@ -414,6 +414,21 @@ async fn asked(
             ),
         ),
         (
+            "delta_get",
+            api.delta_get(
+                ctx,
+                DeltaGet {
+                    url: "http://deb.example/debian/pool/curl.deb".into(),
+                    ..DeltaGet::default()
+                },
+            )
+            .await
+            .map_or_else(
+                |error| error.code == ErrorCode::Forbidden,
+                |delta| delta.is_none(),
+            ),
+        ),
+        (
             "patch_pending",
             not_found(code(
                 api.patch_pending(

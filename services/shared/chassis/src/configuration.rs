@@ -47,6 +47,24 @@ pub struct Configuration {
     pub limits: Limits,
     /// Where advisories come from.
     pub feeds: Feeds,
+    /// Differences between versions of packages.
+    pub deltas: Deltas,
+}
+
+/// Differences between versions of packages.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deltas {
+    /// Whether they are made.
+    pub enabled: bool,
+    /// Largest package file.
+    pub max_package_bytes: u64,
+    /// Most decompressed bytes of a package.
+    pub max_plain_bytes: usize,
+    /// Most bytes that are kept.
+    pub store_bytes: u64,
+    /// Hosts that may be fetched from although they are inside the network.
+    pub private_hosts: Vec<String>,
 }
 
 /// Where advisories come from.

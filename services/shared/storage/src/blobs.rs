@@ -81,6 +81,17 @@ pub struct Blobs {
     embedded: Option<Arc<embedded::Embedded>>,
 }
 
+/// An object that is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its key.
+    pub key: String,
+    /// Its length.
+    pub size_bytes: u64,
+    /// When it was written, Unix seconds.
+    pub written_at: i64,
+}
+
 impl Blobs {
     /// Opens a store by address: `file:DIR` (embedded, created if absent; one process at a time) or
     /// `s3://bucket?endpoint=https://…&region=…` (credentials from the environment, as the AWS SDK finds them).
@@ -227,6 +238,18 @@ impl Blobs {
 
     /// The keys that start with a prefix, in order.
     pub async fn list(&self, prefix: &str) -> BlobResult<Vec<String>> {
+        let mut keys: Vec<String> = self
+            .stored(prefix)
+            .await?
+            .into_iter()
+            .map(|blob| blob.key)
+            .collect();
+        keys.sort();
+        Ok(keys)
+    }
+
+    /// What is stored under a prefix, oldest first.
+    pub async fn stored(&self, prefix: &str) -> BlobResult<Vec<Stored>> {
         let mut pages = self
             .client
             .list_objects_v2()
@@ -234,17 +257,19 @@ impl Blobs {
             .prefix(prefix)
             .into_paginator()
             .send();
-        let mut keys = Vec::new();
+        let mut blobs = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| failed("list", prefix, error))?;
-            keys.extend(
-                page.contents()
-                    .iter()
-                    .filter_map(|object| object.key().map(str::to_owned)),
-            );
+            blobs.extend(page.contents().iter().filter_map(|object| {
+                Some(Stored {
+                    key: object.key()?.to_owned(),
+                    size_bytes: u64::try_from(object.size().unwrap_or(0)).unwrap_or(0),
+                    written_at: object.last_modified().map_or(0, |at| at.secs()),
+                })
+            }));
         }
-        keys.sort();
-        Ok(keys)
+        blobs.sort_by(|one, other| (one.written_at, &one.key).cmp(&(other.written_at, &other.key)));
+        Ok(blobs)
     }
 
     /// Removes an object; nothing happens if there is none.

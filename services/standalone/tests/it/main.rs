@@ -6,6 +6,7 @@ mod api;
 mod asset;
 mod cli;
 mod cvss;
+mod delta;
 mod faults;
 mod holes;
 mod host;

@@ -37,6 +37,7 @@ impl World {
             policy: roles.policy.clone(),
             scheduler: roles.scheduler.clone(),
             reporting: roles.reporting.clone(),
+            blobs: roles.blobs.clone(),
         };
         Self { sandbox, edge }
     }

@@ -108,6 +108,7 @@ impl World {
             policy: roles.policy.clone(),
             scheduler: roles.scheduler.clone(),
             reporting: roles.reporting.clone(),
+            blobs: roles.blobs.clone(),
         };
         let options = ingress::Options {
             heartbeat: Duration::from_secs(1),
@@ -220,6 +221,7 @@ impl World {
             policy: self.sandbox.roles.policy.clone(),
             scheduler: self.sandbox.roles.scheduler.clone(),
             reporting: self.sandbox.roles.reporting.clone(),
+            blobs: self.sandbox.roles.blobs.clone(),
         };
         let admitted = ingress::Services::admit(&services, certificate).await;
         admitted.map(drop).map_err(|error| error.code)

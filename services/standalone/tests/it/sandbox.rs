@@ -3,6 +3,7 @@
 use netpatch::roles::{Parts, Roles, Wiring};
 use netpatch_chassis::rpc::RpcService;
 use netpatch_chassis::{WireError, through_rpc};
+use netpatch_inventory::DeltaSettings;
 use netpatch_reporting::ReportingSettings;
 use netpatch_storage::{
     Blobs, Database, KeyFolder, Migrations, PoolSettings, bus, postgres, roles,
@@ -77,6 +78,11 @@ impl Sandbox {
             clock: clock.clone(),
             keys: KeyFolder::open(folder.path().join("keys")).unwrap(),
             feeds: netpatch_inventory::FeedSettings::default(),
+            deltas: Some(DeltaSettings {
+                // Where tests have their repositories.
+                private_hosts: vec!["127.0.0.1".into()],
+                ..DeltaSettings::default()
+            }),
             reporting: ReportingSettings::default(),
         };
         let between = Between {
@@ -120,6 +126,7 @@ impl Sandbox {
             clock: clock.clone(),
             keys: KeyFolder::open(data_dir.join("keys")).unwrap(),
             feeds: netpatch_inventory::FeedSettings::default(),
+            deltas: None,
             reporting: ReportingSettings::default(),
         };
         let between = Between {

@@ -42,6 +42,7 @@ async fn a_relay_learns_what_approved_waves_need_and_says_what_it_has() {
         policy: roles.policy.clone(),
         scheduler: roles.scheduler.clone(),
         reporting: roles.reporting.clone(),
+        blobs: roles.blobs.clone(),
     };
     let ctx = setting.system();
     let organization = ctx.tenant().unwrap();

@@ -16,3 +16,19 @@ impl MigrationTrait for Payloads {
         execute_all(manager.get_connection(), sql).await
     }
 }
+
+pub(super) struct PayloadUrls;
+
+impl MigrationName for PayloadUrls {
+    fn name(&self) -> &'static str {
+        "m0016_payload_urls"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for PayloadUrls {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let sql = statements(include_str!("../../../migrations/0016_payload_urls.sql"));
+        execute_all(manager.get_connection(), sql).await
+    }
+}

@@ -34,6 +34,14 @@ async fn conforms(blobs: &Blobs) {
     ));
     assert_eq!(blobs.list("a/").await.unwrap(), ["a/b/two", "a/one"]);
     assert!(blobs.list("nothing/").await.unwrap().is_empty());
+    let stored = blobs.stored("a/").await.unwrap();
+    let mut sizes: Vec<_> = stored
+        .iter()
+        .map(|blob| (blob.key.as_str(), blob.size_bytes))
+        .collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [("a/b/two", 0), ("a/one", 4)]);
+    assert!(stored.iter().all(|blob| blob.written_at > 1_000_000_000));
     blobs.delete("a/one").await.unwrap();
     blobs.delete("a/one").await.unwrap();
     assert!(!blobs.exists("a/one").await.unwrap());
