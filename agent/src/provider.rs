@@ -139,6 +139,8 @@ pub struct Verification {
     pub in_use: Vec<String>,
     /// Whether the package manager's own audit is clean.
     pub audit_clean: bool,
+    /// What a person may want to do afterwards, e.g. look at a new configuration.
+    pub notes: Vec<String>,
 }
 
 /// Which supervised transaction of a run.

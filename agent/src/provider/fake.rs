@@ -268,6 +268,7 @@ impl Installer for Fake {
             failure,
             in_use: Vec::new(),
             audit_clean: true,
+            notes: Vec::new(),
         })
     }
 

@@ -177,17 +177,19 @@ impl Engine {
                         journal,
                         Input::Verified,
                         "the host is as ordered".into(),
-                        Vec::new(),
+                        verification.notes,
                     )?;
                 }
                 None if order.times.await_reboot => {
                     let message = "replaced files are in use".into();
-                    self.apply(journal, Input::RebootNeeded, message, verification.in_use)?;
+                    let evidence = [verification.in_use, verification.notes].concat();
+                    self.apply(journal, Input::RebootNeeded, message, evidence)?;
                 }
                 None => {
                     let message =
                         "the host is as ordered; replaced files are in use until a restart".into();
-                    self.apply(journal, Input::Verified, message, verification.in_use)?;
+                    let evidence = [verification.in_use, verification.notes].concat();
+                    self.apply(journal, Input::Verified, message, evidence)?;
                 }
             },
         }

@@ -84,6 +84,7 @@ impl Apt {
             failure,
             in_use,
             audit_clean: audit_lines.is_empty(),
+            notes: Vec::new(),
         })
     }
 

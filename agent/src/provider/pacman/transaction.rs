@@ -248,6 +248,7 @@ impl Pacman {
             failure,
             in_use,
             audit_clean: local.unreadable == 0,
+            notes: Vec::new(),
         })
     }
 

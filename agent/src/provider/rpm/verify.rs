@@ -96,6 +96,7 @@ impl Rpm {
             failure,
             in_use,
             audit_clean: unmet.is_empty(),
+            notes: Vec::new(),
         })
     }
 
