@@ -19,7 +19,6 @@ mod npm;
 pub mod pacman;
 mod pip;
 pub mod providers;
-pub(crate) mod reading;
 pub(crate) mod rpm;
 pub(crate) mod services;
 mod survey;

@@ -1,30 +1,78 @@
-//! Alpine's apk: what is installed, from its own database. Not run on a real Alpine: tested on the text of one.
+//! Alpine's apk (apk-tools 3; what it is asked is in 2.14 too).
+//!
+//! Reading: its own database for what is installed; a cache of the agent's own, filled by apk and verified by it against the signed
+//! indices, for what could be. Changing: only from files that were hashed before, without the network; the outcome is judged by
+//! the database, because apk's exit code counts every package that was ever broken. The host's repositories, keys, cache and
+//! world are never written, but for world on the way back, which gets its own text again.
 
-use super::{Inventory, Provider};
-use crate::command::Runner;
+mod ahead;
+mod ask;
+mod database;
+mod diagnose;
+mod lock;
+mod plan;
+mod repositories;
+mod stage;
+mod transaction;
+
+use super::{
+    Installable, Installer, Inventory, PlanError, Provider, StageOutcome, Step, Verification,
+};
+use crate::command::{CommandLine, Runner};
 use crate::provider::files::io_failure;
+use ask::READ_LIMIT;
 use async_trait::async_trait;
-use netpatch_agent_core::{Failure, FailureCause};
-use netpatch_types::{ComponentKey, Ecosystem};
-use std::fs::File;
-use std::io::Read as _;
+use database::{DATABASES, Installed};
+use netpatch_agent_core::Failure;
+use netpatch_agent_core::decide::Transaction;
+use netpatch_agent_core::journal::ProcessRecord;
+use netpatch_agent_core::plan::{ContentItem, Plan, Wanted};
+use netpatch_types::{Ecosystem, Sha256};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-/// Where apk keeps it: of old, and since apk 3.
-const DATABASES: [&str; 2] = ["/lib/apk/db/installed", "/usr/lib/apk/db/installed"];
-/// Largest database: a desktop of 3,000 packages has 10 MiB.
-const MAX_BYTES: u64 = 128 << 20;
+/// How long apk waits for another that holds the lock.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a working apk is looked at.
+const POLL: Duration = Duration::from_millis(500);
 
 /// A host with apk.
 #[derive(Clone, Debug)]
 pub struct Apk {
     runner: Runner,
+    /// The agent's own folder for indices and packages, as this process reaches it.
+    work: PathBuf,
+    patience: Duration,
 }
 
 impl Apk {
-    /// A host reached through the runner.
+    /// A host reached through the runner; `work` is a folder under its root that belongs to the agent.
     #[must_use]
-    pub fn new(runner: Runner) -> Self {
-        Self { runner }
+    pub fn new(runner: Runner, work: PathBuf) -> Self {
+        Self {
+            runner,
+            work,
+            patience: PATIENCE,
+        }
+    }
+
+    /// The same with another time to wait for a lock, in whole seconds.
+    #[must_use]
+    pub fn waiting(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    fn installed(&self) -> Result<Installed, Failure> {
+        Installed::read(self.runner.root())
+    }
+
+    /// apk's words for how long it waits for a lock.
+    fn wait(&self) -> [String; 2] {
+        ["--wait".to_owned(), self.patience.as_secs().to_string()]
+    }
+
+    fn inside(&self, path: &Path) -> String {
+        self.runner.inside(path).to_string_lossy().into_owned()
     }
 }
 
@@ -41,29 +89,11 @@ impl Provider for Apk {
     }
 
     async fn inventory(&self) -> Result<Inventory, Failure> {
-        let found = DATABASES.map(|path| self.runner.outside(path));
-        let path = found.iter().find(|path| path.exists()).unwrap_or(&found[0]);
-        let mut bytes = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-            .map_err(|error| io_failure("read", path, &error))?;
-        let odd = |what: &str| {
-            let line = format!("apk's database {} {what}", path.display());
-            Failure::new(FailureCause::Unknown(None), [line])
-        };
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(odd("is larger than 128 MiB"));
-        }
         let facts = crate::facts::read(self.runner.root());
-        let text = String::from_utf8_lossy(&bytes);
-        let (components, unreadable) = parse(&text, &facts.os_id, &facts.os_release);
-        if components.is_empty() {
-            return Err(odd("names no package: it is damaged or was emptied"));
-        }
+        let local = self.installed()?;
         Ok(Inventory {
-            components,
-            cut_short: (unreadable > 0)
-                .then(|| format!("{unreadable} entries of apk's database cannot be read")),
+            components: local.components(&facts.os_id, &facts.os_release),
+            cut_short: local.gap(),
         })
     }
 
@@ -72,40 +102,109 @@ impl Provider for Apk {
     }
 }
 
-/// Stanzas of `P:name`, `V:version`, `A:arch`, `o:origin`, separated by empty lines (apk_package(5)); and how many have
-/// no name or version. A package's version is its origin's too.
-fn parse(text: &str, distribution: &str, release: &str) -> (Vec<ComponentKey>, usize) {
-    let (mut components, mut unreadable) = (Vec::new(), 0);
-    for stanza in text.split("\n\n") {
-        let field = |letter: &str| {
-            stanza
-                .lines()
-                .filter_map(|line| line.split_once(':'))
-                .find(|(key, _)| *key == letter)
-                .map(|(_, value)| value.trim_end())
-                .filter(|value| !value.is_empty())
-        };
-        let (Some(name), Some(version)) = (field("P"), field("V")) else {
-            unreadable += usize::from(!stanza.trim().is_empty());
-            continue;
-        };
-        components.push(ComponentKey {
-            ecosystem: Ecosystem::Apk,
-            distribution: distribution.to_owned(),
-            release: release.to_owned(),
-            name: name.to_owned(),
-            version: version.to_owned(),
-            arch: field("A").unwrap_or("noarch").to_owned(),
-            source: field("o").unwrap_or(name).to_owned(),
-            source_version: version.to_owned(),
-        });
+#[async_trait]
+impl Installer for Apk {
+    fn ecosystem(&self) -> Ecosystem {
+        Ecosystem::Apk
     }
-    (components, unreadable)
+
+    async fn arch(&self) -> Result<String, Failure> {
+        let command = CommandLine::new("apk", ["--print-arch"]);
+        let output = self.runner.run(&command, READ_LIMIT).await?;
+        match output.ok() {
+            true => Ok(output.stdout.trim().to_owned()),
+            false => Err(diagnose::diagnose(&output.text(), output.code)),
+        }
+    }
+
+    async fn repositories(&self) -> Result<Vec<String>, Failure> {
+        let configured = self.configured();
+        for line in configured.unknown() {
+            tracing::warn!(line, "is no plain address: what lies there is not reached");
+        }
+        Ok(configured.web())
+    }
+
+    async fn refresh(&self, proxy: Option<&str>) -> Result<(), Failure> {
+        if self.configured().is_empty() {
+            return Ok(());
+        }
+        let output = self.fetch(proxy, ["update"]).await?;
+        if !output.ok() {
+            return Err(diagnose::diagnose(&output.text(), output.code));
+        }
+        self.fetch_ahead(proxy).await
+    }
+
+    async fn installable(&self) -> Result<Vec<Installable>, Failure> {
+        self.find_installable().await
+    }
+
+    async fn plan(&self, wanted: &[Wanted]) -> Result<Plan, PlanError> {
+        self.make_plan(wanted).await
+    }
+
+    async fn stage(
+        &self,
+        plan: &Plan,
+        folder: &Path,
+        proxy: Option<&str>,
+    ) -> Result<StageOutcome, PlanError> {
+        self.fetch_and_check(plan, folder, proxy).await
+    }
+
+    async fn snapshot(&self, plan: &Plan, folder: &Path) -> Result<Sha256, Failure> {
+        self.write_snapshot(plan, folder).await
+    }
+
+    async fn start_install(&self, plan: &Plan, folder: &Path) -> Result<ProcessRecord, Failure> {
+        self.begin_install(plan, folder)
+    }
+
+    async fn start_rollback(
+        &self,
+        folder: &Path,
+        attempt: usize,
+    ) -> Result<ProcessRecord, Failure> {
+        self.begin_rollback(folder, attempt).await
+    }
+
+    async fn transaction(&self, folder: &Path, step: Step) -> Result<Transaction, Failure> {
+        step.supervised(folder)
+            .state(|| lock::holder(self.runner.root()).is_some())
+            .map_err(|error| io_failure("look at", folder, &error))
+    }
+
+    async fn mend(&self, _folder: &Path) -> Result<(), Failure> {
+        while lock::holder(self.runner.root()).is_some() {
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    async fn verify(
+        &self,
+        plan: &Plan,
+        content: &[ContentItem],
+        folder: &Path,
+    ) -> Result<Verification, Failure> {
+        self.compare_with_plan(plan, content, folder).await
+    }
+
+    async fn compare(&self, folder: &Path) -> Result<Vec<String>, Failure> {
+        self.compare_with_snapshot(folder)
+    }
+
+    async fn diagnose(&self, folder: &Path, step: Step, exit_code: i32) -> Failure {
+        let log = std::fs::read(step.supervised(folder).log()).unwrap_or_default();
+        diagnose::diagnose(&String::from_utf8_lossy(&log), Some(exit_code))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use netpatch_types::ComponentKey;
     use std::fs;
 
     /// As Alpine 3.19 writes it, shortened.
@@ -119,7 +218,8 @@ mod tests {
         let os = "ID=alpine\nVERSION_ID=3.19.1\n";
         fs::write(root.path().join("etc/os-release"), os).expect("os-release");
         fs::write(root.path().join("lib/apk/db/installed"), text).expect("database");
-        let apk = Apk::new(Runner::in_root(root.path().to_owned(), Vec::new()));
+        let runner = Runner::in_root(root.path().to_owned(), Vec::new());
+        let apk = Apk::new(runner, root.path().join("work"));
         (root, apk)
     }
 

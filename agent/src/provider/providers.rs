@@ -14,7 +14,6 @@ use super::macos::MacOs;
 use super::npm::Npm;
 use super::pacman::Pacman;
 use super::pip::Pip;
-use super::reading::Reading;
 use super::survey::Survey;
 use super::windows::Windows;
 use super::zypper::Zypper;
@@ -22,7 +21,6 @@ use super::{Installer, Inventory, Provider};
 use crate::command::Runner;
 use crate::facts::Family;
 use netpatch_agent_core::Failure;
-use netpatch_types::Ecosystem;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -58,13 +56,13 @@ impl Providers {
         let dnf = Arc::new(Dnf::new(runner.clone(), work.join("dnf")));
         let zypper = Arc::new(Zypper::new(runner.clone(), work.join("zypper")));
         let pacman = Arc::new(Pacman::new(runner.clone(), work.join("pacman")));
-        let apk = Reading::new(Arc::new(Apk::new(runner.clone())), Ecosystem::Apk);
+        let apk = Arc::new(Apk::new(runner.clone(), work.join("apk")));
         let systems: Vec<(Family, Arc<dyn Installer>)> = vec![
             (Family::Debian, apt),
             (Family::RedHat, dnf),
             (Family::Suse, zypper),
             (Family::Arch, pacman),
-            (Family::Alpine, Arc::new(apk)),
+            (Family::Alpine, apk),
         ];
         let family = crate::facts::read(runner.root()).family;
         let installer = chosen(&systems, family).await;

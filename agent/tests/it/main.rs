@@ -1,10 +1,13 @@
 //! The agent against real package managers in root folders of their own, and its engine against crashes.
 //!
-//! Needs root, mmdebstrap, dpkg-dev, apt-utils, gnupg, rpm, createrepo-c, nftables, iptables, flatpak, ostree, npm,
-//! containerd and systemd-container; fails with one sentence without them.
+//! Needs root, mmdebstrap, dpkg-dev, apt-utils, gnupg, rpm, createrepo-c, nftables, iptables, flatpak, ostree, npm, openssl,
+//! containerd, systemd-container, and python3 with venv and a package index; fails with one sentence without them.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may fail")]
 
+mod apk;
+mod apk_host;
+mod apk_transaction;
 mod apt_failure;
 mod apt_interruption;
 mod apt_repack;

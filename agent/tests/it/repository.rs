@@ -51,11 +51,15 @@ pub(crate) fn made_by(script: &str, needs: &str) -> PathBuf {
         .join(script);
     let recipe = fs::read(&script).expect("the script");
     made_once("test-repository", &recipe, |new| {
-        let status = Command::new("sh")
+        let with = match script.extension().is_some_and(|word| word == "py") {
+            true => "python3",
+            false => "sh",
+        };
+        let status = Command::new(with)
             .arg(&script)
             .arg(new)
             .status()
-            .expect("sh");
+            .unwrap_or_else(|error| panic!("{with}: {error}"));
         assert!(status.success(), "{} needs {needs}", script.display());
     })
 }
