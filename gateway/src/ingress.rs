@@ -215,12 +215,15 @@ impl Ingress {
     }
 }
 
+/// What happens once is boxed, here and in session.rs: a session that waits, as most do most of the time, holds no space for it.
 async fn peer(shared: Arc<Shared>, handshake: EdgeHandshake) {
     let remote = handshake.remote();
-    match handshake.open().await {
-        Ok(EdgeIncoming::Enrol(enrolment)) => enrol::serve(&shared, enrolment, None).await,
+    match Box::pin(handshake.open()).await {
+        Ok(EdgeIncoming::Enrol(enrolment)) => {
+            Box::pin(enrol::serve(&shared, enrolment, None)).await;
+        }
         Ok(EdgeIncoming::Agent(agent)) => session::serve(&shared, agent, None).await,
-        Ok(EdgeIncoming::Relay(relay)) => relay::serve(&shared, relay).await,
+        Ok(EdgeIncoming::Relay(relay)) => Box::pin(relay::serve(&shared, relay)).await,
         Err(error) => tracing::debug!(%remote, %error, "handshake failed"),
     }
 }

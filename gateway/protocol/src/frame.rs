@@ -72,7 +72,12 @@ impl FrameDecoder {
             return Ok(None);
         }
         self.buffer.advance(HEADER_BYTES);
-        Ok(Some(self.buffer.split_to(size).freeze()))
+        let frame = self.buffer.split_to(size).freeze();
+        if self.buffer.is_empty() {
+            // A peer that is silent for a while holds no memory of what it sent last.
+            self.buffer = BytesMut::new();
+        }
+        Ok(Some(frame))
     }
 
     /// The next whole message; `None` until more bytes arrive.

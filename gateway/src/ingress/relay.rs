@@ -1,10 +1,11 @@
 //! A relay's connection: its own reports, settings, probes and differences, and the agents and enrolments that it carries unread.
 
 use super::{Shared, delta, enrol, session};
+use futures::future::BoxFuture;
 use netpatch_protocol::site::StreamAnswer;
 use netpatch_protocol::{IdentityName, SubjectKind};
 use netpatch_tunnel::edge::{RelayAnswer, RelayHandshake};
-use netpatch_tunnel::{RelayConnection, RelayStream, close_code};
+use netpatch_tunnel::{RelayConnection, RelayStream, TunnelError, close_code};
 use netpatch_types::{RelayId, ServiceResult};
 use prost::Message as _;
 use std::sync::Arc;
@@ -41,10 +42,10 @@ pub(crate) async fn serve(shared: &Arc<Shared>, relay: RelayConnection) {
 
 async fn stream(shared: Arc<Shared>, relay: IdentityName, handshake: RelayHandshake) {
     let id = RelayId(relay.id);
-    let answered = match handshake.open().await {
+    let answered = match Box::pin(handshake.open()).await {
         Ok(RelayStream::Agent(agent)) => return session::serve(&shared, agent, Some(relay)).await,
         Ok(RelayStream::Enrol(enrolment)) => {
-            return enrol::serve(&shared, enrolment, Some(id)).await;
+            return Box::pin(enrol::serve(&shared, enrolment, Some(id))).await;
         }
         Ok(RelayStream::Report(report, to)) => {
             let done = shared
@@ -86,10 +87,10 @@ async fn stream(shared: Arc<Shared>, relay: IdentityName, handshake: RelayHandsh
     }
 }
 
-async fn answer(
+fn answer(
     to: RelayAnswer,
     done: ServiceResult<Vec<u8>>,
-) -> Result<(), netpatch_tunnel::TunnelError> {
+) -> BoxFuture<'static, Result<(), TunnelError>> {
     let answer = match done {
         Ok(body) => StreamAnswer {
             status: 200,
@@ -102,5 +103,5 @@ async fn answer(
             ..StreamAnswer::default()
         },
     };
-    to.answer(&answer).await
+    Box::pin(async move { to.answer(&answer).await })
 }

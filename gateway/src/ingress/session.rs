@@ -90,9 +90,12 @@ pub(crate) async fn serve(
                 body: Some(body),
                 ..EdgeMessage::default()
             };
-            if connection.messages.send(&message).await.is_ok() {
-                connection.finish().await;
-            }
+            Box::pin(async {
+                if connection.messages.send(&message).await.is_ok() {
+                    connection.finish().await;
+                }
+            })
+            .await;
         }
         Err(error) => tracing::info!(%remote, %error, "session ended"),
     }
@@ -122,7 +125,7 @@ async fn converse(
         ));
     }
     let name = (subject.organization, HostId(subject.id));
-    let (hello, ack) = first_message(shared, connection).await?;
+    let (hello, ack) = Box::pin(first_message(shared, connection)).await?;
     if hello.protocol != PROTOCOL_VERSION {
         return Err(refused(
             ErrorCode::BadUserInput,
@@ -151,7 +154,7 @@ async fn converse(
     let arrival = match shared.registry.arrive(name, check_in, now, live_for) {
         Ok(arrival) => arrival,
         Err(Judgement::Forked) => {
-            quarantine(shared, name, relay).await;
+            Box::pin(quarantine(shared, name, relay)).await;
             return Err(refused(
                 ErrorCode::Forbidden,
                 "host is quarantined: two copies of its identity are live",
@@ -195,7 +198,10 @@ async fn converse(
         parts: Parts::default(),
         heard: Instant::now(),
     };
-    let served = session.run(check_in, resumed, restored).await;
+    let served = match Box::pin(session.begin(check_in, resumed, restored)).await {
+        Ok(()) => session.run().await,
+        Err(end) => Err(end),
+    };
     drop(left);
     served
 }
@@ -279,7 +285,8 @@ impl Session<'_> {
         HostId(self.admitted.subject.id)
     }
 
-    async fn run(&mut self, hello: CheckIn, resumed: bool, restored: bool) -> Result<(), End> {
+    /// Welcomes the agent and sends what waits for it.
+    async fn begin(&mut self, hello: CheckIn, resumed: bool, restored: bool) -> Result<(), End> {
         self.saw(false);
         let welcome = Welcome {
             resume_id: self.memory.numbered.resume_id().to_vec(),
@@ -303,7 +310,10 @@ impl Session<'_> {
             let whole = edge_message::Body::ManifestWanted(ManifestWanted::default());
             self.send(whole).await?;
         }
-        self.deliver().await?;
+        self.deliver().await
+    }
+
+    async fn run(&mut self) -> Result<(), End> {
         let mut look = tokio::time::interval(self.shared.options.look_every);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         look.reset();
@@ -314,10 +324,10 @@ impl Session<'_> {
                 () = live.superseded.cancelled() => return Err(End::Superseded),
                 () = self.shared.stop.cancelled() => return Err(End::Superseded),
                 received = self.connection.messages.receive::<AgentMessage>() => match received? {
-                    Some(message) => self.take(message).await?,
+                    Some(message) => Box::pin(self.take(message)).await?,
                     None => return Ok(()),
                 },
-                () = live.wake.notified() => self.look().await?,
+                () = live.wake.notified() => Box::pin(self.look()).await?,
                 _ = look.tick() => {
                     if self.heard.elapsed() > self.shared.options.heartbeat * 3 {
                         return Err(End::Silent);
@@ -325,9 +335,9 @@ impl Session<'_> {
                     self.expect_whole()?;
                     if checked.elapsed() > RECHECK {
                         checked = Instant::now();
-                        self.recheck().await?;
+                        Box::pin(self.recheck()).await?;
                     }
-                    self.look().await?;
+                    Box::pin(self.look()).await?;
                 }
             }
         }

@@ -186,6 +186,11 @@ impl EdgeEndpoint {
         clock: &SharedClock,
         limits: Limits,
     ) -> Result<Self, TunnelError> {
+        // An edge sends little on each of very many connections.
+        let limits = Limits {
+            segments: false,
+            ..limits
+        };
         let shown = Shown::new(identity)?;
         let outer = server_config(&[ALPN_AGENT, ALPN_RELAY, ALPN_ENROL], &shown, clock)?;
         let inner = server_config(&[ALPN_AGENT, ALPN_ENROL], &shown, clock)?;

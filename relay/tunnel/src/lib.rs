@@ -87,6 +87,8 @@ pub struct Limits {
     pub connections: usize,
     /// How fast this side sends.
     pub congestion: Congestion,
+    /// Whether several packets are given to the system at once. Cheaper for bulk; each connection then keeps a buffer for ten packets.
+    pub segments: bool,
 }
 
 impl Default for Limits {
@@ -101,6 +103,7 @@ impl Default for Limits {
             handshakes: 1024,
             connections: 20_000,
             congestion: Congestion::Tolerant,
+            segments: true,
         }
     }
 }

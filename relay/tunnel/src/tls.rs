@@ -195,6 +195,7 @@ pub(crate) fn transport(
         .stream_receive_window(STREAM_WINDOW_BYTES.into())
         .receive_window(CONNECTION_WINDOW_BYTES.into())
         .send_window(CONNECTION_WINDOW_BYTES.into())
+        .enable_segmentation_offload(limits.segments)
         .congestion_controller_factory(match pulse {
             Some(pulse) => Arc::new(WatchedConfig {
                 inner: congestion,
