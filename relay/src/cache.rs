@@ -2,9 +2,11 @@
 //!
 //! A request finds held bytes that are fresh, or joins the one fill of that payload: everybody who asks meanwhile is
 //! served from the growing file. Metadata that may have changed is asked for again; when its origin cannot be reached
-//! the held version is served, because the package manager judges its date and signature itself.
+//! the held version is served, because the package manager judges its date and signature itself. An index is served as it is while
+//! the held table of contents names just these bytes, and asked for when it names others.
 
 pub mod care;
+mod contents;
 pub mod fill;
 pub mod hot;
 pub mod origin;
@@ -13,6 +15,7 @@ pub mod store;
 
 use crate::counters::{Counters, add};
 use crate::line::Line;
+use contents::Tables;
 use fill::{End, Fill, Head};
 use futures::FutureExt as _;
 use hot::{Hot, HotTable};
@@ -53,6 +56,7 @@ pub(crate) struct Inner {
     flights: Mutex<Flights<Fill>>,
     reach: Reach,
     hot: HotTable,
+    tables: Tables,
     max_payload_bytes: AtomicU64,
     fresh_seconds: i64,
 }
@@ -151,6 +155,7 @@ impl Cache {
                 flights: Mutex::default(),
                 reach,
                 hot: HotTable::default(),
+                tables: Tables::default(),
                 max_payload_bytes: AtomicU64::new(MAX_PAYLOAD_BYTES),
                 fresh_seconds: i64::from(fresh_seconds),
             }),
@@ -278,7 +283,11 @@ impl Cache {
         let id = key.id();
         let entry = self.inner.index().find(id)?;
         let now = self.inner.now();
-        let decision = decide(key.kind(), entry.checked_at, now, self.inner.fresh_seconds);
+        let decision = match self.inner.listed(key).await {
+            Some((digest, _)) if digest == entry.sha256 => Decision::Serve,
+            Some(_) => Decision::Revalidate,
+            None => decide(key.kind(), entry.checked_at, now, self.inner.fresh_seconds),
+        };
         if must_be_fresh && decision == Decision::Revalidate {
             return None;
         }

@@ -173,6 +173,19 @@ impl CacheIndex {
         Some(held.entry.clone())
     }
 
+    /// What the origin had when it was asked last is known to be outdated: it is to be asked again.
+    pub fn doubt(&mut self, key: KeyId) {
+        if let Some(held) = self.entries.get_mut(&key) {
+            held.entry.checked_at = 0;
+        }
+    }
+
+    /// What is held of a payload; counts as no use.
+    #[must_use]
+    pub fn look(&self, key: KeyId) -> Option<&Entry> {
+        Some(&self.entries.get(&key)?.entry)
+    }
+
     /// Bytes that approved deployments still need: never given up. Replaces the earlier set.
     pub fn pin(&mut self, needed: HashSet<Sha256>) {
         self.pinned = needed;

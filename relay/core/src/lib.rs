@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod bandwidth;
+pub mod contents;
 pub mod flight;
 pub mod freshness;
 pub mod index;
@@ -16,6 +17,7 @@ pub mod staging;
 pub mod upstream;
 
 pub use bandwidth::{Bucket, Priority, Turn, bandwidth_of};
+pub use contents::Contents;
 pub use flight::{Flights, Role};
 pub use freshness::{Decision, Validators};
 pub use index::{Admission, CacheIndex, Entry};

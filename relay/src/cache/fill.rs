@@ -419,6 +419,7 @@ impl<'a> Fetching<'a> {
         self.inner.give_up(&gone, &bytes);
         let mut unfinished = self.unfinished;
         let inner = self.inner.clone();
+        let sha256 = entry.sha256;
         let keeping = tokio::task::spawn_blocking(move || {
             inner.store.keep(&mut unfinished, &entry)?;
             let id = entry.key.id();
@@ -428,7 +429,10 @@ impl<'a> Fetching<'a> {
             Ok::<(), super::store::StoreError>(())
         });
         match keeping.await {
-            Ok(Ok(())) => self.inner.store.note_problem(""),
+            Ok(Ok(())) => {
+                self.inner.store.note_problem("");
+                self.inner.note_kept(self.key, sha256).await;
+            }
             Ok(Err(error)) => self.inner.store.note_problem(&error.to_string()),
             Err(error) => tracing::error!(%error, "keeping a payload ended unexpectedly"),
         }

@@ -4,28 +4,32 @@ use netpatch_relay::cache::store::Store;
 use netpatch_relay::cache::{Cache, Reply};
 use netpatch_relay::counters::Counters;
 use netpatch_relay_core::Upstreams;
-use netpatch_types::SystemClock;
+use netpatch_types::{SharedClock, SystemClock};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-struct Cached {
+pub(crate) struct Cached {
     cache: Cache,
     counters: Arc<Counters>,
 }
 
 fn open_with(folder: &Path, upstream: &Upstream, budget: u64, fresh: u32) -> Cached {
+    open_at(folder, upstream, budget, fresh, SystemClock::shared())
+}
+
+pub(crate) fn open_at(
+    folder: &Path,
+    upstream: &Upstream,
+    budget: u64,
+    fresh: u32,
+    clock: SharedClock,
+) -> Cached {
     let counters = Arc::<Counters>::default();
     let store = Store::open(folder).expect("store");
-    let cache = Cache::open(
-        store,
-        budget,
-        fresh,
-        counters.clone(),
-        SystemClock::shared(),
-    );
+    let cache = Cache::open(store, budget, fresh, counters.clone(), clock);
     let cache = cache.expect("cache");
     cache.set_upstreams(Upstreams::from_settings(&SiteSettings {
         upstreams: vec![Source {
@@ -79,12 +83,12 @@ async fn body(reply: Reply) -> Result<Vec<u8>, u32> {
 }
 
 impl Cached {
-    async fn get(&self, path: &str) -> Result<Vec<u8>, u32> {
+    pub(crate) async fn get(&self, path: &str) -> Result<Vec<u8>, u32> {
         body(self.cache.respond(&request(path)).await).await
     }
 
     /// Waits until so many payloads are kept: that happens just after the last byte was served.
-    async fn kept(&self, payloads: usize) {
+    pub(crate) async fn kept(&self, payloads: usize) {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
         while self.cache.usage().payloads != payloads {
             assert!(

@@ -5,6 +5,7 @@
 mod cache;
 mod claim;
 mod command;
+mod contents;
 mod folder;
 mod front;
 mod hostile;
