@@ -65,7 +65,9 @@ async fn stream(shared: Arc<Shared>, relay: IdentityName, handshake: RelayHandsh
                 .await;
             answer(to, plan.map(|plan| plan.encode_to_vec())).await
         }
-        Ok(RelayStream::Delta(request, to)) => delta::serve(&shared, relay, request, to).await,
+        Ok(RelayStream::Delta(request, to)) => {
+            Box::pin(delta::serve(&shared, relay, request, to)).await
+        }
         Ok(RelayStream::Probe(request, to)) => {
             let plan = shared
                 .services
