@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -97,6 +98,9 @@ with tempfile.TemporaryDirectory() as work:
         openssl("genrsa", "-out", place, "2048")
     openssl("rsa", "-in", key, "-pubout", "-out", os.path.join(OUT, "np.rsa.pub"))
 
+    # The key itself too: a test lets apk sign an index of its own kind with it.
+    shutil.copy(key, os.path.join(OUT, "np.rsa"))
+
     # good, held: install; held is bound to its version in a test
     both(key, "np-good")
     both(key, "np-held")
@@ -115,9 +119,10 @@ with tempfile.TemporaryDirectory() as work:
     # shedding: needs np-shed no more, which goes
     package(key, "np-shed", "1.0-r0")
     both(key, "np-shedding", before=["np-shed"])
-    # held-up: waits while /run/np-held-up.wait is there
+    # held-up: waits while /run/np-held-up.wait is there; 1.0-r0 does so on the way back
     wait = 'echo "np-held-up: waiting"; while [ -e /run/np-held-up.wait ]; do sleep 0.1; done'
-    both(key, "np-held-up", script=wait)
+    package(key, "np-held-up", "1.0-r0", script=wait)
+    package(key, "np-held-up", "2.0-r0", script=wait)
 
     names = segment([("DESCRIPTION", b"np", 0o644, False), ("APKINDEX", "\n".join(index).encode() + b"\n", 0o644, False)], True)
     for place, signer in ((FOLDER, key), (os.path.join(OUT, "other"), other)):

@@ -265,3 +265,64 @@ async fn https_repositories_are_fetched_through_the_loopback_and_tags_count() {
     let text = fs::read_to_string(&list).expect("the list");
     assert!(text.contains("@np https://"), "{text}");
 }
+
+#[tokio::test]
+async fn an_index_of_apk_3_is_read_too() {
+    let host = ApkHost::before_refresh(&["np-good", "np-new-dependency"]).await;
+    let root = host.machine.path();
+    let place = root.join("srv/np/x86_64");
+    fs::create_dir_all(&place).expect("a folder");
+    let packages = [
+        "np-good-2.0-r0.apk",
+        "np-new-dependency-2.0-r0.apk",
+        "np-dependency-1.0-r0.apk",
+    ];
+    for name in packages {
+        fs::copy(folder().join("x86_64").join(name), place.join(name)).expect("a package");
+    }
+    fs::copy(folder().join("np.rsa"), root.join("var/tmp/np.rsa")).expect("the key");
+    let mut words = vec!["mkndx", "--sign-key", "/var/tmp/np.rsa", "-o"];
+    words.push("/srv/np/x86_64/Packages.adb");
+    let files = packages.map(|name| format!("/srv/np/x86_64/{name}"));
+    words.extend(files.iter().map(String::as_str));
+    let output = host.machine.inside("apk", &words);
+    assert!(output.status.success(), "{output:?}");
+    write(&root.join("etc/apk/repositories"), &format!("v3 {URL}\n"));
+    let shelf = std::sync::Arc::new(crate::repository::Shelf::of(root.join("srv/np")));
+    let repositories = host.apk.repositories().await.expect("repositories");
+    let origin = PayloadOrigin::open(shelf, repositories).await;
+    let origin = origin.expect("a port");
+    let refreshed = host.apk.refresh(Some(&origin.url())).await;
+    refreshed.expect("refreshed");
+    let updates = host.apk.installable().await.expect("updates");
+    assert_eq!(names(&updates), ["np-good", "np-new-dependency"]);
+    let file = fs::read(place.join("np-good-2.0-r0.apk")).expect("the package");
+    assert_eq!(updates[0].sha256, Sha256::of(&file));
+    let plan = host.apk.plan(&wanted(&["np-new-dependency"])).await;
+    assert_eq!(plan.expect("a plan").items.len(), 2);
+}
+
+#[tokio::test]
+async fn an_index_that_the_disk_damaged_is_told_and_fetched_again() {
+    let host = ApkHost::with(&["np-good"]).await;
+    let cache = host.machine.path().join("var/lib/netpatch-agent/apk/cache");
+    let index = fs::read_dir(&cache)
+        .expect("the cache")
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.to_string_lossy().ends_with(".tar.gz"))
+        .expect("the index");
+    let whole = fs::read(&index).expect("the index");
+    for damaged in [
+        &whole[..whole.len() / 2],
+        b"",
+        b"ADBd\xff\xff\xff\xff",
+        b"\x1f\x8b",
+    ] {
+        fs::write(&index, damaged).expect("damage");
+        let failure = host.apk.installable().await.expect_err("told");
+        assert_eq!(failure.cause, FailureCause::PayloadCorrupt, "{failure:?}");
+        host.refresh().await;
+        assert_eq!(host.apk.installable().await.expect("updates").len(), 1);
+    }
+}

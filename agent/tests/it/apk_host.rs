@@ -171,11 +171,17 @@ impl ApkHost {
 
     /// Rolls back and asserts that nothing differs: in our comparison, in apk's own list and world, and in apk's audit of every file.
     pub(crate) async fn rolls_back_to(&self, before: &(Vec<String>, String)) {
+        self.rolls_back_at(1, before).await;
+    }
+
+    /// The same at the n-th attempt.
+    pub(crate) async fn rolls_back_at(&self, attempt: usize, before: &(Vec<String>, String)) {
         let folder = self.run_folder();
         self.apk.mend(&folder).await.expect("mended");
-        self.apk.start_rollback(&folder, 1).await.expect("starts");
-        let state = ended(&self.apk, &folder, Step::Rollback(1)).await;
-        let log = self.log("rollback-1.log");
+        let started = self.apk.start_rollback(&folder, attempt).await;
+        started.expect("starts");
+        let state = ended(&self.apk, &folder, Step::Rollback(attempt)).await;
+        let log = self.log(&format!("rollback-{attempt}.log"));
         assert_eq!(state, Transaction::Ended(0), "{log}");
         let differences = self.apk.compare(&folder).await.expect("compared");
         assert_eq!(differences, Vec::<String>::new(), "{log}");

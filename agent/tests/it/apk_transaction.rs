@@ -326,6 +326,32 @@ async fn an_apk_that_was_killed_is_rolled_back_file_by_file() {
     host.rolls_back_to(&before).await;
 }
 
+#[tokio::test]
+async fn a_way_back_that_was_killed_is_gone_again_from_its_beginning() {
+    let packages = ["np-held-up", "np-good", "np-new-dependency"];
+    let host = ApkHost::with(&packages).await;
+    let before = host.packages();
+    let (plan, _) = host.made_ready(&packages).await;
+    assert_eq!(host.installed(&plan).await, Transaction::Ended(0));
+    let wait = host.machine.path().join("run/np-held-up.wait");
+    fs::write(&wait, "").expect("the file");
+    let folder = host.run_folder();
+    host.apk.start_rollback(&folder, 1).await.expect("starts");
+    until(|| async {
+        let log = host.log("rollback-1.log");
+        log.contains("np-held-up: waiting").then_some(())
+    })
+    .await;
+    let pid = fs::read_to_string(folder.join("rollback-1.pid")).expect("pid");
+    kill_session(pid.trim());
+    fs::remove_file(&wait).expect("lets the script end");
+    let state = ended(&host.apk, &folder, Step::Rollback(1)).await;
+    assert_eq!(state, Transaction::Lost);
+    let differences = host.apk.compare(&folder).await.expect("compared");
+    assert!(!differences.is_empty());
+    host.rolls_back_at(2, &before).await;
+}
+
 /// Runs an order with this content.
 async fn run(host: &ApkHost, plan: &Plan) -> Run {
     let agent = Agent::start(&host.machine.path().join("var/lib/netpatch-agent"));

@@ -7,7 +7,8 @@ use crate::command::{CommandLine, Output};
 use crate::provider::files::io_failure;
 use netpatch_agent_core::{Failure, FailureCause};
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ pub(super) const READ_LIMIT: Duration = Duration::from_secs(180);
 /// Limit of one that fetches.
 const FETCH_LIMIT: Duration = Duration::from_secs(3600);
 
+/// How an index of apk 2 begins: it is packed.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// apk with a proxy that nobody answers at, content with old indices and with missing ones.
 const NOWHERE: [&str; 6] = [
     "http_proxy=http://127.0.0.1:1",
@@ -116,20 +119,29 @@ impl Apk {
         ]
     }
 
-    /// Everything that the fetched indices name. tar tells by itself how each is packed.
+    /// Everything that the fetched indices name. apk verified them when it fetched them.
     pub(super) async fn offered(&self) -> Result<Offered, Failure> {
         let mut offered = Offered::new();
         self.write_repositories()?;
         for path in indices(&self.cache()) {
-            let words = ["-xzOf", &self.inside(&path), "APKINDEX"];
-            let command = CommandLine::new("tar", words);
+            let inside = self.inside(&path);
+            // apk names both kinds alike.
+            let is_of_apk_2 = begins_with(&path, &GZIP);
+            let command = match is_of_apk_2 {
+                true => CommandLine::new("tar", ["-xzOf", &inside, "APKINDEX"]),
+                false => CommandLine::new("apk", ["adbdump", &inside]),
+            };
             let output = self.runner.run(&command, READ_LIMIT).await?;
             if !output.ok() {
-                let line = format!("the index {} cannot be unpacked", path.display());
+                let line = format!("the index {} cannot be read", path.display());
                 let lines = std::iter::once(line.as_str()).chain(output.stderr.lines());
                 return Err(Failure::new(FailureCause::PayloadCorrupt, lines));
             }
-            for package in database::parse(&output.stdout).0 {
+            let packages = match is_of_apk_2 {
+                true => database::parse(&output.stdout).0,
+                false => database::parse_dump(&output.stdout),
+            };
+            for package in packages {
                 let key = (package.name.clone(), package.version.clone());
                 offered.entry(key).or_insert(package);
             }
@@ -148,6 +160,11 @@ impl Apk {
             &self.ask(words.chain(names.iter().cloned())).await?,
         ))
     }
+}
+
+fn begins_with(path: &Path, magic: &[u8; 2]) -> bool {
+    let mut first = [0; 2];
+    File::open(path).is_ok_and(|mut file| file.read_exact(&mut first).is_ok() && first == *magic)
 }
 
 /// The indices in a folder.

@@ -24,7 +24,7 @@ pub(super) struct Package {
     pub(super) arch: String,
     /// What it was built from.
     pub(super) origin: String,
-    /// What tells rebuilds of a version apart: hash of the control segment, `Q1` and base64.
+    /// What tells rebuilds of a version apart: hash of the control segment, `Q1` and base64; in an index of apk 3, hex.
     pub(super) identity: String,
     /// Of the package's file, bytes.
     pub(super) size_bytes: u64,
@@ -58,20 +58,29 @@ impl Package {
     /// The name of its file in a cache of apk: with the first four bytes of its identity. `None` when it has none, or
     /// when a name would lead out of the folder.
     pub(super) fn file_name(&self) -> Option<String> {
-        let hash = self
-            .identity
-            .strip_prefix("Q1")
-            .or_else(|| self.identity.strip_prefix("Q2"))?;
-        let mut bits = 0u64;
-        for letter in hash.bytes().take(6) {
-            bits = bits << 6 | u64::from(six_bits(letter)?);
-        }
+        let first = first_bytes(&self.identity)?;
         let fits =
             |text: &str| !text.is_empty() && !text.starts_with('.') && !text.contains(['/', '\\']);
-        let is_whole = hash.len() >= 6 && fits(&self.name) && fits(&self.version);
-        // Of 36 bits the first 32.
-        is_whole.then(|| format!("{}-{}.{:08x}.apk", self.name, self.version, bits >> 4))
+        (fits(&self.name) && fits(&self.version))
+            .then(|| format!("{}-{}.{first:08x}.apk", self.name, self.version))
     }
+}
+
+/// The first four bytes of an identity.
+fn first_bytes(identity: &str) -> Option<u32> {
+    let coded = ["Q1", "Q2"]
+        .iter()
+        .find_map(|kind| identity.strip_prefix(kind));
+    let Some(coded) = coded else {
+        let is_hex = identity.len() >= 40 && identity.bytes().all(|byte| byte.is_ascii_hexdigit());
+        return is_hex.then(|| u32::from_str_radix(&identity[..8], 16).ok())?;
+    };
+    let mut bits = 0u64;
+    for at in 0..6 {
+        bits = bits << 6 | u64::from(six_bits(*coded.as_bytes().get(at)?)?);
+    }
+    // Of 36 bits the first 32.
+    u32::try_from(bits >> 4).ok()
 }
 
 /// Base64's letter.
@@ -165,6 +174,38 @@ pub(super) fn parse(text: &str) -> (Vec<Package>, usize) {
     (packages, unreadable)
 }
 
+/// The packages of an index in apk 3's format, as `apk adbdump` prints it: a package begins with `  - name:`, its own fields have four
+/// spaces before them.
+pub(super) fn parse_dump(text: &str) -> Vec<Package> {
+    let mut packages: Vec<Package> = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("  - name: ") {
+            packages.push(Package {
+                name: name.to_owned(),
+                origin: name.to_owned(),
+                arch: "noarch".to_owned(),
+                ..Package::default()
+            });
+        }
+        let field = line
+            .strip_prefix("    ")
+            .and_then(|rest| rest.split_once(": "));
+        let (Some(package), Some((key, value))) = (packages.last_mut(), field) else {
+            continue;
+        };
+        match key {
+            "version" => package.version = value.to_owned(),
+            "hashes" => package.identity = value.to_owned(),
+            "arch" => package.arch = value.to_owned(),
+            "origin" => package.origin = value.to_owned(),
+            "file-size" => package.size_bytes = value.parse().unwrap_or(0),
+            _ => {}
+        }
+    }
+    packages.retain(|package| !package.version.is_empty());
+    packages
+}
+
 /// apk's order; what it cannot read is equal.
 pub(super) fn compare(left: &str, right: &str) -> Ordering {
     version::compare(Ecosystem::Apk, left, right).unwrap_or(Ordering::Equal)
@@ -200,5 +241,19 @@ mod tests {
                 "{identity} {name}"
             );
         }
+    }
+
+    #[test]
+    fn an_index_of_apk_3_is_read_as_apk_prints_it() {
+        // As apk 3.0.8 printed it.
+        let text = "#%SCHEMA: 78646E69\n# ADB block, size: 1204, compat: 0, ver: 0\npackages: # 2 items\n  - name: np-good\n    version: 2.0-r0\n    hashes: 8a7aef2df718f7fb05901fb041a2bd4defedf599\n    description: test\n    arch: x86_64\n    origin: np\n    file-size: 975\n    depends: # 1 items\n      - name: x\n  - name: np-odd\n    hashes: \u{e9}\n";
+        let found = parse_dump(text);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].origin.as_str(), found[0].size_bytes), ("np", 975));
+        assert_eq!(
+            found[0].file_name(),
+            Some("np-good-2.0-r0.8a7aef2d.apk".into())
+        );
+        assert_eq!(parse_dump("    version: 1\n\u{0}\n  - name: \n"), []);
     }
 }
