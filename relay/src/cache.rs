@@ -7,6 +7,7 @@
 
 pub mod care;
 mod contents;
+pub mod delta;
 pub mod fill;
 pub mod hot;
 pub mod origin;
@@ -16,6 +17,7 @@ pub mod store;
 use crate::counters::{Counters, add};
 use crate::line::Line;
 use contents::Tables;
+use delta::{Deltas, Recipes};
 use fill::{End, Fill, Head};
 use futures::FutureExt as _;
 use hot::{Hot, HotTable};
@@ -55,6 +57,7 @@ pub(crate) struct Inner {
     pub(crate) clock: SharedClock,
     flights: Mutex<Flights<Fill>>,
     reach: Reach,
+    deltas: Deltas,
     hot: HotTable,
     tables: Tables,
     max_payload_bytes: AtomicU64,
@@ -154,6 +157,7 @@ impl Cache {
                 clock,
                 flights: Mutex::default(),
                 reach,
+                deltas: Deltas::default(),
                 hot: HotTable::default(),
                 tables: Tables::default(),
                 max_payload_bytes: AtomicU64::new(MAX_PAYLOAD_BYTES),
@@ -168,6 +172,11 @@ impl Cache {
         if self.inner.reach.set(upstreams) {
             self.inner.hot.forget_all();
         }
+    }
+
+    /// Makes packages of older versions and recipes from here, where there is one; a package may have so many decompressed bytes. Once.
+    pub fn use_recipes(&self, recipes: Arc<dyn Recipes>, plain_bytes: usize) {
+        self.inner.deltas.use_recipes(recipes, plain_bytes);
     }
 
     /// The line over which is fetched.
@@ -224,7 +233,7 @@ impl Cache {
             add(&self.inner.counters.hits, 1);
             return reply;
         }
-        let (fill, role) = self.join(&key, urls);
+        let (fill, role) = self.join(&key, urls, None);
         self.inner.line.hurry(&fill.urgency);
         match role {
             Role::Leader => add(&self.inner.counters.misses, 1),
@@ -330,7 +339,7 @@ impl Cache {
                 "it does not fit beside what else is staged",
             ));
         }
-        let (fill, _) = self.join(&payload.key, urls);
+        let (fill, _) = self.join(&payload.key, urls, Some(payload.sha256));
         fill.ended()
             .await
             .map_err(|(status, message)| Unstaged::for_now(&format!("{status} {message}")))?;
@@ -344,7 +353,12 @@ impl Cache {
         }
     }
 
-    fn join(&self, key: &PayloadKey, urls: Vec<String>) -> (Arc<Fill>, Role) {
+    fn join(
+        &self,
+        key: &PayloadKey,
+        urls: Vec<String>,
+        expected: Option<Sha256>,
+    ) -> (Arc<Fill>, Role) {
         let id = key.id();
         // A fill whose payload is held already has nothing new for somebody who found that too old or damaged.
         let held = self.inner.index().find(id).is_some();
@@ -352,7 +366,7 @@ impl Cache {
         if held && flights.get(id).is_some_and(|fill| fill.is_complete()) {
             flights.abandon(id);
         }
-        let (fill, role) = flights.join(id, Fill::new);
+        let (fill, role) = flights.join(id, || Fill::new(expected));
         drop(flights);
         if role == Role::Leader {
             let (inner, key, shared) = (self.inner.clone(), key.clone(), fill.clone());

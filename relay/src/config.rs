@@ -20,6 +20,8 @@ pub struct Config {
     pub cache_budget_bytes: u64,
     /// How long changing metadata is served without asking its origin.
     pub metadata_fresh_seconds: u32,
+    /// Most decompressed bytes of a package that is rebuilt from an older version and a difference; 0: none is.
+    pub delta_plain_bytes: usize,
     /// How often the platform hears of the relay.
     pub report_seconds: u32,
     /// Where the relay's numbers are read, TCP; `None` for nowhere.

@@ -12,8 +12,14 @@ pub struct Counters {
     pub misses: AtomicU64,
     /// Payload bytes sent to agents.
     pub bytes_served: AtomicU64,
-    /// Payload bytes received from upstreams.
+    /// Payload bytes received from upstreams, and bytes of recipes: what came over the line.
     pub bytes_fetched: AtomicU64,
+    /// Of these, bytes of recipes.
+    pub recipe_bytes: AtomicU64,
+    /// Payloads that were rebuilt from an older version.
+    pub deltas: AtomicU64,
+    /// How much shorter the recipes of these were than the payloads.
+    pub delta_saved_bytes: AtomicU64,
     /// Sessions carried now.
     pub sessions: AtomicU64,
     /// Agents connected now.
@@ -22,6 +28,7 @@ pub struct Counters {
 
 /// The counters at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counted {
     /// See [`Counters::hits`].
     pub hits: u64,
@@ -31,6 +38,12 @@ pub struct Counted {
     pub bytes_served: u64,
     /// See [`Counters::bytes_fetched`].
     pub bytes_fetched: u64,
+    /// See [`Counters::recipe_bytes`].
+    pub recipe_bytes: u64,
+    /// See [`Counters::deltas`].
+    pub deltas: u64,
+    /// See [`Counters::delta_saved_bytes`].
+    pub delta_saved_bytes: u64,
     /// See [`Counters::sessions`].
     pub sessions: u64,
     /// See [`Counters::agents`].
@@ -47,6 +60,9 @@ impl Counters {
             misses: read(&self.misses),
             bytes_served: read(&self.bytes_served),
             bytes_fetched: read(&self.bytes_fetched),
+            recipe_bytes: read(&self.recipe_bytes),
+            deltas: read(&self.deltas),
+            delta_saved_bytes: read(&self.delta_saved_bytes),
             sessions: read(&self.sessions),
             agents: read(&self.agents),
         }

@@ -17,6 +17,7 @@ pub mod claim;
 pub mod config;
 pub mod counters;
 pub mod data;
+mod delta;
 pub mod doctor;
 pub mod files;
 pub mod front;

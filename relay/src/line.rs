@@ -36,6 +36,11 @@ pub struct Line {
 pub struct Urgency(AtomicBool);
 
 impl Urgency {
+    /// Whether a host waits by now.
+    pub(crate) fn is_hurried(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
     fn priority(&self) -> Priority {
         match self.0.load(Ordering::Relaxed) {
             true => Priority::Interactive,

@@ -149,8 +149,14 @@ impl Sample {
         text.gauge("cache_hit_ratio", help, share(c.hits, c.hits + c.misses));
         let help = "Payload bytes sent to agents";
         text.counter("payload_served_bytes_total", help, c.bytes_served);
-        let help = "Payload bytes received from upstreams, over the WAN";
+        let help = "Payload bytes received from upstreams and bytes of recipes, over the WAN";
         text.counter("payload_wan_bytes_total", help, c.bytes_fetched);
+        let help = "Of these, bytes of recipes";
+        text.counter("recipe_wan_bytes_total", help, c.recipe_bytes);
+        let help = "Payloads rebuilt from an older version and a recipe";
+        text.counter("payload_deltas_total", help, c.deltas);
+        let help = "How much shorter the recipes of these were than the payloads";
+        text.counter("delta_saved_bytes_total", help, c.delta_saved_bytes);
         let help = "Payload bytes served that did not cross the WAN again, since the start";
         let saved = c.bytes_served.saturating_sub(c.bytes_fetched);
         text.gauge("payload_saved_bytes", help, saved);

@@ -6,6 +6,7 @@ use crate::cache::store::{Store, StoreError};
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::data::{DataDir, DataError};
+use crate::delta::FromEdge;
 use crate::front;
 use crate::metrics::{self, Metrics};
 use crate::probe::{Connected, Prober};
@@ -89,6 +90,9 @@ impl Relay {
         let (identity, current_identity) = watch::channel(identity);
         let (state, link) = watch::channel(LinkState::default());
         let (allow_probes, probes_allowed) = watch::channel(false);
+        if config.delta_plain_bytes > 0 {
+            cache.use_recipes(Arc::new(FromEdge(link.clone())), config.delta_plain_bytes);
+        }
         let connected = Arc::<Connected>::default();
         let report_every = Duration::from_secs(u64::from(config.report_seconds));
         let mut tasks = JoinSet::new();

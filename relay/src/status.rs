@@ -246,6 +246,13 @@ impl Status {
             self.counted.hits,
             self.counted.misses
         );
+        let deltas = match self.counted.deltas {
+            0 => String::new(),
+            count => format!(
+                "{count} payloads rebuilt from {} bytes, {} bytes saved",
+                self.counted.recipe_bytes, self.counted.delta_saved_bytes
+            ),
+        };
         let agents = format!(
             "{} connected, {} sessions",
             self.counted.agents, self.counted.sessions
@@ -275,6 +282,7 @@ impl Status {
             ("cache", &cache),
             ("cache problem", &self.cache_problem),
             ("traffic", &traffic),
+            ("differences", &deltas),
             ("line", &line),
         ];
         let staged = staged.iter().map(|wave| ("staged", wave.as_str()));

@@ -2,6 +2,7 @@
 
 use crate::freshness::Validators;
 use crate::key::{KeyId, PayloadKey, PayloadKind};
+use crate::package::family;
 use netpatch_types::Sha256;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -47,6 +48,8 @@ pub struct CacheIndex {
     /// Least wanted first: (kind's rank, time of last use, key).
     order: BTreeSet<(u8, u64, KeyId)>,
     pinned: HashSet<Sha256>,
+    /// Versions of one package.
+    families: HashMap<String, BTreeSet<KeyId>>,
     tick: u64,
 }
 
@@ -68,6 +71,7 @@ impl CacheIndex {
             names: HashMap::new(),
             order: BTreeSet::new(),
             pinned: HashSet::new(),
+            families: HashMap::new(),
             tick: 0,
         }
     }
@@ -148,6 +152,9 @@ impl CacheIndex {
         let orphan = self.remove(id);
         self.order.insert((rank(entry.key.kind()), self.tick, id));
         let used = self.tick;
+        if let Some(family) = family(entry.key.path()) {
+            self.families.entry(family).or_default().insert(id);
+        }
         self.entries.insert(id, Held { entry, used });
         orphan
     }
@@ -156,6 +163,7 @@ impl CacheIndex {
     pub fn remove(&mut self, key: KeyId) -> Option<Sha256> {
         let Held { entry, used } = self.entries.remove(&key)?;
         self.order.remove(&(rank(entry.key.kind()), used, key));
+        self.leave_family(&entry);
         let names = self.names.get_mut(&entry.sha256)?;
         *names -= 1;
         if *names > 0 {
@@ -164,6 +172,29 @@ impl CacheIndex {
         self.names.remove(&entry.sha256);
         self.used_bytes = self.used_bytes.saturating_sub(entry.size_bytes);
         Some(entry.sha256)
+    }
+
+    fn leave_family(&mut self, entry: &Entry) {
+        let Some(family) = family(entry.key.path()) else {
+            return;
+        };
+        if let Some(members) = self.families.get_mut(&family) {
+            members.remove(&entry.key.id());
+            if members.is_empty() {
+                self.families.remove(&family);
+            }
+        }
+    }
+
+    /// What is held beside a package of other versions of it, as far as their names tell; what was used last first. Counts as no use.
+    #[must_use]
+    pub fn versions_beside(&self, key: &PayloadKey, most: usize) -> Vec<Entry> {
+        let members = family(key.path()).and_then(|family| self.families.get(&family));
+        let others = members.into_iter().flatten().filter(|id| **id != key.id());
+        let mut held: Vec<&Held> = others.filter_map(|id| self.entries.get(id)).collect();
+        held.sort_by_key(|held| std::cmp::Reverse(held.used));
+        held.truncate(most);
+        held.into_iter().map(|held| held.entry.clone()).collect()
     }
 
     /// The origin has confirmed the held version.
@@ -290,6 +321,39 @@ mod tests {
         assert_eq!(index.remove(id("dists/x/Packages")), None);
         let last = index.remove(id("dists/x/by-hash/SHA256/07"));
         assert_eq!((last, index.used_bytes()), (Some(Sha256([7; 32])), 0));
+    }
+
+    #[test]
+    fn versions_of_a_package_are_found_while_they_are_held() {
+        let mut index = CacheIndex::new(1000);
+        for (n, path) in [
+            "pool/a_1_all.deb",
+            "pool/a_2_all.deb",
+            "pool/b_1_all.deb",
+            "upd/a_3_all.deb",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            index.insert(entry(path, u8::try_from(n).expect("small"), 1));
+        }
+        let beside = |index: &CacheIndex, most| -> Vec<String> {
+            let key = entry("upd/a_3_all.deb", 0, 0).key;
+            let found = index.versions_beside(&key, most).into_iter();
+            found.map(|one| one.key.path().to_owned()).collect()
+        };
+        assert_eq!(beside(&index, 4), ["pool/a_2_all.deb", "pool/a_1_all.deb"]);
+        index.find(id("pool/a_1_all.deb"));
+        assert_eq!(beside(&index, 1), ["pool/a_1_all.deb"]);
+        // Stored anew it is still one, and gone it is none.
+        index.insert(entry("pool/a_1_all.deb", 9, 1));
+        assert_eq!(beside(&index, 4).len(), 2);
+        index.remove(id("pool/a_1_all.deb"));
+        index.remove(id("pool/a_2_all.deb"));
+        assert_eq!(beside(&index, 4), [""; 0]);
+        index.remove(id("upd/a_3_all.deb"));
+        index.remove(id("pool/b_1_all.deb"));
+        assert!(index.families.is_empty());
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod flight;
 pub mod freshness;
 pub mod index;
 pub mod key;
+pub mod package;
 pub mod probe;
 pub mod range;
 pub mod staging;

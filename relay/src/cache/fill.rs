@@ -1,6 +1,7 @@
 //! One payload on its way: fetched once, resumed when the connection breaks, read by everybody while it grows.
 
 use super::Inner;
+use super::delta::{self, Rebuilt};
 use super::origin::{Answer, Ask, chain};
 use super::store::Unfinished;
 use crate::counters::add;
@@ -23,6 +24,8 @@ const ATTEMPTS: u32 = 4;
 /// The wait before the second attempt; doubles with each.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 
+/// Bytes of a rebuilt payload that are written at once.
+const PIECE: usize = 256 << 10;
 /// Most bytes of one payload in memory, when the cache's folder takes none.
 const MEMORY_PAYLOAD_BYTES: u64 = 512 << 20;
 
@@ -32,6 +35,8 @@ pub type Failure = (u32, String);
 /// A fill that its requesters share.
 pub struct Fill {
     pub(crate) urgency: Urgency,
+    /// The hash that it should have, where whoever began it knows.
+    pub(crate) expected: Option<Sha256>,
     ended: watch::Sender<bool>,
     state: watch::Sender<State>,
 }
@@ -55,8 +60,9 @@ struct Growing {
 }
 
 impl Fill {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(expected: Option<Sha256>) -> Self {
         Self {
+            expected,
             urgency: Urgency::default(),
             ended: watch::Sender::default(),
             state: watch::Sender::default(),
@@ -182,6 +188,11 @@ async fn fetch(
     held: Option<&Entry>,
     fill: &Fill,
 ) -> Result<End, Failure> {
+    if held.is_none()
+        && let Some(rebuilt) = delta::rebuilt(inner, key, fill).await
+    {
+        return Fetching::made(inner, key, fill, rebuilt).await;
+    }
     let ask = held.map_or(Ask::Whole, |entry| Ask::IfChanged(&entry.validators));
     let mut failure = (502, "no upstream is set".to_owned());
     let mut wait = FIRST_WAIT;
@@ -277,6 +288,27 @@ impl<'a> Fetching<'a> {
         })
     }
 
+    /// A payload that did not come from its origin: all of it is there.
+    async fn made(
+        inner: &'a Arc<Inner>,
+        key: &'a PayloadKey,
+        fill: &'a Fill,
+        rebuilt: Rebuilt,
+    ) -> Result<End, Failure> {
+        let head = Head {
+            content_type: rebuilt.content_type,
+            total_bytes: Some(rebuilt.bytes.len() as u64),
+            ..Head::default()
+        };
+        let mut making = Self::begin(inner, key, head, fill)?;
+        for piece in rebuilt.bytes.chunks(PIECE) {
+            making.append(piece)?;
+            tokio::task::yield_now().await;
+        }
+        making.complete().await;
+        Ok(End::Grown)
+    }
+
     /// Receives to the end, asking for the rest when the connection breaks.
     async fn receive(mut self, url: &str, response: Response) -> Result<End, Failure> {
         let mut next = Some(response);
@@ -324,6 +356,7 @@ impl<'a> Fetching<'a> {
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) => {
+                    add(&self.inner.counters.bytes_fetched, chunk.len() as u64);
                     self.append(&chunk)?;
                     let line = &self.inner.line;
                     line.pay(chunk.len() as u64, &self.fill.urgency).await;
@@ -362,7 +395,6 @@ impl<'a> Fetching<'a> {
         }
         self.hasher.update(chunk);
         self.written += length;
-        add(&self.inner.counters.bytes_fetched, length);
         self.fill.grow(self.written, false);
         Ok(())
     }

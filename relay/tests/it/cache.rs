@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 pub(crate) struct Cached {
-    cache: Cache,
-    counters: Arc<Counters>,
+    pub(crate) cache: Cache,
+    pub(crate) counters: Arc<Counters>,
 }
 
 fn open_with(folder: &Path, upstream: &Upstream, budget: u64, fresh: u32) -> Cached {
@@ -41,11 +41,11 @@ pub(crate) fn open_at(
     Cached { cache, counters }
 }
 
-fn open(folder: &Path, upstream: &Upstream) -> Cached {
+pub(crate) fn open(folder: &Path, upstream: &Upstream) -> Cached {
     open_with(folder, upstream, 1 << 30, 0)
 }
 
-fn request(path: &str) -> PayloadRequest {
+pub(crate) fn request(path: &str) -> PayloadRequest {
     PayloadRequest {
         repository: "http://deb.example/debian".into(),
         path: path.into(),

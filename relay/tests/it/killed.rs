@@ -26,7 +26,7 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// A running relay that knows its site, and where it listens.
-async fn run(data: &Path, listen: &str) -> (Child, String) {
+pub(crate) async fn run(data: &Path, listen: &str) -> (Child, String) {
     let mut command = program(&["run", "--listen", listen], data);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

@@ -6,6 +6,7 @@ mod cache;
 mod claim;
 mod command;
 mod contents;
+mod delta;
 mod folder;
 mod front;
 mod hostile;

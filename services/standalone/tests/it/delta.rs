@@ -4,13 +4,17 @@
 use crate::sandbox::{Sandbox, Topology};
 use netpatch_auth::{EnrolmentTokenCreate, OrganizationKind, SiteCreate};
 use netpatch_delta::{Limits, Pair, rebuild};
-use netpatch_gateway::ingress::{PlatformServices, Recipe, Services as _};
+use netpatch_gateway::ingress::{Ingress, Options, PlatformServices, Recipe, Services as _};
 use netpatch_inventory_api::{
     ApplicabilityReport, HostFacts, HostRegister, InstallableUpdate, PayloadSource, UpdateState,
 };
+use netpatch_protocol::site::PayloadRequest;
 use netpatch_protocol::site::{DeltaBase, DeltaRequest};
+use netpatch_relay::{Config, DataDir, Enrolment, Relay};
+use netpatch_storage::bus;
 use netpatch_testkit::poll_until;
 use netpatch_tunnel::identity::{certificate_request, generate_key};
+use netpatch_tunnel::{Identity, Limits as TunnelLimits, SiteClient};
 use netpatch_types::{
     Ecosystem, ErrorCode, HostId, Labels, OrganizationId, RelayId, RequestContext, Sha256, SiteId,
 };
@@ -19,7 +23,7 @@ use std::fs;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 const SOON: Duration = Duration::from_secs(60);
@@ -379,4 +383,142 @@ async fn a_host_that_lies_about_a_hash_and_a_base_that_is_gone_make_no_differenc
             .unwrap()
             .is_empty()
     );
+}
+
+/// A relay of the place, running, and a host that asks it.
+struct Site {
+    relay: Relay,
+    client: SiteClient,
+    _folder: tempfile::TempDir,
+}
+
+impl Site {
+    async fn start(sandbox: &Sandbox, place: &Place, edge: &str) -> Self {
+        let auth = &sandbox.roles.auth;
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataDir::open(folder.path()).unwrap();
+        let text = relay_token(sandbox, place).await;
+        let secret = text.split('.').nth(1).unwrap();
+        let grant = auth.token_consume(secret, true).await.unwrap();
+        let request = certificate_request(&data.key().unwrap()).unwrap();
+        let joined = auth.relay_enrol(&grant, "box", "one", "1", &request).await;
+        let (id, issued) = joined.unwrap();
+        let enrolment = Enrolment {
+            server: edge.to_owned(),
+            organization_id: place.organization.to_string(),
+            relay_id: id.to_string(),
+            site_id: place.site.to_string(),
+            certificate: issued.certificate_der,
+            ca: issued.ca_der.clone(),
+            platform_root: auth.platform_root().unwrap(),
+        };
+        data.save_enrolment(&enrolment).unwrap();
+        let config = Config {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            metrics_listen: None,
+            report_seconds: 1,
+            ..Config::load(None).unwrap()
+        };
+        let limits = TunnelLimits::default();
+        let mut relay = Relay::start(data, &config, sandbox.clock.clone(), limits).unwrap();
+        relay.online().await;
+        let key = generate_key().unwrap();
+        let request = certificate_request(&key).unwrap();
+        let host = HostId::new(sandbox.clock.now());
+        let issued = auth.host_enrol(place.organization, host, &request).await;
+        let issued = issued.unwrap();
+        let client = SiteClient::new(
+            relay.local_addr().unwrap().to_string(),
+            issued.ca_der,
+            Identity::new(issued.certificate_der, key),
+            sandbox.clock.clone(),
+            limits,
+        );
+        Self {
+            relay,
+            client,
+            _folder: folder,
+        }
+    }
+
+    async fn get(&self, repository: &str, path: &str) -> Vec<u8> {
+        let connection = self.client.connection().await.unwrap();
+        let request = PayloadRequest {
+            repository: repository.to_owned(),
+            path: path.to_owned(),
+            ..PayloadRequest::default()
+        };
+        let (answer, mut stream) = connection.payload(request).await.unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.message);
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.unwrap();
+        bytes
+    }
+
+    async fn kept(&self, payloads: usize) {
+        poll_until("that it is kept", SOON, async || {
+            (self.relay.status().unwrap().payloads == payloads).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_second_site_gets_a_new_version_over_its_line_for_few_bytes() {
+    let (sandbox, repository) = (
+        Sandbox::new(Topology::Direct).await,
+        Repository::start().await,
+    );
+    sandbox.roles.auth.bootstrap().await.unwrap().unwrap();
+    let (old, new) = versions();
+    repository.put(OLD, &old);
+    repository.put(NEW, &new);
+    let place = place(&sandbox, "One", vec![repository.base.clone()]).await;
+    let url = format!("{}/{NEW}", repository.base);
+    host_wants(&sandbox, &place, &new, &url).await;
+    let ingress = Ingress::bind(
+        "127.0.0.1:0".parse().unwrap(),
+        Arc::new(services(&sandbox)),
+        bus::connect("memory:").await.unwrap(),
+        sandbox.clock.clone(),
+        Options::default(),
+    )
+    .unwrap();
+    let edge = ingress.local_addr().unwrap().to_string();
+    let stop = tokio_util::sync::CancellationToken::new();
+    let _stop = stop.clone().drop_guard();
+    tokio::spawn(ingress.run(stop));
+
+    // The first relay that asks takes the whole file, and a difference is made meanwhile.
+    let first = Site::start(&sandbox, &place, &edge).await;
+    let base = repository.base.as_str();
+    assert!(first.get(base, OLD).await == old);
+    first.kept(1).await;
+    assert!(first.get(base, NEW).await == new);
+    let counted = first.relay.status().unwrap().counted;
+    assert_eq!(counted.bytes_fetched, (old.len() + new.len()) as u64);
+    assert_eq!(counted.deltas, 0);
+    poll_until("the difference", SOON, async || {
+        let made = sandbox.roles.blobs.list("deltas/recipe/").await.unwrap();
+        (!made.is_empty()).then_some(())
+    })
+    .await;
+
+    let second = Site::start(&sandbox, &place, &edge).await;
+    assert!(second.get(base, OLD).await == old);
+    second.kept(1).await;
+    let asked = repository.asked(NEW);
+    assert!(second.get(base, NEW).await == new);
+    let counted = second.relay.status().unwrap().counted;
+    let line = counted.bytes_fetched - old.len() as u64;
+    assert_eq!((counted.deltas, counted.recipe_bytes), (1, line));
+    assert!(line < new.len() as u64 / 10, "{line} of {}", new.len());
+    assert_eq!(repository.asked(NEW), asked, "not from its origin");
+    // The platform hears what came over the line, so that what was saved is counted in.
+    poll_until("the reports", SOON, async || {
+        let relays = sandbox.roles.auth.relay_list(&place.ctx).await.unwrap();
+        let saved = |one: &netpatch_auth::Relay| one.saved_bytes() == new.len() as u64 - line;
+        relays.iter().any(saved).then_some(())
+    })
+    .await;
 }
