@@ -30,7 +30,7 @@ use drive::Driver;
 use inventory::Reported;
 use link::Link;
 use netpatch_proof::P256Signer;
-use netpatch_tunnel::{Limits, SessionEvent, SiteClient};
+use netpatch_tunnel::{Limits, Proxies, SessionEvent, SiteClient};
 use netpatch_types::{Clock as _, SharedClock};
 use netpatch_window::Schedule;
 use std::collections::BTreeMap;
@@ -59,6 +59,8 @@ pub struct Options {
     /// When the host is scanned without being asked, as its own configuration says: it outweighs what the site says, which outweighs
     /// [`SCAN_PAUSE`]. Besides, it is when something was installed or removed.
     pub schedule: Option<Schedule>,
+    /// The site's forward proxy, for the way to the edge over TCP.
+    pub proxies: Proxies,
     /// The wall clock.
     pub clock: SharedClock,
 }
@@ -86,6 +88,7 @@ pub struct Agent {
     runner: crate::command::Runner,
     audit_only: bool,
     own_schedule: Option<Schedule>,
+    proxies: Proxies,
     /// The host's own time; counts for the schedule.
     zone: Tz,
     watch: Watch,
@@ -134,6 +137,7 @@ impl Agent {
             runner,
             audit_only,
             schedule,
+            proxies,
             ..
         } = options;
         let enrolled = Enrolled::load(&state)?;
@@ -197,6 +201,7 @@ impl Agent {
             runner,
             audit_only,
             own_schedule: schedule,
+            proxies,
             zone: zone.parse().unwrap_or(Tz::UTC),
             watch,
             enrolled,

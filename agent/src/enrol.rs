@@ -15,7 +15,7 @@ use netpatch_protocol::identity::SubjectKind;
 use netpatch_protocol::{EnrolmentToken, PROTOCOL_VERSION, enrol as wire};
 use netpatch_tunnel::enrol::{EnrolTarget, enrol as exchange};
 use netpatch_tunnel::identity::{certificate_request, generate_key, subject_key};
-use netpatch_tunnel::{Limits, PlatformTrust, TunnelError, verify_identity};
+use netpatch_tunnel::{Limits, PlatformTrust, Proxies, TunnelError, verify_identity};
 use netpatch_types::{HostId, SharedClock, SiteId};
 use prost::Message as _;
 use std::io;
@@ -60,6 +60,8 @@ pub struct Request<'a> {
     pub server: &'a str,
     /// The site's relay, `host:port`.
     pub relay: Option<&'a str>,
+    /// The site's forward proxy, for the way to the edge over TCP.
+    pub proxies: Proxies,
     /// The token.
     pub token: &'a EnrolmentToken,
     /// The host's root.
@@ -100,7 +102,7 @@ pub async fn enrol(state: &StateFolder, request: Request<'_>) -> Result<Enrolmen
         })),
     };
     let trust = PlatformTrust::Fingerprint(request.token.platform_root);
-    let target = target(request.server, request.relay);
+    let target = target(request.server, request.relay, &request.proxies);
     let answer = exchange(&target, &trust, &body, &request.clock, &Limits::default()).await?;
     let enrolled = enrolled(answer)?;
     let enrolment = check(&enrolled, &request, &key)?;
@@ -115,10 +117,10 @@ pub async fn enrol(state: &StateFolder, request: Request<'_>) -> Result<Enrolmen
     Ok(enrolment)
 }
 
-fn target(server: &str, relay: Option<&str>) -> EnrolTarget {
+fn target(server: &str, relay: Option<&str>, proxies: &Proxies) -> EnrolTarget {
     match relay {
         Some(relay) => EnrolTarget::Relay(relay.to_owned()),
-        None => EnrolTarget::Edge(server.to_owned()),
+        None => EnrolTarget::Edge(proxies.edge(server)),
     }
 }
 
@@ -189,6 +191,7 @@ fn check(
 /// Asks for a certificate after the old one's end; (certificate, CA), DER.
 pub async fn renew(
     enrolled: &Enrolled,
+    proxies: &Proxies,
     clock: SharedClock,
 ) -> Result<(Vec<u8>, Vec<u8>), EnrolFault> {
     let csr_der = certificate_request(&enrolled.key)?;
@@ -208,6 +211,7 @@ pub async fn renew(
     let target = target(
         &enrolled.enrolment.server,
         enrolled.enrolment.relay.as_deref(),
+        proxies,
     );
     let answer = exchange(
         &target,

@@ -12,6 +12,7 @@ pub mod enrol;
 pub mod facts;
 pub mod payload;
 pub mod provider;
+pub mod proxy;
 pub mod run;
 pub mod scan;
 pub mod state;

@@ -10,8 +10,10 @@ use netpatch_agent::command::Runner;
 use netpatch_agent::doctor;
 use netpatch_agent::enrol::{self, EnrolFault};
 use netpatch_agent::provider::Providers;
+use netpatch_agent::proxy::proxies;
 use netpatch_agent::state::StateFolder;
 use netpatch_protocol::EnrolmentToken;
+use netpatch_tunnel::Proxies;
 use netpatch_types::{Clock as _, SystemClock};
 use netpatch_window::Schedule;
 use std::io::Write as _;
@@ -27,6 +29,10 @@ use tokio_util::sync::CancellationToken;
     about = "Keeps this host up to date, on signed orders only"
 )]
 struct Cli {
+    /// A file with the site's forward proxy in it, http://[USER:PASSWORD@]HOST[:PORT], for the way to the edge over TCP; without
+    /// it HTTPS_PROXY and NO_PROXY count.
+    #[arg(long, global = true, env = "NETPATCH_PROXY_FILE")]
+    proxy_file: Option<PathBuf>,
     /// Where the agent keeps its identity, journals and payloads.
     #[arg(long, global = true, env = "NETPATCH_STATE_DIR", default_value = StateFolder::DEFAULT)]
     state_dir: PathBuf,
@@ -147,8 +153,14 @@ async fn command(cli: Cli) -> ExitCode {
         }
     };
     match cli.command {
-        Command::Enroll(options) => enroll(&state, &options).await,
-        Command::Run(options) => run(state, &options).await,
+        Command::Enroll(options) => match proxies(cli.proxy_file.as_deref()) {
+            Ok(proxies) => enroll(&state, &options, proxies).await,
+            Err(error) => failed(2, error),
+        },
+        Command::Run(options) => match proxies(cli.proxy_file.as_deref()) {
+            Ok(proxies) => run(state, &options, proxies).await,
+            Err(error) => failed(2, error),
+        },
         Command::Status(options) => status(&state, &options),
         Command::Inventory(options) => inventory(&options, &cli.state_dir).await,
         Command::Doctor(options) => {
@@ -163,7 +175,7 @@ async fn command(cli: Cli) -> ExitCode {
     }
 }
 
-async fn enroll(state: &StateFolder, options: &Enroll) -> ExitCode {
+async fn enroll(state: &StateFolder, options: &Enroll, proxies: Proxies) -> ExitCode {
     let token: EnrolmentToken = match std::fs::read_to_string(&options.token_file) {
         Err(error) => {
             return failed(
@@ -179,6 +191,7 @@ async fn enroll(state: &StateFolder, options: &Enroll) -> ExitCode {
     let request = enrol::Request {
         server: &options.server,
         relay: options.relay.as_deref(),
+        proxies,
         token: &token,
         root: Path::new("/"),
         clock: SystemClock::shared(),
@@ -215,7 +228,7 @@ async fn enroll(state: &StateFolder, options: &Enroll) -> ExitCode {
     }
 }
 
-async fn run(state: StateFolder, options: &Run) -> ExitCode {
+async fn run(state: StateFolder, options: &Run, proxies: Proxies) -> ExitCode {
     let schedule = match &options.scan_cron {
         None => options
             .scan_seconds
@@ -248,6 +261,7 @@ async fn run(state: StateFolder, options: &Run) -> ExitCode {
         runner: Runner::default(),
         audit_only: options.audit_only,
         schedule,
+        proxies,
         clock: SystemClock::shared(),
     };
     match agent::run(options, stop).await {

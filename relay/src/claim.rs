@@ -11,14 +11,16 @@ use netpatch_protocol::enrol::{
 use netpatch_protocol::{PROTOCOL_VERSION, SubjectKind};
 use netpatch_tunnel::enrol::{EnrolTarget, enrol};
 use netpatch_tunnel::identity::{certificate_request, key_fingerprint, subject_key};
-use netpatch_tunnel::{IdentityError, Limits, PlatformTrust, TunnelError, verify_identity};
+use netpatch_tunnel::{
+    EdgeAddress, IdentityError, Limits, PlatformTrust, TunnelError, verify_identity,
+};
 use netpatch_types::{Sha256, SharedClock};
 use std::time::Duration;
 
 /// Where to claim, and how to know that it is the right place.
 pub struct Claim<'a> {
-    /// The edge, `host:port`.
-    pub server: &'a str,
+    /// The edge.
+    pub server: EdgeAddress,
     /// SHA-256 of the platform root's SubjectPublicKeyInfo.
     pub platform_root: Sha256,
     /// Where the key is and the certificate goes.
@@ -127,7 +129,7 @@ impl Claim<'_> {
             protocol: PROTOCOL_VERSION,
             body: Some(body),
         };
-        let target = EnrolTarget::Edge(self.server.to_owned());
+        let target = EnrolTarget::Edge(self.server.clone());
         let trust = PlatformTrust::Fingerprint(self.platform_root);
         let EnrolAnswer { body } =
             enrol(&target, &trust, &request, self.clock, &self.limits).await?;
@@ -141,7 +143,7 @@ impl Claim<'_> {
             return Err(ClaimError::Answer("another platform root"));
         }
         let enrolment = Enrolment {
-            server: self.server.to_owned(),
+            server: self.server.address().to_owned(),
             organization_id: enrolled.organization_id,
             relay_id: enrolled.subject_id,
             site_id: enrolled.site_id,

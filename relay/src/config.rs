@@ -1,8 +1,10 @@
 //! The relay's configuration: one TOML file over the defaults, flags over both.
 
+use netpatch_tunnel::{Proxies, Proxy, ProxyError};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 /// Every setting with its default; it is the documentation.
@@ -22,6 +24,9 @@ pub struct Config {
     pub metadata_fresh_seconds: u32,
     /// Most decompressed bytes of a package that is rebuilt from an older version and a difference; 0: none is.
     pub delta_plain_bytes: usize,
+    /// The site's forward proxy, for the way to the edge over TCP.
+    #[serde(deserialize_with = "proxy_or_empty")]
+    pub proxy: Proxies,
     /// How often the platform hears of the relay.
     pub report_seconds: u32,
     /// Where the relay's numbers are read, TCP; `None` for nowhere.
@@ -51,6 +56,19 @@ pub enum ConfigError {
         /// What and where.
         reason: String,
     },
+    /// There is a password in it that others can read.
+    #[error(
+        "configuration {path} holds the proxy's password and has mode {mode:o}: let only the relay's user read it (chmod 600)"
+    )]
+    Open {
+        /// Which file.
+        path: String,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// What the environment says of a proxy.
+    #[error("cannot use HTTPS_PROXY: {0}")]
+    Environment(ProxyError),
 }
 
 impl Config {
@@ -75,10 +93,28 @@ impl Config {
             }
             None => ("(defaults)".to_owned(), String::new()),
         };
-        Self::over_defaults(&text).map_err(|error| ConfigError::Parse {
-            path,
-            reason: error.to_string().trim_end().replace('\n', " "),
-        })
+        let config = Self::over_defaults(&text).map_err(|error| ConfigError::Parse {
+            path: path.clone(),
+            reason: said(&error, &text),
+        })?;
+        if let Some(file) = file
+            && config.proxy.proxy().is_some_and(Proxy::authenticates)
+        {
+            let metadata = std::fs::metadata(file);
+            let mode = metadata.map_or(0o777, |metadata| metadata.permissions().mode()) & 0o777;
+            if mode & 0o077 != 0 {
+                return Err(ConfigError::Open { path, mode });
+            }
+        }
+        Ok(config)
+    }
+
+    /// With what the environment says of a proxy, where the file says nothing.
+    pub fn with_environment(mut self) -> Result<Self, ConfigError> {
+        if self.proxy.proxy().is_none() {
+            self.proxy = Proxies::of_environment().map_err(ConfigError::Environment)?;
+        }
+        Ok(self)
     }
 
     fn over_defaults(text: &str) -> Result<Self, toml::de::Error> {
@@ -90,6 +126,25 @@ impl Config {
         }
         Ok(config)
     }
+}
+
+/// What is wrong and in which line; never the line itself, for it may hold a password.
+fn said(error: &toml::de::Error, text: &str) -> String {
+    let message = error.message().trim_end().replace('\n', " ");
+    match error.span().and_then(|span| text.get(..span.start)) {
+        Some(before) => format!("line {}: {message}", before.matches('\n').count() + 1),
+        None => message,
+    }
+}
+
+/// A proxy; none for an empty text.
+fn proxy_or_empty<'de, D: Deserializer<'de>>(text: D) -> Result<Proxies, D::Error> {
+    let text = String::deserialize(text)?;
+    if text.is_empty() {
+        return Ok(Proxies::default());
+    }
+    let proxy = text.parse::<Proxy>();
+    proxy.map(Proxies::through).map_err(D::Error::custom)
 }
 
 /// An address; nothing for an empty text.
@@ -127,6 +182,39 @@ mod tests {
         let error = Config::over_defaults("cache_budget = 5").expect_err("refused");
         assert!(error.to_string().contains("cache_budget"), "{error}");
         assert!(Config::over_defaults("report_seconds = 0").is_err());
+    }
+
+    #[test]
+    fn a_proxys_password_is_in_no_message_and_in_no_file_that_others_can_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("relay.toml");
+        let write = |text: &str, mode: u32| {
+            std::fs::write(&file, text).expect("written");
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(&file, permissions).expect("set");
+            Config::load(Some(&file))
+        };
+        let known = "report_seconds = 5\nproxy = 'http://u:sesame@proxy:3128'";
+        let open = write(known, 0o640).expect_err("refused").to_string();
+        assert!(
+            open.contains("chmod 600") && !open.contains("sesame"),
+            "{open}"
+        );
+        let config = write(known, 0o600).expect("kept secret");
+        assert_eq!(config.proxy.proxy().map(Proxy::address), Some("proxy:3128"));
+        assert!(!format!("{config:?}").contains("sesame"));
+        let anybody = write("proxy = 'http://proxy:3128'", 0o644).expect("no secret");
+        assert!(anybody.proxy.proxy().is_some());
+        for bad in [
+            "\nproxy = 'http://u:sesame@proxy:3128",
+            "\nproxy = 'ftp://u:sesame@proxy:3128'",
+            "\nproxy = ['http://u:sesame@proxy:3128']",
+        ] {
+            let error = write(bad, 0o600).expect_err("refused").to_string();
+            assert!(!error.contains("sesame"), "{error}");
+        }
+        let broken = write("\nproxy = 'http://u:sesame", 0o600).expect_err("refused");
+        assert!(broken.to_string().contains("line 2"), "{broken}");
     }
 
     #[test]

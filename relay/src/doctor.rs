@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::data::DataDir;
 use netpatch_tunnel::identity::{renewal_due, validity};
-use netpatch_tunnel::{Limits, RelayUplink};
+use netpatch_tunnel::{CarrierKind, Limits, RelayUplink};
 use netpatch_types::SharedClock;
 use netpatch_types::doctor::{Check, DoctorReport};
 use std::net::UdpSocket;
@@ -24,7 +24,7 @@ pub async fn examine(data: &DataDir, config: &Config, clock: &SharedClock) -> Do
     checks.push(repositories(data));
     checks.push(port(data, config, clock));
     checks.extend(proxy(data, config, clock));
-    checks.push(edge(data, clock).await);
+    checks.push(edge(data, config, clock).await);
     DoctorReport::new(checks)
 }
 
@@ -177,23 +177,22 @@ fn proxy(data: &DataDir, config: &Config, clock: &SharedClock) -> Option<Check> 
     })
 }
 
-async fn edge(data: &DataDir, clock: &SharedClock) -> Check {
+async fn edge(data: &DataDir, config: &Config, clock: &SharedClock) -> Check {
     let id = "edge.reach";
     let (Ok(Some(enrolment)), Ok(key)) = (data.enrolment(), data.key()) else {
         return Check::fail(id, "not claimed", "run `netpatch-relay claim`");
     };
     let identity = enrolment.identity(key);
     let limits = Limits::default();
-    let link = RelayUplink::connect(
-        &enrolment.server,
-        enrolment.trust(),
-        &identity,
-        clock,
-        limits,
-    );
+    let edge = config.proxy.edge(&enrolment.server);
+    let link = RelayUplink::connect(&edge, enrolment.trust(), &identity, clock, limits);
     match link.await {
         Ok(link) => {
-            let measured = format!("{}, {} ms", enrolment.server, link.round_trip().as_millis());
+            let way = match link.carrier() {
+                CarrierKind::Tcp => edge.to_string(),
+                _ => enrolment.server,
+            };
+            let measured = format!("{way}, {} ms", link.round_trip().as_millis());
             link.close();
             Check::ok(id, measured)
         }

@@ -44,6 +44,9 @@ enum Command {
         /// A claim token; no code is needed then
         #[arg(long)]
         token_file: Option<PathBuf>,
+        /// TOML; see config.default.toml
+        #[arg(long)]
+        config: Option<PathBuf>,
         /// How to print the result
         #[arg(short, long, value_enum, default_value_t = Output::Text)]
         output: Output,
@@ -146,7 +149,11 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         Some(ClaimError::Claimed(_)) => 6,
         Some(ClaimError::Refused { .. }) => 4,
         Some(ClaimError::Tunnel(
-            TunnelError::Timeout { .. } | TunnelError::Connect { .. } | TunnelError::Resolve { .. },
+            TunnelError::Timeout { .. }
+            | TunnelError::Connect { .. }
+            | TunnelError::Resolve { .. }
+            | TunnelError::Proxy { .. }
+            | TunnelError::Unreachable(_),
         )) => 7,
         _ => 1,
     }
@@ -160,8 +167,10 @@ async fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
             server,
             fingerprint,
             token_file,
+            config,
             output,
         } => {
+            let config = Config::load(config.as_deref())?.with_environment()?;
             let token = match &token_file {
                 Some(path) => Some(read_token(path)?),
                 None => None,
@@ -180,7 +189,7 @@ async fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 );
             }
             let claim = Claim {
-                server: &server,
+                server: config.proxy.edge(&server),
                 platform_root: typed.or(named).context("fingerprint is missing")?,
                 data: &data,
                 clock: &clock,
@@ -200,7 +209,7 @@ async fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Run { listen, config } => {
-            let mut config = Config::load(config.as_deref())?;
+            let mut config = Config::load(config.as_deref())?.with_environment()?;
             config.listen_at(listen);
             run(data, &config, clock).await?;
             Ok(ExitCode::SUCCESS)
@@ -215,7 +224,7 @@ async fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Command::Cache { command } => look_after(&data, &clock, command),
         Command::Doctor { output, config } => {
-            let config = Config::load(config.as_deref())?;
+            let config = Config::load(config.as_deref())?.with_environment()?;
             let report = doctor::examine(&data, &config, &clock).await;
             match output {
                 Output::Text => print!("{}", report.to_text()),

@@ -10,7 +10,7 @@ use netpatch_protocol::counter::renewal_bytes;
 use netpatch_protocol::enrol::{EnrolRequest, HostRenewal, enrol_answer, enrol_request};
 use netpatch_tunnel::enrol::{EnrolTarget, enrol};
 use netpatch_tunnel::identity::{certificate_request, renewal_due};
-use netpatch_tunnel::{Identity, Limits, SiteEndpoint};
+use netpatch_tunnel::{EdgeAddress, Identity, Limits, SiteEndpoint};
 use netpatch_types::SharedClock;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +24,7 @@ const AGAIN: Duration = Duration::from_secs(600);
 pub(crate) struct Renewal {
     pub(crate) data: DataDir,
     pub(crate) enrolment: Enrolment,
+    pub(crate) edge: EdgeAddress,
     pub(crate) clock: SharedClock,
     pub(crate) limits: Limits,
     pub(crate) identity: watch::Sender<Identity>,
@@ -69,7 +70,7 @@ impl Renewal {
                 signature,
             })),
         };
-        let target = EnrolTarget::Edge(self.enrolment.server.clone());
+        let target = EnrolTarget::Edge(self.edge.clone());
         let trust = self.enrolment.trust();
         let answer = enrol(&target, &trust, &request, &self.clock, &self.limits).await?;
         let enrolled = match answer.body {

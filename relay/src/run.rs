@@ -113,8 +113,10 @@ impl Relay {
         };
         let metrics = metrics::serve(config.metrics_listen, shown, &mut tasks);
         let proxy = front::listen(config.proxy_listen, &cache, &allow_proxy, &mut tasks);
+        let edge = config.proxy.edge(&enrolment.server);
         let uplink = Uplink {
             enrolment: enrolment.clone(),
+            edge: edge.clone(),
             identity: current_identity,
             data: data.clone(),
             cache: cache.clone(),
@@ -148,6 +150,7 @@ impl Relay {
         let renewal = Renewal {
             data: data.clone(),
             enrolment,
+            edge,
             clock: clock.clone(),
             limits,
             identity,

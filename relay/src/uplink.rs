@@ -7,7 +7,7 @@ use crate::counters::Counters;
 use crate::data::{DataDir, Enrolment};
 use netpatch_protocol::site::{RelayReport, SiteRequest, SiteSettings, stream_open};
 use netpatch_relay_core::Upstreams;
-use netpatch_tunnel::{CarrierKind, Identity, Limits, Over, RelayUplink, TunnelError};
+use netpatch_tunnel::{CarrierKind, EdgeAddress, Identity, Limits, Over, RelayUplink, TunnelError};
 use netpatch_types::SharedClock;
 use prost::Message as _;
 use std::sync::Arc;
@@ -49,6 +49,7 @@ enum Left {
 /// What keeping the connection up needs.
 pub(crate) struct Uplink {
     pub(crate) enrolment: Enrolment,
+    pub(crate) edge: EdgeAddress,
     pub(crate) identity: watch::Receiver<Identity>,
     pub(crate) data: DataDir,
     pub(crate) cache: Arc<Cache>,
@@ -105,7 +106,7 @@ impl Uplink {
         let identity = self.identity.borrow().clone();
         RelayUplink::connect_over(
             over,
-            &self.enrolment.server,
+            &self.edge,
             self.enrolment.trust(),
             &identity,
             &self.clock,
@@ -142,7 +143,7 @@ impl Uplink {
                 Ok(()) => {
                     was_good = true;
                     let carrier = link.carrier();
-                    tracing::info!(server = %self.enrolment.server, ?carrier, "connected to the edge");
+                    tracing::info!(server = %self.edge, ?carrier, "connected to the edge");
                     self.state.send_replace(LinkState {
                         link: Some(link.clone()),
                         problem: String::new(),

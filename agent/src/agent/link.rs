@@ -55,7 +55,7 @@ impl Link {
             address: address.clone(),
         });
         candidates.push(Candidate::Tcp {
-            address: address.clone(),
+            address: agent.proxies.edge(address),
         });
         let clock: SharedClock = agent.clock.clone();
         let options = SessionOptions::new(

@@ -71,8 +71,9 @@ impl Agent {
         self.renewal_asked = Some(Instant::now());
         let (enrolled, clock) = (self.enrolled.clone(), self.clock.clone());
         let renewed = renewed.clone();
+        let proxies = self.proxies.clone();
         tokio::spawn(async move {
-            let answer = enrol::renew(&enrolled, clock).await;
+            let answer = enrol::renew(&enrolled, &proxies, clock).await;
             let _ = renewed.send(answer).await;
         });
     }

@@ -23,7 +23,7 @@ impl Relay {
             SiteEndpoint::bind(loopback, &identity, ca, clock.clone(), limits).expect("binds");
         let address = endpoint.local_addr().expect("address");
         let to = edge.address.to_string();
-        let uplink = RelayUplink::connect(&to, trust, &identity, &clock, limits)
+        let uplink = RelayUplink::connect(&to.as_str().into(), trust, &identity, &clock, limits)
             .await
             .expect("an uplink");
         let task = tokio::spawn(async move {

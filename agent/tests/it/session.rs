@@ -60,6 +60,7 @@ pub(crate) async fn enrol_with(
     let request = enrol::Request {
         server,
         relay,
+        proxies: netpatch_tunnel::Proxies::default(),
         token,
         root: &host.root(),
         clock: SystemClock::shared(),
@@ -79,6 +80,7 @@ fn options(state: &StateFolder, host: &Host) -> Options {
         ),
         audit_only: false,
         schedule: Some(netpatch_window::Schedule::every(Duration::from_secs(3600))),
+        proxies: netpatch_tunnel::Proxies::default(),
         clock: SystemClock::shared(),
     }
 }

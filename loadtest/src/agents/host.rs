@@ -98,7 +98,7 @@ impl Host {
         };
         let target = match &ways.relay {
             Some(relay) => EnrolTarget::Relay(relay.clone()),
-            None => EnrolTarget::Edge(ways.edge.clone()),
+            None => EnrolTarget::Edge(ways.edge.as_str().into()),
         };
         let trust = PlatformTrust::Fingerprint(token.platform_root);
         let answer = enrol(&target, &trust, &request, &ways.clock, &Limits::default()).await?;
@@ -161,7 +161,7 @@ impl Host {
                 address: ways.edge.clone(),
             },
             (None, Over::Tcp) => Candidate::Tcp {
-                address: ways.edge.clone(),
+                address: ways.edge.as_str().into(),
             },
         };
         let trust = PlatformTrust::Roots(vec![self.platform_root.clone().into()]);

@@ -24,7 +24,7 @@ impl Ready {
     async fn token(&self, platform_root: Sha256, secret: &str) -> Result<(), ClaimError> {
         let clock = clock();
         let claim = Claim {
-            server: &self.server,
+            server: self.server.as_str().into(),
             platform_root,
             data: &self.data,
             clock: &clock,
@@ -39,7 +39,7 @@ async fn a_person_types_the_code_and_the_relay_gets_its_certificate() {
     let ready = Ready::new().await;
     let clock = clock();
     let claim = Claim {
-        server: &ready.server,
+        server: ready.server.as_str().into(),
         platform_root: ready.edge.platform.fingerprint(),
         data: &ready.data,
         clock: &clock,

@@ -2,6 +2,7 @@
 
 use crate::identity::Identity;
 use crate::message::MessageStream;
+use crate::proxy::EdgeAddress;
 use crate::quic::{Dial, dial};
 use crate::reach::NEXT_CARRIER;
 use crate::silence::Watch;
@@ -25,10 +26,10 @@ pub enum Candidate {
         /// `host:port`.
         address: String,
     },
-    /// TLS over TCP to the edge at `host:port`, for where UDP does not get through.
+    /// TLS over TCP to the edge, perhaps through a proxy, for where UDP does not get through.
     Tcp {
-        /// `host:port`.
-        address: String,
+        /// Where it is.
+        address: EdgeAddress,
     },
     /// Through a relay, which sees ciphertext only.
     Relay {

@@ -1,6 +1,7 @@
 //! Enrolment: one request, one answer, verified end to end against the platform root, directly or through a relay.
 
 use crate::message::MessageStream;
+use crate::proxy::EdgeAddress;
 use crate::quic::{Dial, ask, dial, succeeded};
 use crate::reach::{NEXT_CARRIER, first_success};
 use crate::tcp;
@@ -16,8 +17,8 @@ use std::sync::Arc;
 /// Where an enrolment goes.
 #[derive(Clone, Debug)]
 pub enum EnrolTarget {
-    /// The edge at `host:port`: over QUIC, and over TCP where that stays silent.
-    Edge(String),
+    /// The edge: over QUIC, and over TCP where that stays silent.
+    Edge(EdgeAddress),
     /// A relay at `host:port`, which forwards it. It need not be trusted and is not verified.
     Relay(String),
 }
@@ -39,14 +40,14 @@ pub async fn enrol(
         limits,
     };
     let mut messages = match target {
-        EnrolTarget::Edge(address) => {
+        EnrolTarget::Edge(edge_at) => {
             let quic = async {
-                let connection = dial(address, dial_as(&edge)).await?;
+                let connection = dial(&edge_at.address, dial_as(&edge)).await?;
                 Ok(MessageStream::new(connection.stream(limits).await?))
             };
             let tcp = async {
                 Ok(MessageStream::new(
-                    tcp::dial(address, dial_as(&edge)).await?,
+                    tcp::dial(edge_at, dial_as(&edge)).await?,
                 ))
             };
             let (quic, tcp): (Pin<Box<dyn Future<Output = _> + Send>>, Pin<Box<_>>) =

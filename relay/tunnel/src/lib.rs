@@ -7,6 +7,8 @@
 //!            └───────── TLS 1.3, both certificates, inside one stream ─────────┘  the relay sees ciphertext only
 //! ```
 //!
+//! Over TCP the way may lead through the customer's forward proxy (proxy.rs).
+//!
 //! Where UDP does not get through, the relay's connection to the edge is TLS over TCP too, its streams multiplexed in it (mux.rs).
 //!
 //! Invariants: TLS 1.3 only, aws-lc-rs only, X25519MLKEM768 preferred. A server's certificate must chain to the pinned
@@ -23,6 +25,7 @@ pub mod identity;
 pub mod link;
 pub mod message;
 mod mux;
+pub mod proxy;
 pub mod quic;
 mod reach;
 pub mod session;
@@ -40,6 +43,7 @@ pub use edge::{
 pub use identity::{Identity, IdentityError, verify_identity};
 pub use link::{LinkStream, Over};
 pub use message::{MessageReader, MessageStream, MessageWriter};
+pub use proxy::{EdgeAddress, Proxies, Proxy, ProxyError};
 pub use session::{SessionClient, SessionEvent, SessionOptions};
 pub use site::{SiteClient, SiteConnection, SiteEndpoint, SiteIncoming};
 pub use tls::{PlatformTrust, ServerIdentity};
@@ -161,6 +165,14 @@ pub enum TunnelError {
         /// `host:port`.
         name: String,
         /// Why, in QUIC's or TLS' words.
+        reason: String,
+    },
+    /// The customer's forward proxy does not let the connection through.
+    #[error("proxy {proxy}: {reason}")]
+    Proxy {
+        /// `host:port`.
+        proxy: String,
+        /// Why; what to do about it where that is known.
         reason: String,
     },
     /// No way leads there; the reasons of all.

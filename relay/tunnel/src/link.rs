@@ -1,6 +1,7 @@
 //! A relay's connection to the edge with its streams: QUIC, or streams in one TLS connection over TCP.
 
 use crate::mux::{Mux, MuxStream};
+use crate::proxy::EdgeAddress;
 use crate::quic::{Dial, QuicConnection, QuicStream, ask, dial};
 use crate::reach::{NEXT_CARRIER, first_success};
 use crate::silence::Watch;
@@ -48,16 +49,16 @@ pub enum Over {
 }
 
 impl Link {
-    /// Connects to the edge at `host:port`.
+    /// Connects to the edge.
     pub(crate) async fn connect(
-        address: &str,
+        edge: &EdgeAddress,
         over: Over,
         what: Dial<'_>,
     ) -> Result<Self, TunnelError> {
-        let quic = async { Ok(Self::Quic(dial(address, what).await?)) };
+        let quic = async { Ok(Self::Quic(dial(&edge.address, what).await?)) };
         let tcp = async {
             let begun = Instant::now();
-            let stream = tcp::dial(address, what).await?;
+            let stream = tcp::dial(edge, what).await?;
             let remote = stream.get_ref().0.peer_addr()?;
             // Two round trips, one for TCP and one for TLS, with some time for computing.
             let round_trip = begun.elapsed() / 2;

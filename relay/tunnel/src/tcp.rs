@@ -2,6 +2,7 @@
 //!
 //! QUIC notices a dead peer by itself; here the system does: probes while nothing is sent, and an end to retransmitting.
 
+use crate::proxy::{self, EdgeAddress};
 use crate::quic::Dial;
 use crate::reach::{NEXT_ADDRESS, addresses, first_success};
 use crate::tls::client_config;
@@ -93,17 +94,24 @@ pub(crate) fn tune(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
     Ok(())
 }
 
-/// Connects to `host:port` and finishes the handshake, trying each of its addresses.
+/// Connects to the edge and finishes the handshake, trying each of its addresses, or through the proxy.
 pub(crate) async fn dial(
-    name: &str,
+    edge: &EdgeAddress,
     what: Dial<'_>,
 ) -> Result<client::TlsStream<TcpStream>, TunnelError> {
+    let name = edge.address.as_str();
     let config = Arc::new(client_config(
         what.alpn,
         what.expect,
         what.identity,
         what.clock,
     )?);
+    if let Some(proxy) = &edge.proxy {
+        let stream = proxy::connect(proxy, name, what.limits).await?;
+        return secure(stream, config, what.limits)
+            .await
+            .map_err(|error| over_tcp(&edge.to_string(), error));
+    }
     let attempts = addresses(name).await?.into_iter().map(|address| {
         let config = config.clone();
         let attempt = async move {
@@ -114,16 +122,24 @@ pub(crate) async fn dial(
     });
     first_success(attempts.collect())
         .await
-        .map_err(|error| match error {
-            TunnelError::Io(error) => TunnelError::Connect {
-                name: format!("{name} over tcp"),
-                reason: error.to_string(),
-            },
-            other => other,
-        })
+        .map_err(|error| over_tcp(name, error))
 }
 
-async fn connect(address: SocketAddr, limits: &Limits) -> Result<TcpStream, TunnelError> {
+fn over_tcp(name: &str, error: TunnelError) -> TunnelError {
+    match error {
+        TunnelError::Io(error) => TunnelError::Connect {
+            name: format!("{name} over tcp"),
+            reason: error.to_string(),
+        },
+        other => other,
+    }
+}
+
+/// Connects to one address.
+pub(crate) async fn connect(
+    address: SocketAddr,
+    limits: &Limits,
+) -> Result<TcpStream, TunnelError> {
     within(limits.handshake_timeout, "connecting over tcp", async {
         let stream = TcpStream::connect(address).await?;
         tune(&stream, limits)?;

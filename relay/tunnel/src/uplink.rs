@@ -2,6 +2,7 @@
 
 use crate::identity::Identity;
 use crate::link::{Link, LinkStream, Over};
+use crate::proxy::EdgeAddress;
 use crate::quic::{Dial, succeeded};
 use crate::tls::{Expect, PlatformTrust};
 use crate::{CarrierKind, Limits, TunnelError, close_code};
@@ -17,21 +18,21 @@ pub struct RelayUplink {
 }
 
 impl RelayUplink {
-    /// Connects to the edge at `host:port`: over QUIC, and over TCP where that stays silent.
+    /// Connects to the edge: over QUIC, and over TCP where that stays silent.
     pub async fn connect(
-        address: &str,
+        edge: &EdgeAddress,
         trust: PlatformTrust,
         identity: &Identity,
         clock: &SharedClock,
         limits: Limits,
     ) -> Result<Self, TunnelError> {
-        Self::connect_over(Over::Any, address, trust, identity, clock, limits).await
+        Self::connect_over(Over::Any, edge, trust, identity, clock, limits).await
     }
 
     /// Connects as wished.
     pub async fn connect_over(
         over: Over,
-        address: &str,
+        edge: &EdgeAddress,
         trust: PlatformTrust,
         identity: &Identity,
         clock: &SharedClock,
@@ -44,7 +45,7 @@ impl RelayUplink {
             clock,
             limits: &limits,
         };
-        let link = Link::connect(address, over, what).await?;
+        let link = Link::connect(edge, over, what).await?;
         Ok(Self { link, limits })
     }
 

@@ -348,7 +348,7 @@ async fn whoever_pinned_the_platform_root_accepts_the_edge_and_its_root_document
         }
     });
     let ask = async |trust: PlatformTrust| {
-        let target = EnrolTarget::Edge(address.to_string());
+        let target = EnrolTarget::Edge(address.to_string().into());
         let request = EnrolRequest {
             protocol: 1,
             body: None,

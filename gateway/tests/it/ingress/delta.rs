@@ -21,7 +21,8 @@ fn request(sha256: Vec<u8>) -> stream_open::Kind {
 async fn connect(world: &World) -> RelayUplink {
     let relay = world.organization.holder(SubjectKind::Relay);
     let to = world.address.to_string();
-    let link = RelayUplink::connect(&to, world.trust(), &relay.tls, &clock(), limits()).await;
+    let link =
+        RelayUplink::connect(&to.into(), world.trust(), &relay.tls, &clock(), limits()).await;
     link.expect("connected")
 }
 

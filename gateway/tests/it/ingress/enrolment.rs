@@ -17,7 +17,7 @@ async fn ask(
     protocol: u32,
     body: Option<enrol_request::Body>,
 ) -> enrol_answer::Body {
-    let target = EnrolTarget::Edge(world.address.to_string());
+    let target = EnrolTarget::Edge(world.address.to_string().into());
     let request = EnrolRequest { protocol, body };
     let answer = enrol(&target, &world.trust(), &request, &clock(), &limits()).await;
     answer.expect("answered").body.expect("a body")
@@ -97,7 +97,14 @@ async fn a_relay_reports_and_hears_and_a_stranger_or_host_does_not() {
     let world = World::start().await;
     let connect = async |holder: &Holder| {
         let to = world.address.to_string();
-        RelayUplink::connect(&to, world.trust(), &holder.tls, &clock(), limits()).await
+        RelayUplink::connect(
+            &to.as_str().into(),
+            world.trust(),
+            &holder.tls,
+            &clock(),
+            limits(),
+        )
+        .await
     };
     let relay = world.organization.holder(SubjectKind::Relay);
     let link = connect(&relay).await.expect("connected");

@@ -33,6 +33,7 @@ pub(crate) const TESTS: &[&str] = &[
     "rpm",
     "createrepo-c",
     "containerd",
+    "squid",
 ];
 /// What the load tests are measured beside.
 pub(crate) const PEERS: &[&str] = &[

@@ -23,7 +23,7 @@ pub(crate) async fn answer(mut enrolment: EnrolConnection) {
     let _ = enrolment.answer(&EnrolAnswer { body }).await;
 }
 
-fn request() -> EnrolRequest {
+pub(crate) fn request() -> EnrolRequest {
     EnrolRequest {
         protocol: 1,
         body: Some(enrol_request::Body::Host(HostEnrolment {
@@ -56,7 +56,7 @@ pub(crate) async fn works(edge: &Edge, relay: &Relay, platform: &Authority) {
     let ask = async |target| enrol(&target, &trust, &request(), &clock(), &limits()).await;
     let secret = "a-secret-of-the-token".to_owned();
 
-    let straight = ask(EnrolTarget::Edge(edge.address.to_string())).await;
+    let straight = ask(EnrolTarget::Edge(edge.address.to_string().into())).await;
     assert_eq!(
         enrolled(straight.expect("answered")),
         ("false".to_owned(), secret.clone())
@@ -82,7 +82,7 @@ async fn a_platform_with_another_root_never_sees_the_secret() {
     let edge = Edge::start(&other, &organization);
     let relay = Relay::start(loopback(), edge.address, &other, &organization).await;
     for target in [
-        EnrolTarget::Edge(edge.address.to_string()),
+        EnrolTarget::Edge(edge.address.to_string().into()),
         EnrolTarget::Relay(relay.address.to_string()),
     ] {
         let trust = platform.fingerprint();

@@ -7,6 +7,7 @@ mod frames;
 mod line;
 mod lossy;
 mod network;
+mod proxy;
 mod relayed;
 mod session;
 mod silence;

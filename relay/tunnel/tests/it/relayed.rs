@@ -64,7 +64,7 @@ async fn a_strangers_host_is_refused_by_the_relay() {
 async fn a_relay_gets_its_settings_and_a_stranger_gets_nothing() {
     let (platform, organization) = (Authority::new(), Authority::new());
     let edge = Edge::start(&platform, &organization);
-    let to = edge.address.to_string();
+    let to = edge.address.to_string().into();
     let ask = async |identity| {
         let uplink =
             RelayUplink::connect(&to, platform.trust(), &identity, &clock(), limits()).await?;

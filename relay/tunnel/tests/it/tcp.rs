@@ -123,7 +123,7 @@ fn a_relay_carries_sessions_where_udp_is_blocked() {
 async fn a_relay_over_tcp_is_served_by_its_certificate_and_told_why_it_is_not() {
     let (platform, organization) = (Authority::new(), Authority::new());
     let edge = Edge::start(&platform, &organization);
-    let to = edge.address.to_string();
+    let to = edge.address.to_string().into();
     let connect = async |identity| {
         let trust = platform.trust();
         RelayUplink::connect_over(Over::Tcp, &to, trust, &identity, &clock(), limits())

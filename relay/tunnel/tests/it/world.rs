@@ -379,7 +379,8 @@ impl Relay {
         let address = endpoint.local_addr().expect("address");
         let to = edge.to_string();
         let trust = platform.trust();
-        let uplink = RelayUplink::connect_over(over, &to, trust, &identity, &clock(), limits).await;
+        let uplink =
+            RelayUplink::connect_over(over, &to.into(), trust, &identity, &clock(), limits).await;
         let uplink = uplink.expect("uplink");
         let carrier = uplink.carrier();
         let captured = Arc::new(Mutex::new(Vec::new()));
@@ -471,7 +472,7 @@ pub(crate) fn direct(address: SocketAddr) -> Candidate {
 
 pub(crate) fn over_tcp(address: SocketAddr) -> Candidate {
     Candidate::Tcp {
-        address: address.to_string(),
+        address: address.to_string().into(),
     }
 }
 

@@ -156,6 +156,7 @@ impl World {
         let request = enrol::Request {
             server: &self.edge.as_ref().unwrap().0.to_string(),
             relay: None,
+            proxies: netpatch_tunnel::Proxies::default(),
             token: &token.parse().unwrap(),
             root: self.root.path(),
             clock: self.clock(),
@@ -179,6 +180,7 @@ impl World {
             runner: Runner::in_root(self.root.path().to_owned(), vec!["false".into()]),
             audit_only: false,
             schedule,
+            proxies: netpatch_tunnel::Proxies::default(),
             clock: self.clock(),
         };
         let task = tokio::spawn(agent::run(options, stop.clone()));
