@@ -45,6 +45,7 @@ use presence::Presence;
 use registry::Registry;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -63,6 +64,8 @@ pub struct Options {
     pub limits: Limits,
     /// Whether agents and relays may come over TCP too, at the same port, where UDP does not get through.
     pub tcp: bool,
+    /// How long the end may take: agents and relays are sent to other edges over the first half of it.
+    pub drain: Duration,
     /// How often an agent checks in.
     pub heartbeat: Duration,
     /// How often a session looks for documents when no hint comes.
@@ -86,6 +89,7 @@ impl Default for Options {
         Self {
             limits: Limits::default(),
             tcp: true,
+            drain: Duration::from_secs(10),
             heartbeat: Duration::from_secs(30),
             look_every: Duration::from_secs(15),
             presence_every: Duration::from_secs(5),
@@ -116,7 +120,24 @@ pub(crate) struct Shared {
     pub(crate) deltas: Semaphore,
     pub(crate) enrolments: Buckets,
     pub(crate) relayed_enrolments: Buckets,
-    pub(crate) stop: CancellationToken,
+    /// Peers go, each in its own time; see [`Shared::leaving`].
+    pub(crate) drain: CancellationToken,
+}
+
+/// When a peer has to go.
+pub(crate) type Going = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Shared {
+    /// Ends some time after the drain has begun: at random, so that not all go to the other edges at once.
+    pub(crate) fn leaving(&self) -> Going {
+        let (drain, spread) = (self.drain.clone(), self.options.drain / 2);
+        Box::pin(async move {
+            drain.cancelled().await;
+            #[expect(clippy::cast_possible_truncation, reason = "any bits do")]
+            let part = f64::from(uuid::Uuid::new_v4().as_u128() as u32) / f64::from(u32::MAX);
+            Box::pin(tokio::time::sleep(spread.mul_f64(part))).await;
+        })
+    }
 }
 
 /// Why the edge cannot listen.
@@ -166,7 +187,7 @@ impl Ingress {
             enrolments: Buckets::new(options.enrolments, clock.clone()),
             relayed_enrolments: Buckets::new(options.relayed_enrolments, clock.clone()),
             clock,
-            stop: CancellationToken::new(),
+            drain: CancellationToken::new(),
         };
         Ok(Self {
             endpoint,
@@ -181,7 +202,8 @@ impl Ingress {
         self.endpoint.local_addr()
     }
 
-    /// Serves until stopped; then tells every peer.
+    /// Serves until stopped. Then nobody is let in any more, and who is there is sent to other edges, each between two messages and
+    /// spread over a time; what is left at its end is cut.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut peers = JoinSet::new();
         let mut presence = tokio::time::interval(self.shared.options.presence_every);
@@ -207,7 +229,25 @@ impl Ingress {
                 () = &mut hints => {}
             }
         }
-        self.shared.stop.cancel();
+        self.endpoint.drain();
+        self.shared.drain.cancel();
+        let empty = async {
+            loop {
+                tokio::select! {
+                    ended = peers.join_next() => if ended.is_none() {
+                        break;
+                    },
+                    // Turns peers away; none comes out.
+                    accepted = self.endpoint.accept() => if accepted.is_none() {
+                        break;
+                    },
+                }
+            }
+        };
+        let in_time = tokio::time::timeout(self.shared.options.drain, empty).await;
+        if in_time.is_err() {
+            tracing::warn!(peers = peers.len(), "peers that did not go in time are cut");
+        }
         self.shared.presence.write(&*self.shared.services).await;
         self.endpoint.close();
         peers.shutdown().await;
@@ -222,7 +262,10 @@ async fn peer(shared: Arc<Shared>, handshake: EdgeHandshake) {
         Ok(EdgeIncoming::Enrol(enrolment)) => {
             Box::pin(enrol::serve(&shared, enrolment, None)).await;
         }
-        Ok(EdgeIncoming::Agent(agent)) => session::serve(&shared, agent, None).await,
+        Ok(EdgeIncoming::Agent(agent)) => {
+            let leaving = shared.leaving();
+            session::serve(&shared, agent, None, leaving).await;
+        }
         Ok(EdgeIncoming::Relay(relay)) => Box::pin(relay::serve(&shared, relay)).await,
         Err(error) => tracing::debug!(%remote, %error, "handshake failed"),
     }

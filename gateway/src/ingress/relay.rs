@@ -9,7 +9,12 @@ use netpatch_tunnel::{RelayConnection, RelayStream, TunnelError, close_code};
 use netpatch_types::{RelayId, ServiceResult};
 use prost::Message as _;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How long the sessions of a relay that is sent away may finish what they are at.
+const LET_GO: Duration = Duration::from_secs(1);
 
 /// Serves a relay until its connection ends; its streams end with it.
 pub(crate) async fn serve(shared: &Arc<Shared>, relay: RelayConnection) {
@@ -25,25 +30,41 @@ pub(crate) async fn serve(shared: &Arc<Shared>, relay: RelayConnection) {
     tracing::info!(%remote, relay = %subject.id, tenant.id = %subject.organization, "relay connected");
     relay.admit();
     let mut streams = JoinSet::new();
+    // Its agents go with it: over it they would come back here.
+    let (mut leaving, go) = (shared.leaving(), CancellationToken::new());
     let reason = loop {
         tokio::select! {
             accepted = relay.accept() => match accepted {
                 Ok(handshake) => {
-                    streams.spawn(stream(shared.clone(), subject, handshake));
+                    streams.spawn(stream(shared.clone(), subject, handshake, go.clone()));
                 }
                 Err(error) => break error.to_string(),
             },
             Some(_) = streams.join_next() => {}
-            () = shared.stop.cancelled() => break "shutting down".to_owned(),
+            () = &mut leaving => {
+                go.cancel();
+                let gone = async { while streams.join_next().await.is_some() {} };
+                let _ = tokio::time::timeout(LET_GO, gone).await;
+                relay.close(close_code::DRAINING, "draining");
+                break "draining".to_owned();
+            }
         }
     };
     tracing::info!(relay = %subject.id, %reason, "relay gone");
 }
 
-async fn stream(shared: Arc<Shared>, relay: IdentityName, handshake: RelayHandshake) {
+async fn stream(
+    shared: Arc<Shared>,
+    relay: IdentityName,
+    handshake: RelayHandshake,
+    go: CancellationToken,
+) {
     let id = RelayId(relay.id);
     let answered = match Box::pin(handshake.open()).await {
-        Ok(RelayStream::Agent(agent)) => return session::serve(&shared, agent, Some(relay)).await,
+        Ok(RelayStream::Agent(agent)) => {
+            let leaving = Box::pin(go.cancelled_owned());
+            return session::serve(&shared, agent, Some(relay), leaving).await;
+        }
         Ok(RelayStream::Enrol(enrolment)) => {
             return Box::pin(enrol::serve(&shared, enrolment, Some(id))).await;
         }

@@ -1,11 +1,11 @@
 //! One agent's session: who it is, hello, then messages in order until the carrier ends.
 
-use super::Shared;
 use super::convert::error_word;
 use super::counter::{self, CheckIn, Judgement};
 use super::parts::Parts;
 use super::registry::{Arrival, Live, Memory};
 use super::services::Admitted;
+use super::{Going, Shared};
 use netpatch_inventory_api::Seen;
 use netpatch_protocol::numbered::NumberError;
 use netpatch_protocol::parts::MAX_WHOLE_BYTES;
@@ -45,9 +45,12 @@ pub(crate) enum End {
     /// The numbers do not fit.
     #[error(transparent)]
     Numbers(#[from] NumberError),
-    /// The agent has a newer session, or the platform stops.
+    /// The agent has a newer session.
     #[error("superseded")]
     Superseded,
+    /// This edge is about to end; the agent goes to another one.
+    #[error("draining")]
+    Draining,
     /// A message that was begun in parts did not become whole: the agent sends it again on its next carrier.
     #[error("message in parts did not become whole in time")]
     Unfinished,
@@ -75,11 +78,16 @@ pub(crate) async fn serve(
     shared: &Shared,
     mut connection: AgentConnection,
     relay: Option<IdentityName>,
+    leaving: Going,
 ) {
     let remote = connection.remote;
-    let end = converse(shared, &mut connection, relay).await;
+    let end = converse(shared, &mut connection, relay, leaving).await;
     match end {
         Ok(()) => tracing::debug!(%remote, "session ended"),
+        Err(End::Draining) => {
+            tracing::debug!(%remote, "session is sent to another edge");
+            connection.finish().await;
+        }
         Err(End::Refused(error)) => {
             tracing::info!(%remote, code = ?error.code, message = %error.message, "agent refused");
             let body = edge_message::Body::Error(SessionError {
@@ -109,6 +117,7 @@ async fn converse(
     shared: &Shared,
     connection: &mut AgentConnection,
     relay: Option<IdentityName>,
+    leaving: Going,
 ) -> Result<(), End> {
     let admitted = shared
         .services
@@ -167,7 +176,7 @@ async fn converse(
             ));
         }
     };
-    let left = Leaving {
+    let left = Leave {
         shared,
         name,
         live: arrival.live.clone(),
@@ -199,7 +208,7 @@ async fn converse(
         heard: Instant::now(),
     };
     let served = match Box::pin(session.begin(check_in, resumed, restored)).await {
-        Ok(()) => session.run().await,
+        Ok(()) => session.run(leaving).await,
         Err(end) => Err(end),
     };
     drop(left);
@@ -207,13 +216,13 @@ async fn converse(
 }
 
 /// Takes leave of the registry however the session ends.
-struct Leaving<'a> {
+struct Leave<'a> {
     shared: &'a Shared,
     name: (OrganizationId, HostId),
     live: Arc<Live>,
 }
 
-impl Drop for Leaving<'_> {
+impl Drop for Leave<'_> {
     fn drop(&mut self) {
         self.shared.registry.leave(self.name, &self.live);
     }
@@ -313,7 +322,7 @@ impl Session<'_> {
         self.deliver().await
     }
 
-    async fn run(&mut self) -> Result<(), End> {
+    async fn run(&mut self, mut leaving: Going) -> Result<(), End> {
         let mut look = tokio::time::interval(self.shared.options.look_every);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         look.reset();
@@ -322,7 +331,7 @@ impl Session<'_> {
         loop {
             tokio::select! {
                 () = live.superseded.cancelled() => return Err(End::Superseded),
-                () = self.shared.stop.cancelled() => return Err(End::Superseded),
+                () = &mut leaving => return Err(End::Draining),
                 received = self.connection.messages.receive::<AgentMessage>() => match received? {
                     Some(message) => Box::pin(self.take(message)).await?,
                     None => return Ok(()),

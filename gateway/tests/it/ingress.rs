@@ -3,6 +3,7 @@
 mod certificate;
 mod delivery;
 mod delta;
+mod drain;
 mod enrolment;
 mod hostile;
 mod parts;

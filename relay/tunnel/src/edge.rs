@@ -18,6 +18,7 @@ use netpatch_protocol::site::{
 use netpatch_protocol::{ALPN_AGENT, ALPN_ENROL, ALPN_RELAY};
 use netpatch_types::SharedClock;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -46,6 +47,8 @@ pub struct EdgeEndpoint {
     outer: Arc<rustls::ServerConfig>,
     inner: Arc<rustls::ServerConfig>,
     limits: Limits,
+    /// Nobody is let in any more.
+    draining: AtomicBool,
 }
 
 /// A peer whose handshake has not been finished.
@@ -205,7 +208,14 @@ impl EdgeEndpoint {
             outer: Arc::new(outer),
             inner: Arc::new(inner),
             limits,
+            draining: AtomicBool::new(false),
         })
+    }
+
+    /// Lets nobody in any more; who is there may stay. [`Self::accept`] goes on to be called: it turns peers away, so that they try
+    /// another edge at once.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
     }
 
     /// Shows another certificate in handshakes to come, also inside the connections of relays that are there. Sessions go on.
@@ -226,7 +236,7 @@ impl EdgeEndpoint {
                 biased;
                 (working, incoming) = self.accept_quic() => {
                     let incoming = incoming?;
-                    if self.open_connections() > self.limits.connections {
+                    if self.draining.load(Ordering::Relaxed) || self.open_connections() > self.limits.connections {
                         incoming.refuse();
                         continue;
                     }
@@ -283,7 +293,9 @@ impl EdgeEndpoint {
     /// A connection over TCP, unless there are too many.
     fn admit_tcp(&self, stream: TcpStream) -> Option<Counted> {
         let place = self.places.clone().try_acquire_owned().ok()?;
-        if self.open_connections() > self.limits.connections {
+        if self.draining.load(Ordering::Relaxed)
+            || self.open_connections() > self.limits.connections
+        {
             return None;
         }
         if let Err(error) = tcp::tune(&stream, &self.limits) {

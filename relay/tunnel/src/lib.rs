@@ -124,6 +124,8 @@ pub mod close_code {
     pub const BUSY: u32 = 3;
     /// This side shuts down.
     pub const SHUTDOWN: u32 = 4;
+    /// This side is about to shut down: go to another edge.
+    pub const DRAINING: u32 = 5;
 }
 
 /// Why a connection, handshake or exchange failed.

@@ -63,6 +63,7 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 fn options(limits: &Limits) -> Options {
     let mut options = Options::default();
     options.limits.connections = limits.edge_connections;
+    options.drain = limits.shutdown();
     // As much more at once as the defaults allow.
     for (rate, per_second) in [
         (&mut options.enrolments, limits.enrolments_per_second),
@@ -163,6 +164,7 @@ mod tests {
             .limits;
         let (usual, edge) = (options(&limits), Options::default());
         assert_eq!(usual.limits.connections, edge.limits.connections);
+        assert_eq!(usual.drain, edge.drain);
         assert_eq!(usual.enrolments, edge.enrolments);
         assert_eq!(usual.relayed_enrolments, edge.relayed_enrolments);
         limits.edge_connections = 7;

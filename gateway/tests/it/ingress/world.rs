@@ -507,12 +507,30 @@ pub(super) struct World {
     pub(super) played: Arc<Played>,
     pub(super) bus: SharedBus,
     stop: CancellationToken,
+    task: AbortOnDropHandle<()>,
+}
+
+/// A further edge of the same platform.
+pub(super) struct Another {
+    pub(super) address: SocketAddr,
     _task: AbortOnDropHandle<()>,
 }
 
 impl Drop for World {
     fn drop(&mut self) {
         self.stop.cancel();
+    }
+}
+
+fn options() -> Options {
+    Options {
+        limits: limits(),
+        presence_every: Duration::from_millis(20),
+        enrolments: Rate {
+            maximum: 1000,
+            restore_rate: 1000,
+        },
+        ..Options::default()
     }
 }
 
@@ -539,15 +557,7 @@ impl World {
             script: Mutex::default(),
             database: AtomicU64::new(0),
         });
-        let mut options = Options {
-            limits: limits(),
-            presence_every: Duration::from_millis(20),
-            enrolments: Rate {
-                maximum: 1000,
-                restore_rate: 1000,
-            },
-            ..Options::default()
-        };
+        let mut options = options();
         change(&mut options);
         let bus = bus::connect("memory:").await.unwrap();
         let at = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -562,8 +572,27 @@ impl World {
             played,
             bus,
             stop,
-            _task: task,
+            task,
         }
+    }
+
+    /// A further edge of the same platform.
+    pub(super) fn another_edge(&self) -> Another {
+        let at = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (played, bus) = (self.played.clone(), self.bus.clone());
+        let clock = self.played.clock.clone();
+        let ingress = Ingress::bind(at, played, bus, clock, options()).unwrap();
+        Another {
+            address: ingress.local_addr().unwrap(),
+            _task: AbortOnDropHandle::new(tokio::spawn(ingress.run(CancellationToken::new()))),
+        }
+    }
+
+    /// Tells the edge to end, and waits until it has.
+    pub(super) async fn drained(&mut self) {
+        self.stop.cancel();
+        let ended = tokio::time::timeout(Duration::from_secs(30), &mut self.task).await;
+        ended.expect("in time").expect("in order");
     }
 
     pub(super) fn trust(&self) -> PlatformTrust {
@@ -591,9 +620,20 @@ impl World {
         host: &Holder,
         hello: impl FnMut(Vec<u8>) -> Hello + Send + 'static,
     ) -> SessionClient {
-        let candidates = vec![Candidate::Direct {
-            address: self.address.to_string(),
-        }];
+        self.agent_to(&[self.address], host, hello)
+    }
+
+    /// An agent that knows several edges.
+    pub(super) fn agent_to(
+        &self,
+        edges: &[SocketAddr],
+        host: &Holder,
+        hello: impl FnMut(Vec<u8>) -> Hello + Send + 'static,
+    ) -> SessionClient {
+        let direct = |edge: &SocketAddr| Candidate::Direct {
+            address: edge.to_string(),
+        };
+        let candidates = edges.iter().map(direct).collect();
         let time = self.played.clock.clone();
         let mut options = SessionOptions::new(candidates, host.tls.clone(), self.trust(), time);
         options.limits = limits();

@@ -116,3 +116,33 @@ async fn a_host_does_not_pass_for_a_relay_nor_a_relay_of_another_organization() 
     );
     next_down(&mut session).await;
 }
+
+#[tokio::test]
+async fn an_edge_that_drains_keeps_who_is_there_and_turns_others_away_at_once() {
+    let (platform, organization) = (Authority::new(), Authority::new());
+    let (edge, other) = (
+        Edge::start(&platform, &organization),
+        Edge::start(&platform, &organization),
+    );
+    let host = organization.identity(Host);
+    let mut there = agent(vec![direct(edge.address)], &host, platform.trust());
+    next_up(&mut there).await;
+    edge.endpoint.drain();
+
+    for (way, next_way) in [
+        (direct(edge.address), direct(other.address)),
+        (over_tcp(edge.address), over_tcp(other.address)),
+    ] {
+        let mut refused = agent(vec![way.clone()], &host, platform.trust());
+        let reason = next_down(&mut refused).await;
+        assert!(!reason.contains("took longer"), "{reason}");
+        let host = organization.identity(Host);
+        let mut session = agent(vec![way, next_way], &host, platform.trust());
+        next_up(&mut session).await;
+        session.handle().send(facts("elsewhere")).expect("room");
+        assert_eq!(next_reason(&mut session).await, "elsewhere");
+    }
+    there.handle().send(facts("still here")).expect("room");
+    assert_eq!(next_reason(&mut there).await, "still here");
+    assert_eq!(*edge.seen.hostnames.lock().unwrap(), ["still here"]);
+}

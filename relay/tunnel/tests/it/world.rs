@@ -136,6 +136,7 @@ impl Slot {
 pub(crate) struct Edge {
     pub(crate) address: SocketAddr,
     pub(crate) seen: Arc<Seen>,
+    pub(crate) endpoint: Arc<EdgeEndpoint>,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -171,11 +172,12 @@ impl Edge {
 
     fn serve(endpoint: EdgeEndpoint, organization: &Authority) -> Self {
         let address = endpoint.local_addr().expect("address");
-        let seen = Arc::new(Seen::default());
+        let (seen, endpoint) = (Arc::new(Seen::default()), Arc::new(endpoint));
         let (ca, for_task) = (organization.der.clone(), seen.clone());
+        let accepting = endpoint.clone();
         let task = tokio::spawn(async move {
             let mut peers = tokio::task::JoinSet::new();
-            while let Some(handshake) = endpoint.accept().await {
+            while let Some(handshake) = accepting.accept().await {
                 let (ca, seen) = (ca.clone(), for_task.clone());
                 peers.spawn(async move {
                     match handshake.open().await {
@@ -188,6 +190,7 @@ impl Edge {
         Self {
             address,
             seen,
+            endpoint,
             _task: AbortOnDropHandle::new(task),
         }
     }
