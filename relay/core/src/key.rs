@@ -4,6 +4,16 @@ use netpatch_types::Sha256;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// How the names of package files end: dpkg's, rpm's, apk's, pacman's.
+const PACKAGES: [&str; 7] = [
+    ".deb",
+    ".udeb",
+    ".ddeb",
+    ".rpm",
+    ".apk",
+    ".pkg.tar.zst",
+    ".pkg.tar.xz",
+];
 /// Longest path, bytes.
 pub const MAX_PATH_BYTES: usize = 1024;
 
@@ -90,12 +100,10 @@ impl PayloadKey {
         ))
     }
 
-    /// Judged by the path alone (Debian repository format).
+    /// Judged by the path alone: package files have their version in their name, by-hash is Debian's.
     #[must_use]
     pub fn kind(&self) -> PayloadKind {
-        let package = [".deb", ".udeb", ".ddeb", ".rpm"]
-            .iter()
-            .any(|suffix| self.path.ends_with(suffix));
+        let package = PACKAGES.iter().any(|suffix| self.path.ends_with(suffix));
         if package || self.path.starts_with("pool/") {
             PayloadKind::Package
         } else if self.path.contains("/by-hash/") {
@@ -153,6 +161,10 @@ mod tests {
         let package = "pool/main/l/libstdc%2b%2b/a_1%3a2.deb";
         assert_eq!(kind(package), PayloadKind::Package);
         assert_eq!(kind("a_1_all.deb"), PayloadKind::Package);
+        assert_eq!(kind("x86_64/a-1-r0.apk"), PayloadKind::Package);
+        assert_eq!(kind("x86_64/APKINDEX.tar.gz"), PayloadKind::Metadata);
+        assert_eq!(kind("a-1-1-any.pkg.tar.zst"), PayloadKind::Package);
+        assert_eq!(kind("core.db.tar.xz"), PayloadKind::Metadata);
     }
 
     #[test]
