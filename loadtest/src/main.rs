@@ -14,6 +14,7 @@ mod process;
 mod report;
 mod server;
 mod sql_join;
+mod wan;
 mod world;
 
 use anyhow::Result;
@@ -52,6 +53,19 @@ enum What {
     Front(cache::FrontOptions),
     /// Ingestion: reports of many hosts through the inventory service into PostgreSQL, a normalised table beside it
     Ingest(ingest::Options),
+    /// The tunnel: bulk over bad lines, with rathole, stunnel and ssh beside it
+    Bulk(wan::BulkOptions),
+    /// The tunnel: many small requests at once over bad lines, with rathole, stunnel and ssh beside it
+    Requests(wan::RequestOptions),
+    /// An emulated line; `bulk` and `requests` start it
+    #[command(hide = true)]
+    WanLine(wan::LineOptions),
+    /// The far end of a line; `bulk` and `requests` start it
+    #[command(hide = true)]
+    WanServe(wan::ServeOptions),
+    /// The near end of a line; `bulk` and `requests` start it
+    #[command(hide = true)]
+    WanAsk(wan::AskOptions),
     /// Bytes on the line for real updates: our recipes beside whole files, xdelta3 and debdelta
     Delta(delta::Options),
 }
@@ -70,6 +84,11 @@ async fn main() -> Result<()> {
         What::Cache(options) => cache::run(&options, arguments.seed).await?,
         What::Stampede(options) => cache::stampede(&options, arguments.seed).await?,
         What::Front(options) => return cache::hold_front(&options).await,
+        What::Bulk(options) => wan::bulk(&options, arguments.seed)?,
+        What::Requests(options) => wan::requests(&options, arguments.seed)?,
+        What::WanLine(options) => return wan::carry(&options, arguments.seed),
+        What::WanServe(options) => return wan::serve(&options).await,
+        What::WanAsk(options) => return wan::ask(&options).await,
         What::Ingest(options) => ingest::run(&options, arguments.seed).await?,
         What::Delta(options) => delta::run(&options, arguments.seed)?,
     };

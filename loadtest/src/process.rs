@@ -1,6 +1,7 @@
 //! What another process of this machine uses, as the kernel counts it.
 
 use anyhow::{Context as _, Result};
+use std::process::{Child, Command};
 use std::time::Duration;
 
 /// The kernel's clock tick for programs, on every architecture that we build for (`_SC_CLK_TCK`).
@@ -28,6 +29,42 @@ pub(crate) fn cpu(pid: u32) -> Result<Duration> {
     ticks(&text)
         .map(|ticks| TICK * ticks)
         .with_context(|| format!("{path} has no times"))
+}
+
+/// The same, with all processes below it that still run.
+pub(crate) fn cpu_of_all(pid: u32) -> Result<Duration> {
+    let mut sum = cpu(pid)?;
+    for child in children(pid)? {
+        // It may end just now.
+        sum += cpu_of_all(child).unwrap_or_default();
+    }
+    Ok(sum)
+}
+
+/// Processes whose parent is this one.
+fn children(parent: u32) -> Result<Vec<u32>> {
+    let path = format!("/proc/{parent}/task/{parent}/children");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    Ok(text
+        .split_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .collect())
+}
+
+/// Kills a process that this one has started, and all below it.
+pub(crate) fn kill_all(child: &mut Child) {
+    kill_below(child.id());
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+fn kill_below(parent: u32) {
+    for child in children(parent).unwrap_or_default() {
+        kill_below(child);
+        let _ = Command::new("kill")
+            .args(["-9", &child.to_string()])
+            .status();
+    }
 }
 
 /// Fields 14 and 15; the name before them may hold blanks and brackets.

@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: the load tests in a release build, with the programs of others that they are measured beside.
 
-use crate::setup::debian;
+use crate::setup::{debian, rathole};
 use crate::shell;
 use crate::workspace::{Target, root};
 use anyhow::{Result, bail};
@@ -12,7 +12,7 @@ const PACKAGES: [&str; 3] = ["netpatch-loadtest", "netpatch", "netpatch-relay"];
 /// The load tests, beside the programs that people use today
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Install those programs from Debian
+    /// Install those programs, most of them from Debian
     #[arg(long)]
     setup: bool,
     /// What `netpatch-loadtest` is to do, e.g. `agents --pack DIR`
@@ -28,6 +28,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.setup {
         let missing = debian::missing(debian::PEERS);
         debian::install(debian::PEERS)?;
+        rathole::install()?;
         if !missing.is_empty() {
             eprintln!(
                 "    Debian starts some of them as services; the load tests start their own and need none of those"
@@ -47,5 +48,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             .env("CARGO_TARGET_DIR", &target.folder),
     )?;
     let program = target.folder.join("release/netpatch-loadtest");
-    shell::run(std::process::Command::new(program).args(&options.words))
+    let mut path = vec![rathole::folder()?];
+    path.extend(std::env::split_paths(
+        &std::env::var_os("PATH").unwrap_or_default(),
+    ));
+    shell::run(
+        std::process::Command::new(program)
+            .args(&options.words)
+            .env("PATH", std::env::join_paths(path)?),
+    )
 }

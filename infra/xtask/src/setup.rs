@@ -6,6 +6,7 @@
 pub(crate) mod debian;
 pub(crate) mod deny;
 pub(crate) mod node;
+pub(crate) mod rathole;
 
 use nix::sched::CloneFlags;
 

@@ -65,6 +65,8 @@ pub(crate) async fn hold(options: &HoldOptions) -> Result<()> {
     let limits = Limits {
         handshake_timeout: PATIENCE,
         connections: options.count + 100,
+        // Without a stream a handshake is not over.
+        handshakes: options.count + 100,
         ..Limits::default()
     };
     let address = SocketAddr::from(([127, 0, 0, 1], 0));

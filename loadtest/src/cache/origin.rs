@@ -1,6 +1,7 @@
 //! The vendor's mirror: makes payloads of any size, counts what it sends, and sends no faster than its line.
 
 use anyhow::Result;
+use netpatch_types::SystemClock;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -104,7 +105,9 @@ impl Shared {
                 "404 Not Found"
             };
             let length = size.unwrap_or(0);
-            let date = chrono::Utc::now().format("%a, %d %b %Y %H:%M:%S GMT");
+            let date = SystemClock::shared()
+                .now()
+                .format("%a, %d %b %Y %H:%M:%S GMT");
             let answer = format!(
                 "HTTP/1.1 {status}\r\nDate: {date}\r\nContent-Type: application/vnd.debian.binary-package\r\nContent-Length: {length}\r\nETag: \"{length}\"\r\nLast-Modified: Sat, 01 Nov 2025 10:00:00 GMT\r\nCache-Control: max-age=86400\r\n\r\n"
             );

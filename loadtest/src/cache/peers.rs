@@ -103,11 +103,7 @@ impl Peer {
 
     /// Processor time of the server and its workers.
     pub(super) fn cpu(&self) -> Result<Duration> {
-        let mut sum = process::cpu(self.child.id())?;
-        for worker in children(self.child.id())? {
-            sum += process::cpu(worker).unwrap_or_default();
-        }
-        Ok(sum)
+        process::cpu_of_all(self.child.id())
     }
 
     pub(super) async fn stop(mut self) -> Result<()> {
@@ -116,13 +112,7 @@ impl Peer {
     }
 
     fn end(&mut self) {
-        for worker in children(self.child.id()).unwrap_or_default() {
-            let _ = Command::new("kill")
-                .args(["-9", &worker.to_string()])
-                .status();
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        process::kill_all(&mut self.child);
     }
 }
 
@@ -140,16 +130,6 @@ pub(super) fn free_address() -> Result<SocketAddr> {
         listener.local_addr().ok()
     });
     address.context("no port between 20000 and 32000 is free")
-}
-
-/// Processes whose parent is this one.
-fn children(parent: u32) -> Result<Vec<u32>> {
-    let path = format!("/proc/{parent}/task/{parent}/children");
-    let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-    Ok(text
-        .split_whitespace()
-        .filter_map(|word| word.parse().ok())
-        .collect())
 }
 
 fn spawn(mut command: Command, folder: &Path, kind: Kind) -> Result<Child> {
