@@ -4,6 +4,10 @@
 //! (the idea of TCP Veno, Fu and Liew 2003), when much is lost, or when nothing arrives any more. Everything else is quinn's
 //! Cubic (RFC 9438), beside whose other flows this one takes its fair part. A queue so short that it overflows before packets wait
 //! is not seen: there up to [`MUCH_LOST`] is lost before it slows down.
+//!
+//! Packets wait when the usual round trip says so and that of the packet that waited least in the last two as well: a burst of our own,
+//! such as many small requests at once, makes the packets behind it wait and none before it; and where little is sent, a late
+//! acknowledgement looks like a wait, which the usual round trip, taken without it, does not show.
 
 use quinn::congestion::{Controller, ControllerFactory, CubicConfig};
 use std::any::Any;
@@ -19,7 +23,7 @@ const WAITING_LEAST: Duration = Duration::from_millis(3);
 /// The rate of losses is taken over about so many windows.
 const WINDOWS: u64 = 4;
 /// And judged when at least so many bytes are known: a few packets are no rate.
-const KNOWN_LEAST: u64 = 64 * 1024;
+const KNOWN_LEAST: u64 = 128 * 1024;
 
 /// Makes a controller for each path.
 #[derive(Debug, Default)]
@@ -31,6 +35,8 @@ impl ControllerFactory for TolerantConfig {
             cubic: Arc::new(CubicConfig::default()).build(now, current_mtu),
             fastest: Duration::MAX,
             usual: Duration::ZERO,
+            least: [Duration::MAX; 2],
+            until: now,
             arrived: 0,
             lost: 0,
         })
@@ -41,8 +47,12 @@ struct Tolerant {
     cubic: Box<dyn Controller>,
     /// Round trip of a packet that met no queue.
     fastest: Duration,
-    /// Round trip of the last packets.
+    /// Round trip of the last packets, without what acknowledgements were held back.
     usual: Duration,
+    /// Shortest round trip of a packet in the last span and in this one; a span is a round trip long.
+    least: [Duration; 2],
+    /// The end of this span.
+    until: Instant,
     /// Bytes, lately.
     arrived: u64,
     lost: u64,
@@ -59,9 +69,21 @@ impl Tolerant {
         }
     }
 
+    /// A packet that was acknowledged now took so long.
+    fn took(&mut self, now: Instant, time: Duration) {
+        if now >= self.until {
+            let [_, last] = self.least;
+            self.least = [last, Duration::MAX];
+            self.until = now + self.usual;
+        }
+        let [_, least] = &mut self.least;
+        *least = time.min(*least);
+    }
+
     fn is_queued(&self) -> bool {
         let room = (self.fastest / WAITING_PART).max(WAITING_LEAST);
-        self.usual > self.fastest.saturating_add(room)
+        let [last, this] = self.least;
+        self.usual.min(last).min(this) > self.fastest.saturating_add(room)
     }
 
     fn is_much_lost(&self) -> bool {
@@ -85,6 +107,7 @@ impl Controller for Tolerant {
     ) {
         self.fastest = rtt.min();
         self.usual = rtt.get();
+        self.took(now, now.saturating_duration_since(sent));
         self.count(bytes, 0);
         self.cubic.on_ack(now, sent, bytes, app_limited, rtt);
     }
@@ -153,6 +176,8 @@ mod tests {
             cubic: Arc::new(CubicConfig::default()).build(now, 1200),
             fastest,
             usual,
+            least: [usual, usual],
+            until: now,
             arrived: 0,
             lost: 0,
         };
@@ -185,6 +210,29 @@ mod tests {
             !slows_down(&mut young, false, 1200),
             "one of two packets is no rate"
         );
+    }
+
+    #[test]
+    fn a_burst_of_our_own_is_no_queue_and_neither_is_a_late_acknowledgement() {
+        let mut tolerant = at(50 * MS, 70 * MS);
+        let begun = tolerant.until;
+        // 200 packets at once: each waits for those before it.
+        let burst = |tolerant: &mut Tolerant, round: u32, first: Duration| {
+            for packet in 0..200 {
+                tolerant.took(begun + round * 80 * MS, first + packet * MS / 8);
+            }
+        };
+        for round in 1..4 {
+            burst(&mut tolerant, round, 50 * MS);
+            assert!(!tolerant.is_queued());
+        }
+        // Somebody else's queue: even the first waits.
+        for round in 4..7 {
+            burst(&mut tolerant, round, 70 * MS);
+        }
+        assert!(tolerant.is_queued());
+        tolerant.usual = 50 * MS;
+        assert!(!tolerant.is_queued(), "only acknowledgements were late");
     }
 
     #[test]
