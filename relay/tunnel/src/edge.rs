@@ -3,18 +3,16 @@
 //! Accepting and finishing a handshake are two steps, so that the caller owns the task of each peer and a slow one
 //! delays nobody. The certificate that comes out proves possession of its key and nothing more.
 
-use crate::link::{Link, LinkStream};
-use crate::message::{MessageStream, receive_one, send_one};
+mod enrol;
+mod stream;
+
+use crate::link::Link;
+use crate::message::MessageStream;
 use crate::mux::Mux;
 use crate::quic::{QuicConnection, QuicStream, handshake, listen};
 use crate::tcp::{self, Counted};
 use crate::tls::{ServerIdentity, Shown, server_config};
-use crate::{ByteStream, Limits, TunnelError, close_code, within};
-use netpatch_protocol::enrol::{EnrolAnswer, EnrolRequest};
-use netpatch_protocol::site::{
-    DeltaRequest, ProbeRequest, ProbeResults, RelayReport, StagingRequest, StreamAnswer,
-    StreamOpen, stream_open,
-};
+use crate::{Limits, TunnelError, close_code, within};
 use netpatch_protocol::{ALPN_AGENT, ALPN_ENROL, ALPN_RELAY};
 use netpatch_types::SharedClock;
 use std::net::SocketAddr;
@@ -25,14 +23,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::server::TlsStream;
 
+pub use enrol::EnrolConnection;
+pub use stream::{RelayAnswer, RelayHandshake, RelayStream};
+
 /// How often another port is taken when the one that UDP got is in use by TCP.
 const PORT_TRIES: u32 = 16;
 /// After an error of the system, such as too many open files, accepting waits for this.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a side waits for the peer to take the last message.
 const LINGER: Duration = Duration::from_secs(3);
-/// Bytes behind an answer that are handed over at once, and must be taken in time.
-const PIECE: usize = 64 << 10;
 
 /// Listens for agents, relays and enrolments.
 pub struct EdgeEndpoint {
@@ -88,16 +87,6 @@ pub struct AgentConnection {
     pub remote: SocketAddr,
 }
 
-/// One enrolment: a request and an answer.
-pub struct EnrolConnection {
-    messages: MessageStream,
-    /// The peer's, or its relay's.
-    pub remote: SocketAddr,
-    /// Whether a relay carries it: then rate limits by address would hit the whole site.
-    pub through_relay: bool,
-    limits: Limits,
-}
-
 /// A relay's connection with its streams.
 pub struct RelayConnection {
     /// DER; possession of its key is proven, its chain is not checked.
@@ -119,39 +108,6 @@ enum TcpLink {
     Waiting(Box<TlsStream<Counted>>),
     Begun(Link),
     Gone,
-}
-
-/// A relay's stream whose opening has not been read.
-pub struct RelayHandshake {
-    stream: LinkStream,
-    inner: Arc<rustls::ServerConfig>,
-    limits: Limits,
-}
-
-/// What a relay's stream turned out to be.
-pub enum RelayStream {
-    /// An agent behind the relay.
-    Agent(AgentConnection),
-    /// An enrolment behind the relay.
-    Enrol(EnrolConnection),
-    /// The relay's own numbers.
-    Report(RelayReport, RelayAnswer),
-    /// The relay asks for its settings.
-    Settings(RelayAnswer),
-    /// The relay asks what to try to reach.
-    Probe(ProbeRequest, RelayAnswer),
-    /// The relay says what it reached.
-    Probed(ProbeResults, RelayAnswer),
-    /// What it is to fetch ahead, and how far it is.
-    Staging(StagingRequest, RelayAnswer),
-    /// It wants a difference; the recipe follows the answer.
-    Delta(DeltaRequest, RelayAnswer),
-}
-
-/// Where the answer to a relay's own request goes.
-pub struct RelayAnswer {
-    stream: LinkStream,
-    limits: Limits,
 }
 
 impl EdgeEndpoint {
@@ -442,41 +398,6 @@ impl AgentConnection {
     }
 }
 
-impl EnrolConnection {
-    fn new(
-        stream: impl ByteStream,
-        remote: SocketAddr,
-        through_relay: bool,
-        limits: Limits,
-    ) -> Self {
-        Self {
-            messages: MessageStream::new(stream),
-            remote,
-            through_relay,
-            limits,
-        }
-    }
-
-    /// Reads the request.
-    pub async fn request(&mut self) -> Result<EnrolRequest, TunnelError> {
-        let request = within(
-            self.limits.handshake_timeout,
-            "an enrolment request",
-            async { self.messages.receive::<EnrolRequest>().await },
-        );
-        request
-            .await?
-            .ok_or_else(|| TunnelError::Ended("before the request".into()))
-    }
-
-    /// Answers and waits until the peer has it.
-    pub async fn answer(mut self, answer: &EnrolAnswer) -> Result<(), TunnelError> {
-        self.messages.send(answer).await?;
-        linger(&mut self.messages).await;
-        Ok(())
-    }
-}
-
 async fn linger(messages: &mut MessageStream) {
     let taken = async {
         messages.writer.finish().await?;
@@ -548,126 +469,4 @@ impl RelayConnection {
 
 fn lock(link: &Mutex<TcpLink>) -> std::sync::MutexGuard<'_, TcpLink> {
     link.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl RelayHandshake {
-    /// Reads what the stream is for; for sessions and enrolments finishes the TLS handshake inside it.
-    pub async fn open(self) -> Result<RelayStream, TunnelError> {
-        let Self {
-            mut stream,
-            inner,
-            limits,
-        } = self;
-        let remote = stream.remote();
-        let open = within(limits.handshake_timeout, "opening a stream", async {
-            receive_one::<StreamOpen>(&mut stream).await
-        });
-        match open.await?.kind {
-            Some(stream_open::Kind::Session(_)) => {
-                let (tls, certificate) = inner_tls(stream, inner, ALPN_AGENT, &limits).await?;
-                Ok(RelayStream::Agent(AgentConnection {
-                    certificate: certificate.ok_or(TunnelError::NoCertificate)?,
-                    messages: MessageStream::new(tls),
-                    remote,
-                }))
-            }
-            Some(stream_open::Kind::Enrol(_)) => {
-                let (tls, _) = inner_tls(stream, inner, ALPN_ENROL, &limits).await?;
-                let enrolment = EnrolConnection::new(tls, remote, true, limits);
-                Ok(RelayStream::Enrol(enrolment))
-            }
-            Some(stream_open::Kind::Report(report)) => {
-                Ok(RelayStream::Report(report, RelayAnswer { stream, limits }))
-            }
-            Some(stream_open::Kind::Site(_)) => {
-                Ok(RelayStream::Settings(RelayAnswer { stream, limits }))
-            }
-            Some(stream_open::Kind::Probe(request)) => {
-                Ok(RelayStream::Probe(request, RelayAnswer { stream, limits }))
-            }
-            Some(stream_open::Kind::Probed(results)) => {
-                Ok(RelayStream::Probed(results, RelayAnswer { stream, limits }))
-            }
-            Some(stream_open::Kind::Staging(request)) => Ok(RelayStream::Staging(
-                request,
-                RelayAnswer { stream, limits },
-            )),
-            Some(stream_open::Kind::Delta(request)) => {
-                Ok(RelayStream::Delta(request, RelayAnswer { stream, limits }))
-            }
-            Some(stream_open::Kind::Payload(_)) | None => {
-                let answer = StreamAnswer {
-                    status: 400,
-                    message: "the edge serves no payloads".into(),
-                    ..StreamAnswer::default()
-                };
-                RelayAnswer { stream, limits }.answer(&answer).await?;
-                Err(TunnelError::Unexpected(
-                    "a stream of no kind of the edge's".into(),
-                ))
-            }
-        }
-    }
-}
-
-/// Accepts the end-to-end TLS session inside a relay's stream.
-async fn inner_tls(
-    mut stream: LinkStream,
-    config: Arc<rustls::ServerConfig>,
-    alpn: &[u8],
-    limits: &Limits,
-) -> Result<(impl ByteStream, Option<Vec<u8>>), TunnelError> {
-    let ok = StreamAnswer {
-        status: 200,
-        ..StreamAnswer::default()
-    };
-    let accepting = async {
-        send_one(&mut stream, &ok).await?;
-        tcp::accept(stream, config).await
-    };
-    let what = "a handshake inside a relay's stream";
-    let (tls, spoken, certificate) = within(limits.handshake_timeout, what, accepting).await?;
-    if spoken != alpn {
-        return Err(unknown_protocol(&spoken));
-    }
-    Ok((tls, certificate.map(|der| der.to_vec())))
-}
-
-impl RelayAnswer {
-    /// Answers with bytes behind the answer, whose length it names. They yield to everything else on the connection; a relay that
-    /// takes none for a while gets no more.
-    pub async fn answer_with(
-        mut self,
-        answer: &StreamAnswer,
-        bytes: &[u8],
-    ) -> Result<(), TunnelError> {
-        let answer = StreamAnswer {
-            size_bytes: bytes.len() as u64,
-            ..answer.clone()
-        };
-        self.stream.yield_to_others();
-        let limit = self.limits.handshake_timeout;
-        within(
-            limit,
-            "answering a relay",
-            send_one(&mut self.stream, &answer),
-        )
-        .await?;
-        for piece in bytes.chunks(PIECE) {
-            let writing = tokio::io::AsyncWriteExt::write_all(&mut self.stream, piece);
-            within(limit, "sending to a relay", async { Ok(writing.await?) }).await?;
-        }
-        let ending = tokio::io::AsyncWriteExt::shutdown(&mut self.stream);
-        within(limit, "answering a relay", async { Ok(ending.await?) }).await
-    }
-
-    /// Answers the relay.
-    pub async fn answer(mut self, answer: &StreamAnswer) -> Result<(), TunnelError> {
-        within(self.limits.handshake_timeout, "answering a relay", async {
-            send_one(&mut self.stream, answer).await?;
-            tokio::io::AsyncWriteExt::shutdown(&mut self.stream).await?;
-            Ok(())
-        })
-        .await
-    }
 }
