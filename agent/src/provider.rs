@@ -9,6 +9,7 @@ pub mod apk;
 pub mod apt;
 mod binary;
 mod cargo;
+mod diagnosis;
 pub mod dnf;
 pub mod fake;
 pub(crate) mod files;

@@ -1,12 +1,13 @@
 //! From apk's words to a cause of the closed list, with the lines that show it. Its exit code is the number of errors, up to 99, so
 //! that it names no cause.
 
+use crate::provider::diagnosis::{self, MAX_SHOWN, Rule};
 use netpatch_agent_core::{Failure, FailureCause};
 
 /// How apk says that a script of a package failed.
 const SCRIPT: &str = "exited with error";
 
-const RULES: [(FailureCause, &[&str]); 7] = [
+const RULES: [Rule; 7] = [
     (FailureCause::DiskFull, &["No space left on device"]),
     (
         FailureCause::PackageManagerLocked,
@@ -61,34 +62,17 @@ const RULES: [(FailureCause, &[&str]); 7] = [
     ),
 ];
 
-/// Most lines of evidence.
-const MAX_SHOWN: usize = 20;
-
 /// The cause behind an output and an exit code.
 pub(super) fn diagnose(output: &str, exit_code: Option<i32>) -> Failure {
-    let lines: Vec<&str> = output
-        .lines()
-        .map(str::trim_end)
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    for (cause, patterns) in RULES {
-        let is_telling = |line: &&str| patterns.iter().any(|pattern| line.contains(pattern));
-        let Some(at) = lines.iter().position(is_telling) else {
-            continue;
-        };
-        // A script's own message stands before apk's, what a dependency belongs to after it.
-        let said = lines[at.saturating_sub(3)..at].iter();
-        let rest = lines[at..].iter();
-        let shown = match cause {
-            FailureCause::DependencyUnsatisfiable => said.chain(rest.take(MAX_SHOWN)).collect(),
-            _ => said
-                .chain(rest.filter(|line| is_telling(line)))
-                .collect::<Vec<_>>(),
-        };
-        return Failure::new(cause, shown.into_iter().take(MAX_SHOWN).copied());
+    let lines = diagnosis::lines(output);
+    match diagnosis::find(&lines, &RULES) {
+        // What a dependency belongs to stands in the lines after it.
+        Some(((cause @ FailureCause::DependencyUnsatisfiable, _), at)) => {
+            let shown = diagnosis::before(&lines, at).iter().chain(&lines[at..]);
+            Failure::new(cause, shown.take(MAX_SHOWN).copied())
+        }
+        _ => diagnosis::diagnose(&lines, &RULES, exit_code),
     }
-    let tail = lines.iter().rev().take(15).rev().copied();
-    Failure::new(FailureCause::Unknown(exit_code), tail)
 }
 
 #[cfg(test)]

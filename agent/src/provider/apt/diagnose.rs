@@ -3,9 +3,10 @@
 //! Output is read in the C locale. The order of the rules matters: a full disk also looks like a broken archive, and
 //! everything looks like "returned an error code".
 
+use crate::provider::diagnosis::{self, Rule};
 use netpatch_agent_core::{Failure, FailureCause};
 
-const RULES: [(FailureCause, &[&str]); 9] = [
+const RULES: [Rule; 9] = [
     (
         FailureCause::DiskFull,
         &[
@@ -117,34 +118,9 @@ const NOISE: [&str; 4] = [
 
 /// The cause behind an output and an exit code.
 pub(crate) fn diagnose(output: &str, exit_code: Option<i32>) -> Failure {
-    let lines: Vec<&str> = output
-        .lines()
-        .map(str::trim_end)
-        .filter(|line| {
-            !line.trim().is_empty() && !NOISE.iter().any(|noise| line.starts_with(noise))
-        })
-        .collect();
-    for (cause, patterns) in RULES {
-        let shown: Vec<&str> = lines
-            .iter()
-            .copied()
-            .filter(|line| patterns.iter().any(|pattern| line.contains(pattern)))
-            .collect();
-        if !shown.is_empty() {
-            return Failure::new(cause, around(&lines, &shown));
-        }
-    }
-    let tail = lines.iter().rev().take(15).rev().copied();
-    Failure::new(FailureCause::Unknown(exit_code), tail)
-}
-
-/// The telling lines, with the three before the first: a script's own message stands there.
-fn around<'a>(lines: &[&'a str], shown: &[&'a str]) -> Vec<&'a str> {
-    let first = lines.iter().position(|line| line == &shown[0]).unwrap_or(0);
-    let mut evidence: Vec<&str> = lines[first.saturating_sub(3)..first].to_vec();
-    evidence.extend(shown);
-    evidence.truncate(20);
-    evidence
+    let mut lines = diagnosis::lines(output);
+    lines.retain(|line| !NOISE.iter().any(|noise| line.starts_with(noise)));
+    diagnosis::diagnose(&lines, &RULES, exit_code)
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! From pacman's words to a cause of the closed list, with the lines that show it. Output is read in the C locale.
 
+use crate::provider::diagnosis::{self, Rule};
 use netpatch_agent_core::{Failure, FailureCause};
 
 /// How pacman says that a script of a package failed; it ends with 0 all the same.
 const SCRIPT: &str = "command failed to execute correctly";
 
-const RULES: [(FailureCause, &[&str]); 7] = [
+const RULES: [Rule; 7] = [
     (
         FailureCause::DiskFull,
         &["not enough free disk space", "No space left on device"],
@@ -60,28 +61,9 @@ const RULES: [(FailureCause, &[&str]); 7] = [
     ),
 ];
 
-/// Most lines of evidence.
-const MAX_SHOWN: usize = 20;
-
 /// The cause behind an output and an exit code.
 pub(super) fn diagnose(output: &str, exit_code: Option<i32>) -> Failure {
-    let lines: Vec<&str> = output
-        .lines()
-        .map(str::trim_end)
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    for (cause, patterns) in RULES {
-        let is_telling = |line: &&str| patterns.iter().any(|pattern| line.contains(pattern));
-        let Some(at) = lines.iter().position(is_telling) else {
-            continue;
-        };
-        // A script's own message stands before pacman's.
-        let said = lines[at.saturating_sub(3)..at].iter();
-        let shown = said.chain(lines[at..].iter().filter(|line| is_telling(line)));
-        return Failure::new(cause, shown.take(MAX_SHOWN).copied());
-    }
-    let tail = lines.iter().rev().take(15).rev().copied();
-    Failure::new(FailureCause::Unknown(exit_code), tail)
+    diagnosis::diagnose(&diagnosis::lines(output), &RULES, exit_code)
 }
 
 /// What a log says of failed scripts; `None` when none failed.

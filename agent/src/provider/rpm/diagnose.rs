@@ -3,9 +3,10 @@
 //! Output is read in the C locale. The order of the rules matters: a full disk also looks like a broken payload, and a
 //! damaged database like a missing dependency.
 
+use crate::provider::diagnosis::{self, MAX_SHOWN, Rule};
 use netpatch_agent_core::{Failure, FailureCause};
 
-const RULES: [(FailureCause, &[&str]); 8] = [
+const RULES: [Rule; 8] = [
     (
         FailureCause::DiskFull,
         &[
@@ -115,41 +116,25 @@ const DAMAGED: [&str; 7] = [
     "sqlite failure",
 ];
 
-/// Most lines of evidence.
-const MAX_SHOWN: usize = 20;
-
 /// The cause behind an output and an exit code.
 pub(crate) fn diagnose(output: &str, exit_code: Option<i32>) -> Failure {
-    let lines: Vec<&str> = output
-        .lines()
-        .map(str::trim_end)
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    let matching = |patterns: &[&str]| -> Vec<&str> {
-        let shown = lines
-            .iter()
-            .filter(|line| patterns.iter().any(|pattern| line.contains(pattern)));
-        shown.copied().take(MAX_SHOWN).collect()
-    };
-    let locked = matching(RULES[1].1);
-    let damaged = matching(&DAMAGED);
-    if !damaged.is_empty() && locked.is_empty() {
+    let lines = diagnosis::lines(output);
+    let is_locked = diagnosis::find(&lines, &RULES[1..2]).is_some();
+    let is_damaged = |line: &&&str| DAMAGED.iter().any(|word| line.contains(word));
+    let mut damaged = lines
+        .iter()
+        .filter(is_damaged)
+        .copied()
+        .take(MAX_SHOWN)
+        .peekable();
+    if damaged.peek().is_some() && !is_locked {
         let first = "the rpm database is damaged: keep a copy of it, then run rpmdb --rebuilddb";
-        let evidence = std::iter::once(first).chain(damaged);
-        return Failure::new(FailureCause::Unknown(exit_code), evidence);
+        return Failure::new(
+            FailureCause::Unknown(exit_code),
+            std::iter::once(first).chain(damaged),
+        );
     }
-    for (cause, patterns) in RULES {
-        let shown = matching(patterns);
-        let Some(first) = shown.first() else {
-            continue;
-        };
-        // A script's own message stands before rpm's.
-        let at = lines.iter().position(|line| line == first).unwrap_or(0);
-        let said = lines[at.saturating_sub(3)..at].iter().copied();
-        return Failure::new(cause, said.chain(shown.iter().copied()).take(MAX_SHOWN));
-    }
-    let tail = lines.iter().rev().take(15).rev().copied();
-    Failure::new(FailureCause::Unknown(exit_code), tail)
+    diagnosis::diagnose(&lines, &RULES, exit_code)
 }
 
 /// What a log says of failed scripts, with the script's own message; empty when none failed.
