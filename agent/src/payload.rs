@@ -5,6 +5,7 @@
 //! checks every byte against its own signature chain, and the agent hashes what is staged.
 
 pub mod direct;
+mod expected;
 mod origin;
 pub mod relay;
 
@@ -13,6 +14,7 @@ pub use origin::{PayloadOrigin, Served};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use netpatch_types::Sha256;
 
 /// A part of a logical repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub struct PayloadRequest {
     pub if_modified_since: String,
     /// Entity tag; empty for none.
     pub if_none_match: String,
+    /// The hash that it must have, where the plan names it. Whoever asks checks it; to the source it is a help.
+    pub sha256: Option<Sha256>,
 }
 
 /// An answer with its body as a stream.

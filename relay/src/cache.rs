@@ -3,7 +3,8 @@
 //! A request finds held bytes that are fresh, or joins the one fill of that payload: everybody who asks meanwhile is
 //! served from the growing file. Metadata that may have changed is asked for again; when its origin cannot be reached
 //! the held version is served, because the package manager judges its date and signature itself. An index is served as it is while
-//! the held table of contents names just these bytes, and asked for when it names others.
+//! the held table of contents names just these bytes, and asked for when it names others; a detached signature while it is for the held
+//! table.
 
 pub mod care;
 mod contents;
@@ -11,6 +12,7 @@ pub mod delta;
 pub mod fill;
 pub mod hot;
 pub mod origin;
+mod pairs;
 mod reach;
 pub mod store;
 
@@ -29,11 +31,13 @@ use netpatch_relay_core::{
 };
 use netpatch_types::{Sha256, SharedClock};
 use origin::Origin;
+use pairs::Pairs;
 use reach::Reach;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use store::{Store, StoreError};
 use tokio::task::JoinSet;
 
@@ -41,6 +45,12 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Most bytes of one payload: an upstream that never ends is given up there.
 const MAX_PAYLOAD_BYTES: u64 = 16 << 30;
+
+/// A payload that is held is fetched anew, because hosts expect other bytes, so often in vain in so long.
+const DOUBTED: u32 = 3;
+const DOUBT: Duration = Duration::from_secs(600);
+/// Payloads that are remembered for it. With so many, nothing is fetched anew for that reason.
+const MAX_DOUBTS: usize = 10_000;
 
 /// The cache. Dropping it ends its fills.
 pub struct Cache {
@@ -60,6 +70,8 @@ pub(crate) struct Inner {
     deltas: Deltas,
     hot: HotTable,
     tables: Tables,
+    pairs: Pairs,
+    doubts: Mutex<HashMap<KeyId, (Instant, u32)>>,
     max_payload_bytes: AtomicU64,
     fresh_seconds: i64,
 }
@@ -160,6 +172,8 @@ impl Cache {
                 deltas: Deltas::default(),
                 hot: HotTable::default(),
                 tables: Tables::default(),
+                pairs: Pairs::default(),
+                doubts: Mutex::default(),
                 max_payload_bytes: AtomicU64::new(MAX_PAYLOAD_BYTES),
                 fresh_seconds: i64::from(fresh_seconds),
             }),
@@ -189,6 +203,11 @@ impl Cache {
     pub fn limit_payloads(&self, max_bytes: u64) {
         let limit = &self.inner.max_payload_bytes;
         limit.store(max_bytes, Ordering::Relaxed);
+    }
+
+    /// So long is waited for the next byte of an upstream, from now on.
+    pub fn limit_waits(&self, patience: Duration) {
+        self.inner.origin.set_patience(patience);
     }
 
     /// Why the folder took no payload the last time; empty when it did. Hosts are served all the same.
@@ -229,11 +248,14 @@ impl Cache {
         let Some(urls) = self.inner.reach.upstreams().urls_of(&key) else {
             return Reply::Status(403, "repository is not one of the site's".into());
         };
-        if let Some(reply) = self.serve_held(&key, request, true).await {
+        let expected = Sha256::from_slice(&request.sha256).filter(|_| key.kind().is_immutable());
+        if !expected.is_some_and(|sha256| self.inner.is_doubtful(&key, sha256))
+            && let Some(reply) = self.serve_held(&key, request, true).await
+        {
             add(&self.inner.counters.hits, 1);
             return reply;
         }
-        let (fill, role) = self.join(&key, urls, None);
+        let (fill, role) = self.join(&key, urls, expected);
         self.inner.line.hurry(&fill.urgency);
         match role {
             Role::Leader => add(&self.inner.counters.misses, 1),
@@ -290,11 +312,21 @@ impl Cache {
         must_be_fresh: bool,
     ) -> Option<Reply> {
         let id = key.id();
+        if must_be_fresh && !key.kind().is_immutable() {
+            self.inner.be_kept(id).await;
+        }
         let entry = self.inner.index().find(id)?;
         let now = self.inner.now();
-        let decision = match self.inner.listed(key).await {
-            Some((digest, _)) if digest == entry.sha256 => Decision::Serve,
-            Some(_) => Decision::Revalidate,
+        let is_current = match self.inner.is_paired(&entry).await {
+            Some(is_paired) => Some(is_paired),
+            None => {
+                let listed = self.inner.listed(key).await;
+                listed.map(|(digest, _)| digest == entry.sha256)
+            }
+        };
+        let decision = match is_current {
+            Some(true) => Decision::Serve,
+            Some(false) => Decision::Revalidate,
             None => decide(key.kind(), entry.checked_at, now, self.inner.fresh_seconds),
         };
         if must_be_fresh && decision == Decision::Revalidate {
@@ -339,6 +371,13 @@ impl Cache {
                 "it does not fit beside what else is staged",
             ));
         }
+        let other = || Unstaged::for_good("what lies there has another hash");
+        let id = payload.key.id();
+        if self.inner.index().look(id).is_some()
+            && !self.inner.is_doubtful(&payload.key, payload.sha256)
+        {
+            return Err(other());
+        }
         let (fill, _) = self.join(&payload.key, urls, Some(payload.sha256));
         fill.ended()
             .await
@@ -346,11 +385,11 @@ impl Cache {
         if self.holds(payload) {
             return Ok(());
         }
-        match self.inner.index().find(payload.key.id()) {
-            Some(_) => Err(Unstaged::for_good("what lies there has another hash")),
-            // Not tried again: each time would cost the line as much.
-            None => Err(Unstaged::for_good("it was fetched but not kept")),
+        if fill.is_other() {
+            return Err(other());
         }
+        // Not tried again: each time would cost the line as much.
+        Err(Unstaged::for_good("it was fetched but not kept"))
     }
 
     fn join(
@@ -366,7 +405,10 @@ impl Cache {
         if held && flights.get(id).is_some_and(|fill| fill.is_complete()) {
             flights.abandon(id);
         }
-        let (fill, role) = flights.join(id, || Fill::new(expected));
+        let (fill, role) = flights.join(id, Fill::new);
+        if let Some(expected) = expected {
+            fill.expect(expected);
+        }
         drop(flights);
         if role == Role::Leader {
             let (inner, key, shared) = (self.inner.clone(), key.clone(), fill.clone());
@@ -447,6 +489,32 @@ impl Inner {
 
     pub(crate) fn now(&self) -> i64 {
         self.clock.now().timestamp()
+    }
+
+    /// Whether what is held should be other bytes, in the words of a host, and it is worth asking for them.
+    fn is_doubtful(&self, key: &PayloadKey, expected: Sha256) -> bool {
+        let id = key.id();
+        let is_other = |held: &Entry| held.sha256 != expected;
+        if !self.index().look(id).is_some_and(is_other) {
+            return false;
+        }
+        let mut doubts = lock(&self.doubts);
+        if doubts.len() >= MAX_DOUBTS {
+            doubts.retain(|_, (since, _)| since.elapsed() < DOUBT);
+        }
+        let is_tried =
+            |(since, times): &(Instant, u32)| since.elapsed() < DOUBT && *times >= DOUBTED;
+        doubts.len() < MAX_DOUBTS && !doubts.get(&id).is_some_and(is_tried)
+    }
+
+    /// What was fetched is not what a host expects.
+    fn doubt(&self, id: KeyId) {
+        let mut doubts = lock(&self.doubts);
+        let (since, times) = doubts.entry(id).or_insert((Instant::now(), 0));
+        if since.elapsed() >= DOUBT {
+            (*since, *times) = (Instant::now(), 0);
+        }
+        *times += 1;
     }
 
     /// Forgets an entry and deletes what nothing names any more.

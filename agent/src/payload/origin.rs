@@ -1,5 +1,6 @@
 //! The loopback proxy itself.
 
+use super::expected::Expected;
 use super::{PayloadAnswer, PayloadRequest, PayloadSource};
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -9,10 +10,11 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use netpatch_agent_core::plan::Plan;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -31,6 +33,7 @@ pub struct Served {
 struct Inside {
     source: Arc<dyn PayloadSource>,
     repositories: Vec<String>,
+    expected: RwLock<Expected>,
     served: Arc<Served>,
 }
 
@@ -38,6 +41,7 @@ struct Inside {
 pub struct PayloadOrigin {
     address: SocketAddr,
     served: Arc<Served>,
+    inside: Arc<Inside>,
     _stop: DropGuard,
 }
 
@@ -53,13 +57,15 @@ impl PayloadOrigin {
         let inside = Arc::new(Inside {
             source,
             repositories,
+            expected: RwLock::default(),
             served: Arc::clone(&served),
         });
         let stop = CancellationToken::new();
-        tokio::spawn(serve(listener, inside, stop.clone()));
+        tokio::spawn(serve(listener, Arc::clone(&inside), stop.clone()));
         Ok(Self {
             address,
             served,
+            inside,
             _stop: stop.drop_guard(),
         })
     }
@@ -68,6 +74,13 @@ impl PayloadOrigin {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// From now on the source is told the hashes of what this plan brings.
+    pub fn expect(&self, plan: &Plan) {
+        let expected = Expected::of(plan);
+        let held = self.inside.expected.write();
+        *held.unwrap_or_else(PoisonError::into_inner) = expected;
     }
 
     /// Bytes handed out so far: from the relay, from the source directly.
@@ -116,6 +129,10 @@ async fn answer(inside: &Inside, request: &Request<Incoming>) -> Response<Body> 
     };
     let headers = request.headers();
     let (offset, length) = range(headers);
+    let expected = inside.expected.read();
+    let sha256 = expected
+        .unwrap_or_else(PoisonError::into_inner)
+        .of_path(&path);
     let wanted = PayloadRequest {
         repository,
         path,
@@ -123,6 +140,7 @@ async fn answer(inside: &Inside, request: &Request<Incoming>) -> Response<Body> 
         length,
         if_modified_since: text(headers, &header::IF_MODIFIED_SINCE),
         if_none_match: text(headers, &header::IF_NONE_MATCH),
+        sha256,
     };
     match inside.source.fetch(wanted).await {
         Ok(answer) => forward(

@@ -42,6 +42,9 @@ impl PayloadSource for Relay {
             length: request.length,
             if_modified_since: request.if_modified_since.clone(),
             if_none_match: request.if_none_match.clone(),
+            sha256: request
+                .sha256
+                .map_or_else(Vec::new, |sha256| sha256.0.to_vec()),
         };
         let connection = self.site.connection().await.map_err(failed)?;
         let (answer, stream) = connection.payload(wanted).await.map_err(failed)?;

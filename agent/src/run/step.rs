@@ -74,6 +74,7 @@ impl Engine {
             Err(error) => return Ok(Err(error)),
         };
         self.write(journal, Record::Planned { plan: plan.clone() })?;
+        origin.expect(&plan);
         let staged = match self
             .provider
             .stage(&plan, journal.folder(), Some(&proxy))

@@ -33,6 +33,23 @@ pub fn is_table(path: &str) -> bool {
     DEBIAN.contains(&name) || (name == RPM && is_rpm_folder(folder))
 }
 
+/// The table of contents that a detached signature is for: `Release` for `Release.gpg`, `repomd.xml` for `repomd.xml.asc`.
+#[must_use]
+pub fn signed_by(path: &str) -> Option<&str> {
+    let table = path
+        .strip_suffix(".gpg")
+        .or_else(|| path.strip_suffix(".asc"))?;
+    is_table(table).then_some(table)
+}
+
+/// Where the detached signature of a table of contents is.
+#[must_use]
+pub fn signature_of(table: &str) -> Option<String> {
+    let end = if table.ends_with(RPM) { "asc" } else { "gpg" };
+    let signature = format!("{table}.{end}");
+    signed_by(&signature).is_some().then_some(signature)
+}
+
 /// Where a table may be that lists the index at a path, the nearest first. None for a table itself.
 #[must_use]
 pub fn tables_of(path: &str) -> Vec<String> {
@@ -168,6 +185,28 @@ mod tests {
         assert!(tables_of("dists/stable/InRelease").is_empty());
         assert!(tables_of("9/os/repodata/repomd.xml").is_empty());
         assert!(is_table("repodata/repomd.xml") && !is_table("repomd.xml"));
+    }
+
+    #[test]
+    fn a_detached_signature_is_told_by_its_name() {
+        assert_eq!(signed_by("dists/x/Release.gpg"), Some("dists/x/Release"));
+        assert_eq!(signed_by("Release.gpg"), Some("Release"));
+        let asc = "9/os/repodata/repomd.xml.asc";
+        assert_eq!(signed_by(asc), Some("9/os/repodata/repomd.xml"));
+        for path in ["dists/x/Release.gpg", "Release.gpg", asc] {
+            let back = signed_by(path).and_then(signature_of);
+            assert_eq!(back.as_deref(), Some(path));
+        }
+        assert_eq!(signature_of("dists/x/Packages"), None);
+        for path in [
+            "dists/x/Release",
+            "dists/x/Packages.gpg",
+            "repodata/repomd.xml.key",
+            ".gpg",
+            "",
+        ] {
+            assert_eq!(signed_by(path), None, "{path}");
+        }
     }
 
     #[test]

@@ -35,10 +35,10 @@ impl Inner {
         None
     }
 
-    /// Whoever has the last byte of a new table may ask for its indices before the table is kept.
-    async fn be_kept(&self, table: KeyId) {
+    /// Whoever has the last byte of a new table may ask for its indices before the table is kept, or for the table again.
+    pub(super) async fn be_kept(&self, metadata: KeyId) {
         let arrived = super::lock(&self.flights)
-            .get(table)
+            .get(metadata)
             .filter(|fill| fill.is_complete())
             .cloned();
         if let Some(fill) = arrived {
@@ -77,10 +77,13 @@ impl Inner {
         Ok(Contents::read(table.key.path(), &text))
     }
 
-    /// Something new is held. Beside a new table nothing at hand may be served unjudged; an index that a table does not list as it
+    /// Something new is held, in place of what was held `before`. Beside a new table nothing at hand may be served unjudged; an index that a table does not list as it
     /// is says that the table is of yesterday.
-    pub(super) async fn note_kept(&self, key: &PayloadKey, sha256: Sha256) {
+    pub(super) async fn note_kept(&self, key: &PayloadKey, sha256: Sha256, before: Option<Sha256>) {
         if is_table(key.path()) {
+            if before.is_some_and(|before| before != sha256) {
+                self.part(key);
+            }
             self.hot.forget_all();
         } else if let Some((listed, table)) = self.listed(key).await
             && listed != sha256

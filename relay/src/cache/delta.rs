@@ -8,7 +8,8 @@
 //! Invariants: nothing is handed out before the whole file is rebuilt and has the hash that was asked for, so hosts that wait meanwhile
 //! wait until then; one rebuilding at a time, within the memory that the configuration allows; a host never waits long; after a recipe that
 //! was wrong none is asked for in a while, so that a cloud which sends bad ones costs the line next to nothing. Which hash a file must have
-//! is the word of the staging plan or of the platform, as its repositories are; the package manager judges by its own.
+//! is the word of the hosts that ask, where they say it, else of the staging plan or of the platform, as its repositories are; the package
+//! manager judges by its own.
 
 use super::Inner;
 use super::fill::Fill;
@@ -139,7 +140,7 @@ pub(super) async fn rebuilt(inner: &Arc<Inner>, key: &PayloadKey, fill: &Fill) -
         repository: key.repository().to_owned(),
         path: key.path().to_owned(),
         sha256: fill
-            .expected
+            .expected()
             .map_or_else(Vec::new, |sha256| sha256.0.to_vec()),
         bases: held.iter().map(base).collect(),
     };
@@ -166,7 +167,7 @@ async fn take(
 ) -> Result<Rebuilt, Problem> {
     let of_offer = |entry: &Entry| entry.sha256 == offer.base;
     let base = held.into_iter().find(of_offer).ok_or(Problem::Other)?;
-    if fill.expected.is_some_and(|wanted| wanted != offer.sha256) {
+    if fill.refuses(offer.sha256) {
         return Err(Problem::Other);
     }
     // A difference as large as the version it starts from saves nothing.

@@ -1,9 +1,9 @@
 //! One payload on its way: fetched once, resumed when the connection breaks, read by everybody while it grows.
 
-use super::Inner;
 use super::delta::{self, Rebuilt};
 use super::origin::{Answer, Ask, chain};
 use super::store::Unfinished;
+use super::{Inner, lock};
 use crate::counters::add;
 use crate::line::Urgency;
 use netpatch_relay_core::{Admission, Entry, PayloadKey};
@@ -13,9 +13,11 @@ use sha2::Digest as _;
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
 
 pub use super::origin::Head;
 
@@ -24,6 +26,11 @@ const ATTEMPTS: u32 = 4;
 /// The wait before the second attempt; doubles with each.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 
+/// An upstream that brings less than this while its patience is waited out twice is as good as silent, and a fetch that went on by less
+/// has not gone on.
+const LEAST_BYTES: u64 = 16 << 10;
+/// Different hashes that may be expected of one payload; whoever names one more is not heard.
+const MAX_EXPECTED: usize = 16;
 /// Bytes of a rebuilt payload that are written at once.
 const PIECE: usize = 256 << 10;
 /// Most bytes of one payload in memory, when the cache's folder takes none.
@@ -35,8 +42,10 @@ pub type Failure = (u32, String);
 /// A fill that its requesters share.
 pub struct Fill {
     pub(crate) urgency: Urgency,
-    /// The hash that it should have, where whoever began it knows.
-    pub(crate) expected: Option<Sha256>,
+    /// Hashes that it should have, in the words of those who wait for it and know.
+    expected: Mutex<Vec<Sha256>>,
+    /// Whether what came is none of these.
+    is_other: AtomicBool,
     ended: watch::Sender<bool>,
     state: watch::Sender<State>,
 }
@@ -60,13 +69,43 @@ struct Growing {
 }
 
 impl Fill {
-    pub(crate) fn new(expected: Option<Sha256>) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            expected,
             urgency: Urgency::default(),
+            expected: Mutex::default(),
+            is_other: AtomicBool::new(false),
             ended: watch::Sender::default(),
             state: watch::Sender::default(),
         }
+    }
+
+    /// Somebody who waits for it knows its hash.
+    pub(crate) fn expect(&self, sha256: Sha256) {
+        let mut expected = lock(&self.expected);
+        if expected.len() < MAX_EXPECTED && !expected.contains(&sha256) {
+            expected.push(sha256);
+        }
+    }
+
+    /// The hash that it should have, in the words of the first who knows.
+    pub(crate) fn expected(&self) -> Option<Sha256> {
+        lock(&self.expected).first().copied()
+    }
+
+    /// Whether somebody knows its hash, and nobody that it is this one.
+    pub(crate) fn refuses(&self, sha256: Sha256) -> bool {
+        let expected = lock(&self.expected);
+        !expected.is_empty() && !expected.contains(&sha256)
+    }
+
+    /// Whether somebody knows that this is its hash.
+    fn is_proven(&self, sha256: Sha256) -> bool {
+        lock(&self.expected).contains(&sha256)
+    }
+
+    /// Whether what came was not what those who know expected.
+    pub(crate) fn is_other(&self) -> bool {
+        self.is_other.load(Ordering::Relaxed)
     }
 
     /// What the origin said; `None` when the held version is the current one.
@@ -158,7 +197,10 @@ pub(crate) enum End {
 pub(crate) async fn run(inner: &Arc<Inner>, key: &PayloadKey, urls: &[String], fill: &Fill) -> End {
     let held = inner.index().find(key.id());
     match fetch(inner, key, urls, held.as_ref(), fill).await {
-        Ok(end) => end,
+        Ok(end) => {
+            inner.pair(key).await;
+            end
+        }
         Err((status, message)) if status != 404 && held.is_some() && fill.is_asking() => {
             tracing::info!(payload = key.path(), %message, "origin cannot be asked; serving what is held");
             End::Unchanged
@@ -188,12 +230,15 @@ async fn fetch(
     held: Option<&Entry>,
     fill: &Fill,
 ) -> Result<End, Failure> {
+    // Whether bytes changed that are not what they should be is no question: it would be answered with no.
+    let held = held.filter(|held| !is_refused(key, fill, held.sha256));
     if held.is_none()
         && let Some(rebuilt) = delta::rebuilt(inner, key, fill).await
     {
         return Fetching::made(inner, key, fill, rebuilt).await;
     }
     let ask = held.map_or(Ask::Whole, |entry| Ask::IfChanged(&entry.validators));
+    let urls = &inner.origin.in_order(urls);
     let mut failure = (502, "no upstream is set".to_owned());
     let mut wait = FIRST_WAIT;
     for attempt in 0..ATTEMPTS {
@@ -209,7 +254,7 @@ async fn fetch(
                 }
                 Answer::Whole(head, response) => {
                     return Fetching::begin(inner, key, head, fill)?
-                        .receive(url, response)
+                        .receive(urls, url, response)
                         .await;
                 }
                 Answer::Absent => absent += 1,
@@ -230,6 +275,11 @@ async fn fetch(
     Err(failure)
 }
 
+/// Only what never changes has one hash.
+fn is_refused(key: &PayloadKey, fill: &Fill, sha256: Sha256) -> bool {
+    key.kind().is_immutable() && fill.refuses(sha256)
+}
+
 impl Inner {
     fn confirm(&self, key: &PayloadKey) -> Option<Entry> {
         let now = self.now();
@@ -240,6 +290,29 @@ impl Inner {
         if let Err(error) = self.store.write_entry(entry) {
             tracing::warn!(%error, "cannot note that a payload was confirmed");
         }
+    }
+}
+
+/// Why a response ended before the payload did.
+struct Broken {
+    message: String,
+    /// Whether the upstream would be waited for in vain again.
+    is_silent: bool,
+}
+
+impl Broken {
+    fn off(message: impl Into<String>) -> Option<Self> {
+        Some(Self {
+            message: message.into(),
+            is_silent: false,
+        })
+    }
+
+    fn silent(message: &str) -> Option<Self> {
+        Some(Self {
+            message: message.to_owned(),
+            is_silent: true,
+        })
     }
 }
 
@@ -305,37 +378,54 @@ impl<'a> Fetching<'a> {
             making.append(piece)?;
             tokio::task::yield_now().await;
         }
-        making.complete().await;
+        making.complete("").await;
         Ok(End::Grown)
     }
 
-    /// Receives to the end, asking for the rest when the connection breaks.
-    async fn receive(mut self, url: &str, response: Response) -> Result<End, Failure> {
+    /// Receives to the end; when the connection breaks, the rest is asked for, there first and then from the others.
+    async fn receive(
+        mut self,
+        urls: &[String],
+        from: &str,
+        response: Response,
+    ) -> Result<End, Failure> {
         let mut next = Some(response);
         let (mut idle, mut wait) = (0, FIRST_WAIT);
+        let mut at = urls.iter().position(|url| url == from).unwrap_or(0);
+        let others = u32::try_from(urls.len())
+            .unwrap_or(u32::MAX)
+            .saturating_sub(1);
         loop {
             let before = self.written;
+            let url = urls.get(at).map_or(from, String::as_str);
             let broken = match next.take() {
                 Some(response) => self.take_body(response).await?,
                 None => match self.inner.origin.ask(url, &self.rest()).await {
                     Answer::Rest(head, response) if self.fits(&head) => {
                         self.take_body(response).await?
                     }
-                    Answer::Failed(message) => Some(message),
-                    // The version went, or the upstream knows no parts: what was sent cannot be completed.
-                    _ => return Err((502, "payload changed while it was fetched".into())),
+                    Answer::Failed(message) => Broken::off(message),
+                    // The version went, or the upstream knows no parts: what was sent cannot be completed from there.
+                    _ if url == from => {
+                        return Err((502, "payload changed while it was fetched".into()));
+                    }
+                    _ => Broken::off("the upstreams have different versions"),
                 },
             };
-            let Some(message) = broken else {
-                self.complete().await;
+            let Some(Broken { message, is_silent }) = broken else {
+                self.complete(url).await;
                 return Ok(End::Grown);
             };
-            if self.written > before {
+            if self.written - before >= LEAST_BYTES {
                 (idle, wait) = (0, FIRST_WAIT);
             }
             idle += 1;
-            if idle >= ATTEMPTS {
+            if idle >= ATTEMPTS + others {
                 return Err((502, message));
+            }
+            if idle > 1 || is_silent {
+                self.inner.origin.shun(url);
+                at = (at + 1) % urls.len().max(1);
             }
             tracing::debug!(payload = self.key.path(), at = self.written, %message, "resuming");
             tokio::time::sleep(wait).await;
@@ -352,22 +442,36 @@ impl<'a> Fetching<'a> {
     }
 
     /// Takes what one response has; why it broke off, or `None` when the payload is whole.
-    async fn take_body(&mut self, mut response: Response) -> Result<Option<String>, Failure> {
+    async fn take_body(&mut self, mut response: Response) -> Result<Option<Broken>, Failure> {
+        let patience = self.inner.origin.patience();
+        let (mut waited, mut brought) = (Duration::ZERO, 0);
         loop {
-            match response.chunk().await {
+            let begun = Instant::now();
+            let Ok(came) = timeout(patience, response.chunk()).await else {
+                return Ok(Broken::silent("upstream has fallen silent"));
+            };
+            waited += begun.elapsed();
+            match came {
                 Ok(Some(chunk)) => {
-                    add(&self.inner.counters.bytes_fetched, chunk.len() as u64);
+                    let size = chunk.len() as u64;
+                    add(&self.inner.counters.bytes_fetched, size);
                     self.append(&chunk)?;
-                    let line = &self.inner.line;
-                    line.pay(chunk.len() as u64, &self.fill.urgency).await;
+                    self.inner.line.pay(size, &self.fill.urgency).await;
+                    brought += size;
                 }
                 Ok(None) => {
                     return Ok(match self.head.total_bytes {
-                        Some(total) if self.written < total => Some("upstream ended early".into()),
+                        Some(total) if self.written < total => Broken::off("upstream ended early"),
                         _ => None,
                     });
                 }
-                Err(error) => return Ok(Some(chain(&error))),
+                Err(error) => return Ok(Broken::off(chain(&error))),
+            }
+            if waited >= patience * 2 {
+                if brought < LEAST_BYTES {
+                    return Ok(Broken::silent("upstream sends next to nothing"));
+                }
+                (waited, brought) = (Duration::ZERO, 0);
             }
         }
     }
@@ -429,18 +533,26 @@ impl<'a> Fetching<'a> {
         Ok(())
     }
 
-    /// Keeps the payload if there is room. Its readers have it in any case.
-    async fn complete(self) {
+    /// Keeps the payload if there is room and it is what it should be. Its readers have it in any case, and judge it themselves.
+    async fn complete(self, url: &str) {
         let entry = Entry {
             key: self.key.clone(),
             sha256: Sha256(self.hasher.finalize().into()),
             size_bytes: self.written,
-            validators: self.head.validators,
-            content_type: self.head.content_type,
+            validators: self.head.validators.clone(),
+            content_type: self.head.content_type.clone(),
             checked_at: self.inner.now(),
         };
+        if is_refused(self.key, self.fill, entry.sha256) {
+            tracing::warn!(payload = self.key.path(), from = url, sha256 = %entry.sha256, "what came is not what hosts expect; not keeping it");
+            self.fill.is_other.store(true, Ordering::Relaxed);
+            self.inner.origin.shun(url);
+            self.inner.doubt(self.key.id());
+        }
         self.fill.grow(self.written, true);
-        if self.unfinished.is_in_memory() {
+        let is_torn = self.head.may_be_torn && !self.fill.is_proven(entry.sha256);
+        let is_unsure = self.key.kind().is_immutable() && is_torn;
+        if self.unfinished.is_in_memory() || self.fill.is_other() || is_unsure {
             return;
         }
         let admission = self.inner.index().admit(self.key, self.written);
@@ -452,6 +564,7 @@ impl<'a> Fetching<'a> {
         let mut unfinished = self.unfinished;
         let inner = self.inner.clone();
         let sha256 = entry.sha256;
+        let before = inner.index().look(entry.key.id()).map(|held| held.sha256);
         let keeping = tokio::task::spawn_blocking(move || {
             inner.store.keep(&mut unfinished, &entry)?;
             let id = entry.key.id();
@@ -463,7 +576,7 @@ impl<'a> Fetching<'a> {
         match keeping.await {
             Ok(Ok(())) => {
                 self.inner.store.note_problem("");
-                self.inner.note_kept(self.key, sha256).await;
+                self.inner.note_kept(self.key, sha256, before).await;
             }
             Ok(Err(error)) => self.inner.store.note_problem(&error.to_string()),
             Err(error) => tracing::error!(%error, "keeping a payload ended unexpectedly"),

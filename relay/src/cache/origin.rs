@@ -1,17 +1,32 @@
 //! Fetching from a repository's upstreams over HTTP(S).
+//!
+//! No upstream is waited for without end, and one that failed a moment ago is asked after the others.
 
+use super::lock;
 use super::reach::Reach;
 use super::store::StoreError;
 use netpatch_relay_core::Validators;
 use reqwest::header::{self, HeaderMap, HeaderName};
-use reqwest::{Response, StatusCode, Url};
-use std::sync::Arc;
-use std::time::Duration;
+use reqwest::{Response, StatusCode, Url, Version};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// So long is waited for an upstream's next byte.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// An upstream that failed is asked after the others for so long.
+const SHUNNED: Duration = Duration::from_secs(60);
+/// Upstreams that are remembered for it.
+const MAX_SHUNNED: usize = 1_000;
 
 /// The HTTP client.
 pub struct Origin {
     client: reqwest::Client,
     reach: Reach,
+    patience_ms: AtomicU64,
+    /// When each upstream failed last, by scheme and authority.
+    failed: Mutex<HashMap<String, Instant>>,
 }
 
 /// What an upstream answered.
@@ -37,6 +52,8 @@ pub struct Head {
     pub content_type: String,
     /// Length of the whole payload, if it says.
     pub total_bytes: Option<u64>,
+    /// Whether only the end of the connection ends the payload: a torn one looks whole.
+    pub may_be_torn: bool,
 }
 
 /// What is asked for beyond the URL.
@@ -55,7 +72,6 @@ impl Origin {
         let built = reqwest::Client::builder()
             .user_agent(concat!("netpatch-relay/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
-            .read_timeout(Duration::from_secs(30))
             .redirect(reach.redirects())
             .dns_resolver(Arc::new(reach.clone()))
             .build();
@@ -63,11 +79,53 @@ impl Origin {
         Ok(Self {
             client,
             reach: reach.clone(),
+            patience_ms: AtomicU64::new(millis(PATIENCE)),
+            failed: Mutex::default(),
         })
+    }
+
+    /// So long is waited for an upstream's next byte.
+    pub(crate) fn patience(&self) -> Duration {
+        Duration::from_millis(self.patience_ms.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_patience(&self, patience: Duration) {
+        let patience_ms = millis(patience);
+        self.patience_ms.store(patience_ms, Ordering::Relaxed);
+    }
+
+    /// The URLs in the order to ask: as they are, but what failed a moment ago last.
+    pub(crate) fn in_order(&self, urls: &[String]) -> Vec<String> {
+        let failed = lock(&self.failed);
+        let is_shunned = |url: &String| {
+            let at = failed.get(place(url));
+            at.is_some_and(|at| at.elapsed() < SHUNNED)
+        };
+        let (last, first): (Vec<_>, Vec<_>) = urls.iter().cloned().partition(is_shunned);
+        first.into_iter().chain(last).collect()
+    }
+
+    /// This upstream failed, or sent what it should not.
+    pub(crate) fn shun(&self, url: &str) {
+        let mut failed = lock(&self.failed);
+        if failed.len() >= MAX_SHUNNED {
+            failed.retain(|_, at| at.elapsed() < SHUNNED);
+        }
+        if failed.len() < MAX_SHUNNED {
+            failed.insert(place(url).to_owned(), Instant::now());
+        }
     }
 
     /// Asks one upstream.
     pub async fn ask(&self, url: &str, what: &Ask<'_>) -> Answer {
+        let answer = self.ask_once(url, what).await;
+        if matches!(answer, Answer::Failed(_)) {
+            self.shun(url);
+        }
+        answer
+    }
+
+    async fn ask_once(&self, url: &str, what: &Ask<'_>) -> Answer {
         let parsed = match Url::parse(url) {
             Ok(parsed) => parsed,
             Err(error) => return Answer::Failed(format!("{url:?} is not a url: {error}")),
@@ -97,12 +155,23 @@ impl Origin {
                 }
             }
         }
-        let response = match request.send().await {
-            Ok(response) => response,
-            Err(error) => return Answer::Failed(chain(&error)),
-        };
-        judge(response, what)
+        match tokio::time::timeout(self.patience(), request.send()).await {
+            Ok(Ok(response)) => judge(response, what),
+            Ok(Err(error)) => Answer::Failed(chain(&error)),
+            Err(_) => Answer::Failed("upstream does not answer".into()),
+        }
     }
+}
+
+/// Scheme and authority of a URL.
+fn place(url: &str) -> &str {
+    let rest = url.find("://").map_or(0, |at| at + 3);
+    let end = url.get(rest..).and_then(|rest| rest.find('/'));
+    end.and_then(|end| url.get(..rest + end)).unwrap_or(url)
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn judge(response: Response, what: &Ask<'_>) -> Answer {
@@ -114,7 +183,13 @@ fn judge(response: Response, what: &Ask<'_>) -> Answer {
         },
         content_type: text(headers, &header::CONTENT_TYPE),
         total_bytes: text(headers, &header::CONTENT_LENGTH).parse().ok(),
+        may_be_torn: false,
     };
+    let is_chunked = text(headers, &header::TRANSFER_ENCODING)
+        .to_ascii_lowercase()
+        .ends_with("chunked");
+    let is_old = response.version() <= Version::HTTP_11;
+    head.may_be_torn = head.total_bytes.is_none() && is_old && !is_chunked;
     match (response.status(), what) {
         (StatusCode::OK, _) => Answer::Whole(head, response),
         (StatusCode::NOT_MODIFIED, Ask::IfChanged(_)) => Answer::Unchanged,
@@ -157,7 +232,15 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::content_range;
+    use super::{content_range, place};
+
+    #[test]
+    fn an_upstream_is_told_by_scheme_and_authority() {
+        assert_eq!(place("http://a.example:81/x/y"), "http://a.example:81");
+        assert_eq!(place("https://a.example"), "https://a.example");
+        assert_eq!(place("nothing"), "nothing");
+        assert_eq!(place(""), "");
+    }
 
     #[test]
     fn a_content_range_is_read_or_refused() {

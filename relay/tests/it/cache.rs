@@ -4,7 +4,7 @@ use netpatch_relay::cache::store::Store;
 use netpatch_relay::cache::{Cache, Reply};
 use netpatch_relay::counters::Counters;
 use netpatch_relay_core::Upstreams;
-use netpatch_types::{SharedClock, SystemClock};
+use netpatch_types::{Sha256, SharedClock, SystemClock};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -87,6 +87,21 @@ impl Cached {
         body(self.cache.respond(&request(path)).await).await
     }
 
+    /// As an agent asks whose plan names the hash.
+    pub(crate) async fn get_known(&self, path: &str, bytes: &[u8]) -> Result<Vec<u8>, u32> {
+        let known = PayloadRequest {
+            sha256: Sha256::of(bytes).0.to_vec(),
+            ..request(path)
+        };
+        body(self.cache.respond(&known).await).await
+    }
+
+    /// The repository is fetched from these, the first first.
+    pub(crate) fn fetch_from(&self, urls: &[&str]) {
+        let upstreams = crate::front::settings("http://deb.example/debian", urls);
+        self.cache.set_upstreams(upstreams);
+    }
+
     /// Waits until so many payloads are kept: that happens just after the last byte was served.
     pub(crate) async fn kept(&self, payloads: usize) {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
@@ -101,7 +116,7 @@ impl Cached {
     }
 }
 
-fn bytes(size: usize) -> Vec<u8> {
+pub(crate) fn bytes(size: usize) -> Vec<u8> {
     (0..size)
         .map(|n| u8::try_from(n * 7 % 251).unwrap())
         .collect()

@@ -171,3 +171,100 @@ async fn a_table_that_is_no_text_changes_nothing() {
     assert_eq!(world.get(DEBIAN.index).await, "index");
     assert_eq!(world.asked(), asked, "fresh by time, as before");
 }
+
+/// A table with a detached signature.
+const SIGNED: [(&str, &str); 2] = [
+    ("dists/stable/Release", "dists/stable/Release.gpg"),
+    ("9/os/repodata/repomd.xml", "9/os/repodata/repomd.xml.asc"),
+];
+
+impl World {
+    fn publish_text(&self, path: &str, text: &str) {
+        let served = Served {
+            body: text.as_bytes().to_vec(),
+            etag: format!("\"{text}\""),
+            ..Served::default()
+        };
+        self.upstream.put(path, served);
+    }
+
+    fn publish_signed(&self, (table, signature): (&str, &str), version: &str) {
+        self.publish_text(table, version);
+        self.publish_text(signature, &format!("{version}, signed"));
+    }
+
+    /// What a package manager does: the table, then its signature, which has to be for just this one.
+    async fn update_signed(&self, (table, signature): (&str, &str)) -> Result<String, String> {
+        let table = self.get(table).await;
+        let signature = self.get(signature).await;
+        if signature == format!("{table}, signed") {
+            Ok(table)
+        } else {
+            Err(format!("{table} / {signature}"))
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_detached_signature_is_fetched_anew_when_its_table_is_another() {
+    for pair in SIGNED {
+        let world = World::start().await;
+        world.publish_signed(pair, "old");
+        world.get(pair.0).await;
+        world.cached.kept(1).await;
+        world.pass(30);
+        assert_eq!(world.update_signed(pair).await, Ok("old".into()));
+        world.cached.kept(2).await;
+        world.publish_signed(pair, "new");
+        // The table is too old now, the signature would not be for half a minute.
+        world.pass(31);
+        assert_eq!(world.update_signed(pair).await, Ok("new".into()));
+    }
+}
+
+#[tokio::test]
+async fn a_detached_signature_is_served_while_its_table_is_the_one_that_is_held() {
+    for pair in SIGNED {
+        let world = World::start().await;
+        world.publish_signed(pair, "old");
+        world.get(pair.1).await;
+        world.cached.kept(1).await;
+        world.pass(30);
+        assert_eq!(world.update_signed(pair).await, Ok("old".into()));
+        world.cached.kept(2).await;
+        // Beside a table that came after it, it is asked for once more.
+        assert_eq!(world.update_signed(pair).await, Ok("old".into()));
+        world.pass(61);
+        assert_eq!(world.get(pair.0).await, "old", "confirmed");
+        world.publish_signed(pair, "new");
+        // The signature is too old by time, its table is not: asking would bring one that is not for it.
+        world.pass(10);
+        let asked = world.asked();
+        assert_eq!(world.update_signed(pair).await, Ok("old".into()));
+        assert_eq!(world.asked(), asked);
+        world.pass(61);
+        assert_eq!(world.update_signed(pair).await, Ok("new".into()));
+    }
+}
+
+#[tokio::test]
+async fn a_repository_caught_while_it_is_published_is_whole_when_its_vendor_is_done() {
+    for pair in SIGNED {
+        let world = World::start().await;
+        world.publish_signed(pair, "old");
+        assert_eq!(world.update_signed(pair).await, Ok("old".into()));
+        world.cached.kept(2).await;
+        world.pass(61);
+        world.publish_text(pair.0, "new");
+        let torn = world.update_signed(pair).await;
+        assert_eq!(torn, Err("new / old, signed".into()), "as without a cache");
+        world.publish_signed(pair, "new");
+        // At once, though table and signature were asked for a moment ago.
+        assert_eq!(world.update_signed(pair).await, Ok("new".into()));
+        assert_eq!(world.update_signed(pair).await, Ok("new".into()));
+        // And without a vendor what is held is served.
+        world.upstream.set_down(true);
+        world.pass(1_000);
+        assert_eq!(world.update_signed(pair).await, Ok("new".into()));
+    }
+}

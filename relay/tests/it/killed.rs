@@ -1,5 +1,6 @@
 //! The program killed in mid-fetch: nobody takes the half for the whole, and the next process serves it.
 
+use crate::front::bytes;
 use crate::upstream::{Served, Upstream};
 use crate::world::{Edge, clock, limits};
 use netpatch_protocol::site::{PayloadRequest, SiteSettings, Upstream as Source};
@@ -104,4 +105,76 @@ async fn a_relay_killed_during_a_fetch_serves_the_whole_payload_when_it_is_back(
     within(stream.read_to_end(&mut whole)).await.unwrap();
     assert!(whole == wanted);
     assert_eq!(upstream.requests().len(), 2, "{:?}", upstream.requests());
+}
+
+/// Killed at many moments while many hosts fetch many payloads: what is held afterwards is what was stored, each byte of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_killed_again_and_again_holds_nothing_wrong() {
+    let (edge, upstream) = (Edge::start().await, Upstream::start().await);
+    *edge.desk.settings.lock().unwrap() = SiteSettings {
+        site_id: "a-site".into(),
+        upstreams: vec![Source {
+            repository: upstream.base.clone(),
+            urls: Vec::new(),
+        }],
+        ..SiteSettings::default()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    edge.claimed(folder.path());
+    let payload = |n: usize| bytes(1_000 + n * n * 977);
+    let path = |n: usize| match n % 5 {
+        0 => format!("dists/x/{n}/Packages"),
+        _ => format!("pool/{n}.deb"),
+    };
+    for n in 0..40 {
+        upstream.put_bytes(&path(n), &payload(n));
+    }
+    let host = edge.organization.host();
+    let mut address = "127.0.0.1:0".to_owned();
+    for round in 0..6_u64 {
+        let (mut relay, at) = run(folder.path(), &address).await;
+        address = at;
+        let ca = edge.organization.der.clone();
+        let client = SiteClient::new(address.clone(), ca, host.clone(), clock(), limits());
+        let connection = within(client.connection()).await.expect("connected");
+        let mut hosts = tokio::task::JoinSet::new();
+        for n in 0..40 {
+            let request = PayloadRequest {
+                repository: upstream.base.clone(),
+                path: path(n),
+                ..PayloadRequest::default()
+            };
+            let connection = connection.clone();
+            hosts.spawn(async move {
+                let (answer, mut stream) = connection.payload(request).await.ok()?;
+                let mut got = Vec::new();
+                let is_whole = stream.read_to_end(&mut got).await.is_ok();
+                Some((n, answer.status, is_whole, got))
+            });
+        }
+        // Another moment in each round: after so many hosts have theirs.
+        let mut served = 0;
+        while served < round * 7 {
+            let (n, status, is_whole, got) = within(hosts.join_next())
+                .await
+                .expect("hosts")
+                .unwrap()
+                .expect("an answer");
+            assert!(status == 200 && is_whole && got == payload(n), "{n}");
+            served += 1;
+        }
+        relay.kill().await.unwrap();
+        while let Some(ended) = within(hosts.join_next()).await {
+            // Whoever was cut off does not take what it has for the whole.
+            if let Some((n, 200, true, got)) = ended.unwrap() {
+                assert!(got == payload(n), "{n}");
+            }
+        }
+        let audit = program(&["cache", "verify", "-o", "json"], folder.path());
+        let audit = { audit }.output().await.unwrap();
+        let text = String::from_utf8_lossy(&audit.stdout).into_owned();
+        let found: serde_json::Value = serde_json::from_str(&text).expect(&text);
+        assert_eq!(found["evicted"], serde_json::json!([]), "{text}");
+        assert_eq!(audit.status.code(), Some(0), "{text}");
+    }
 }

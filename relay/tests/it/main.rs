@@ -4,6 +4,7 @@
 
 mod cache;
 mod claim;
+mod clocks;
 mod command;
 mod contents;
 mod delta;
@@ -13,6 +14,7 @@ mod hostile;
 mod killed;
 mod line;
 mod metrics;
+mod mirrors;
 mod probe;
 mod relay;
 mod renewal;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -20,6 +21,12 @@ pub(crate) struct Served {
     pub(crate) instead: String,
     /// Send the body again and again, without a length and without an end.
     pub(crate) endless: bool,
+    /// Say this length instead of the true one.
+    pub(crate) says: Option<usize>,
+    /// Say no length, and end the body with the connection.
+    pub(crate) bare: bool,
+    /// Send a byte from time to time.
+    pub(crate) drip: bool,
     /// Send half of the body, then wait until this is notified.
     pub(crate) hold: Option<Arc<Notify>>,
 }
@@ -182,8 +189,18 @@ async fn answer(stream: TcpStream, state: Arc<Mutex<State>>) -> std::io::Result<
         }
         return write(&mut stream, b"0\r\n\r\n").await;
     }
-    head += &format!("Content-Length: {}\r\n\r\n", total - from);
+    head += &match (served.bare, served.says) {
+        (true, _) => "\r\n".to_owned(),
+        (false, says) => format!("Content-Length: {}\r\n\r\n", says.unwrap_or(total) - from),
+    };
     write(&mut stream, head.as_bytes()).await?;
+    if served.drip {
+        for byte in &served.body[from..] {
+            write(&mut stream, &[*byte]).await?;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        return Ok(());
+    }
     let end = served
         .cut_after
         .map_or(total, |cut| cut.min(total))
