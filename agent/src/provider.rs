@@ -12,7 +12,7 @@ mod cargo;
 mod diagnosis;
 pub mod dnf;
 pub mod fake;
-pub(crate) mod files;
+pub mod files;
 mod flatpak;
 mod image;
 mod macos;

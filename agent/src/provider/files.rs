@@ -26,7 +26,7 @@ pub(crate) fn io_failure(what: &str, path: &Path, error: &std::io::Error) -> Fai
 }
 
 /// Whether a staged file is what the plan says.
-pub(crate) fn check_file(item: &PlanItem, staged: &Path) -> Result<(), Failure> {
+pub fn check_file(item: &PlanItem, staged: &Path) -> Result<(), Failure> {
     let path = staged.join(&item.file_name);
     let found = hash_file(&path).map_err(|error| io_failure("read", &path, &error))?;
     if Some(found) == item.sha256 {
