@@ -8,11 +8,12 @@ mod drive;
 mod inventory;
 mod link;
 mod renewal;
+mod reports;
 mod status;
 
 pub use status::{RunStatus, Status, read_status};
 
-use crate::clock::EdgeClock;
+use crate::clock::{EdgeClock, Uptime};
 use crate::counter::CheckIn;
 use crate::payload::PayloadSource;
 use crate::payload::direct::Direct;
@@ -33,8 +34,8 @@ use netpatch_proof::P256Signer;
 use netpatch_tunnel::{Limits, Proxies, SessionEvent, SiteClient};
 use netpatch_types::{Clock as _, SharedClock};
 use netpatch_window::Schedule;
+use reports::Reports;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
@@ -63,6 +64,10 @@ pub struct Options {
     pub proxies: Proxies,
     /// The wall clock.
     pub clock: SharedClock,
+    /// What carries confirmed time on.
+    pub uptime: Uptime,
+    /// Who knows and changes what is installed, if not whom the host has.
+    pub providers: Option<Providers>,
 }
 
 /// Why an agent cannot start.
@@ -103,8 +108,7 @@ pub struct Agent {
     check_in: Arc<Mutex<CheckIn>>,
     reported: Arc<Mutex<Reported>>,
     driver: Arc<Driver>,
-    /// Steps of a run that this process has sent.
-    sent: BTreeMap<PathBuf, u64>,
+    reports: Reports,
     asked_freshness: BTreeMap<Uuid, Instant>,
     status: Status,
     next_scan: Instant,
@@ -126,7 +130,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Runs the agent until it is told to stop.
 pub async fn run(options: Options, stop: CancellationToken) -> Result<(), AgentFault> {
     let _only_one = options.state.lock()?;
-    let clock = Arc::new(EdgeClock::new(&options.state, options.clock.clone()));
+    let clock = Arc::new(EdgeClock::carried_by(
+        &options.state,
+        options.clock.clone(),
+        options.uptime.clone(),
+    ));
     Agent::new(options, clock).await?.serve(stop).await
 }
 
@@ -138,6 +146,7 @@ impl Agent {
             audit_only,
             schedule,
             proxies,
+            providers,
             ..
         } = options;
         let enrolled = Enrolled::load(&state)?;
@@ -165,7 +174,10 @@ impl Agent {
             Some(site) => Arc::new(Relay::new(Arc::clone(site))),
             None => Arc::new(Direct::default()),
         };
-        let providers = Providers::of_host(&runner, &state.file("")).await;
+        let providers = match providers {
+            Some(providers) => providers,
+            None => Providers::of_host(&runner, &state.file("")).await,
+        };
         std::fs::create_dir_all(state.file("apt"))?;
         let zone = crate::facts::read(runner.root()).time_zone;
         let engine = Engine::new(
@@ -188,7 +200,7 @@ impl Agent {
             reported: Arc::new(Mutex::new(Reported::load(&state))),
             driver: Arc::new(Driver::new(engine, runs.clone(), Arc::clone(&clock))),
             check_in: Arc::new(Mutex::new(check_in)),
-            sent: BTreeMap::new(),
+            reports: Reports::default(),
             asked_freshness: BTreeMap::new(),
             next_scan: Instant::now(),
             scheduled_for: Instant::now(),
@@ -221,12 +233,14 @@ impl Agent {
         let (changed, mut changes) = mpsc::channel(64);
         let (scanned, mut scans) = mpsc::channel(1);
         let (renewed_after_end, mut renewals) = mpsc::channel(1);
+        let mut link = Link::connect(self);
+        // The results of what an earlier process ended are made before anything else changes the host.
+        self.report_runs(&link).await;
         let driving = tokio::spawn(Arc::clone(&self.driver).drive(changed));
         let _driving = tokio_util::task::AbortOnDropHandle::new(driving);
         let renewed = Arc::new(Notify::new());
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut link = Link::connect(self);
         // The first scan is due at once; this is when the next one would be.
         self.scheduled_for = self.scheduled();
         // What an earlier process wrote is not so any more.
@@ -263,6 +277,9 @@ impl Agent {
                     self.ask_renewal(&link, &renewed_after_end);
                     self.start_scan(&link, &scanned);
                     self.restart_if_replaced(&link);
+                    if self.wants_left_orders() {
+                        link = Link::connect(self);
+                    }
                 }
             }
             self.publish_status(&link);
@@ -288,7 +305,7 @@ impl Agent {
             SessionEvent::Message(message) => {
                 let number = message.number;
                 if let Some(body) = message.body {
-                    self.on_message(link, body, renewed);
+                    self.on_message(link, body, renewed).await;
                 }
                 if number > 0 {
                     link.handle.durable(number);

@@ -7,7 +7,7 @@ use crate::state::StateFolder;
 use chrono::{DateTime, TimeDelta, Utc};
 use netpatch_types::{Clock, SharedClock};
 use serde::{Deserialize, Serialize};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 const FILE: &str = "clock.json";
@@ -20,12 +20,15 @@ struct Confirmed {
     edge_ms: i64,
 }
 
+/// How long the machine has been up, suspended time included.
+pub type Uptime = Arc<dyn Fn() -> Duration + Send + Sync>;
+
 /// The agent's clock. Before a confirmation it is the wall clock, but never behind the last edge-signed time.
 pub struct EdgeClock {
     system: SharedClock,
     state: StateFolder,
     boot_id: String,
-    uptime: fn() -> Duration,
+    uptime: Uptime,
     confirmed: Mutex<Option<Confirmed>>,
 }
 
@@ -33,6 +36,12 @@ impl EdgeClock {
     /// The clock of this boot.
     #[must_use]
     pub fn new(state: &StateFolder, system: SharedClock) -> Self {
+        Self::carried_by(state, system, Arc::new(uptime))
+    }
+
+    /// The same, carried on by another count of uptime than the machine's own.
+    #[must_use]
+    pub fn carried_by(state: &StateFolder, system: SharedClock, uptime: Uptime) -> Self {
         Self::with_uptime(state, system, crate::facts::boot_id(), uptime)
     }
 
@@ -40,7 +49,7 @@ impl EdgeClock {
         state: &StateFolder,
         system: SharedClock,
         boot_id: String,
-        uptime: fn() -> Duration,
+        uptime: Uptime,
     ) -> Self {
         let held = state
             .read(FILE)
@@ -134,7 +143,8 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// proc(5) uptime.
-fn uptime() -> Duration {
+#[must_use]
+pub fn uptime() -> Duration {
     std::fs::read_to_string("/proc/uptime")
         .ok()
         .and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok())
@@ -145,7 +155,6 @@ fn uptime() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     struct Wall(i64);
@@ -173,7 +182,7 @@ mod tests {
         let state = StateFolder::open(folder.path()).expect("state");
         let ten_years = 315_360_000;
         let open = |wall, boot: &str| {
-            EdgeClock::with_uptime(&state, Arc::new(Wall(wall)), boot.into(), up)
+            EdgeClock::with_uptime(&state, Arc::new(Wall(wall)), boot.into(), Arc::new(up))
         };
         let clock = open(-ten_years, "one");
         assert!(!clock.is_confirmed());

@@ -19,6 +19,7 @@ use netpatch_window::Schedule;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -263,6 +264,8 @@ async fn run(state: StateFolder, options: &Run, proxies: Proxies) -> ExitCode {
         schedule,
         proxies,
         clock: SystemClock::shared(),
+        uptime: Arc::new(netpatch_agent::clock::uptime),
+        providers: None,
     };
     match agent::run(options, stop).await {
         Ok(()) => ExitCode::from(signals.await.unwrap_or(0)),

@@ -76,6 +76,8 @@ pub struct Options {
     pub parts_bytes: usize,
     /// Manifests that are read and stored at the same time; other sessions keep theirs as they came.
     pub manifests: usize,
+    /// Hosts whose runs' steps are stored at the same time; the rest of the database is left for who waits for an answer.
+    pub reports: usize,
     /// Differences that are read and sent to relays at the same time; further relays take whole files.
     pub deltas: usize,
     /// Enrolment requests of one address.
@@ -95,6 +97,7 @@ impl Default for Options {
             presence_every: Duration::from_secs(5),
             parts_bytes: 256 << 20,
             manifests: 512,
+            reports: 8,
             deltas: 16,
             enrolments: Rate {
                 maximum: 60,
@@ -117,6 +120,7 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) parts: Arc<Semaphore>,
     pub(crate) manifests: Semaphore,
+    pub(crate) reports: Semaphore,
     pub(crate) deltas: Semaphore,
     pub(crate) enrolments: Buckets,
     pub(crate) relayed_enrolments: Buckets,
@@ -183,6 +187,7 @@ impl Ingress {
             options,
             parts: Arc::new(Semaphore::new(options.parts_bytes)),
             manifests: Semaphore::new(options.manifests.max(1)),
+            reports: Semaphore::new(options.reports.max(1)),
             deltas: Semaphore::new(options.deltas),
             enrolments: Buckets::new(options.enrolments, clock.clone()),
             relayed_enrolments: Buckets::new(options.relayed_enrolments, clock.clone()),

@@ -2,15 +2,13 @@
 
 use super::link::Link;
 use super::{Agent, lock};
-use crate::run::report;
 use crate::state::documents::DocumentFault;
 use crate::state::journal::Recorded;
 use netpatch_agent_core::order::{Standing, accept, open_root};
 use netpatch_agent_core::{RunState, lease};
 use netpatch_protocol::document::{Envelope, Freshness, Halt, Membership, Order, Root, Time};
 use netpatch_protocol::session::{
-    FreshnessRequest, Heartbeat, OrderAnswer, RunEventsStored, TimeProof, agent_message,
-    edge_message,
+    FreshnessRequest, Heartbeat, OrderAnswer, TimeProof, agent_message, edge_message,
 };
 use prost::Message as _;
 use std::sync::Arc;
@@ -23,9 +21,23 @@ const LEASE_PART: u32 = 3;
 /// A lease that is missing is asked for this often.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
+/// Why an order is not taken.
+enum NotTaken {
+    /// It is answered so.
+    Refused(netpatch_agent_core::Refused),
+    /// It cannot be kept, and is not answered.
+    Disk(String),
+}
+
+impl From<netpatch_agent_core::Refused> for NotTaken {
+    fn from(refused: netpatch_agent_core::Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
 impl Agent {
     /// Handles a message; its effect is durable when this returns.
-    pub(super) fn on_message(
+    pub(super) async fn on_message(
         &mut self,
         link: &mut Link,
         body: edge_message::Body,
@@ -46,7 +58,8 @@ impl Agent {
             edge_message::Body::ManifestWanted(wanted) => {
                 self.send_manifest(link, &wanted.base_hash)
             }
-            edge_message::Body::RunEventsStored(stored) => self.on_stored(&stored),
+            edge_message::Body::RunEventsStored(stored) => self.on_stored(link, &stored).await,
+            edge_message::Body::RunEventsRefused(refused) => self.on_refused(link, &refused).await,
             edge_message::Body::Renewed(answer) => {
                 self.on_certificate(&answer.certificate_der, &answer.ca_der, renewed);
             }
@@ -100,10 +113,18 @@ impl Agent {
             .recorded()
             .iter()
             .any(|recorded| recorded.run.order.order == digest);
-        let answer = if known {
-            Ok(())
-        } else {
-            self.take_order(link, envelope)
+        let answer = match self.runs.room() {
+            _ if known => Ok(()),
+            Ok(()) => self.take_order(link, envelope),
+            Err(full) => return self.leave_order(full),
+        };
+        let answer = match answer {
+            Err(NotTaken::Refused(refused)) => Err(refused),
+            // Without a journal nothing is done.
+            Err(NotTaken::Disk(error)) => {
+                return self.leave_order(format!("cannot keep an order: {error}"));
+            }
+            Ok(()) => Ok(()),
         };
         let (accepted, refusal, detail) = match answer {
             Ok(()) => (true, String::new(), String::new()),
@@ -121,11 +142,7 @@ impl Agent {
         link.send(agent_message::Body::OrderAnswer(answer));
     }
 
-    fn take_order(
-        &mut self,
-        link: &Link,
-        envelope: &Envelope,
-    ) -> Result<(), netpatch_agent_core::Refused> {
+    fn take_order(&mut self, link: &Link, envelope: &Envelope) -> Result<(), NotTaken> {
         let now = self.now();
         let order = {
             let documents = self.documents();
@@ -143,14 +160,10 @@ impl Agent {
         };
         tracing::info!(deployment = %order.deployment, sequence = order.sequence, "an order is accepted");
         let begun = self.runs.begin(&order, envelope, now.timestamp_millis());
-        let kept = begun.map_err(|error| error.to_string()).and_then(|_| {
-            self.documents()
-                .took(order.deployment.0, order.sequence)
-                .map_err(|error| error.to_string())
-        });
-        if let Err(error) = kept {
-            // Without a journal nothing is done; the edge sends the order again after a new session.
-            tracing::error!(%error, "cannot keep an order");
+        begun.map_err(|error| NotTaken::Disk(error.to_string()))?;
+        // The journal says so too: it is read at every start.
+        if let Err(error) = self.documents().took(order.deployment.0, order.sequence) {
+            tracing::error!(%error, "cannot keep the sequence of an order");
         }
         self.driver.added();
         self.ask_freshness_of(link, order.deployment.0);
@@ -188,18 +201,6 @@ impl Agent {
             if first {
                 self.driver.wake();
             }
-        }
-    }
-
-    fn on_stored(&self, stored: &RunEventsStored) {
-        let Ok(deployment) = stored.deployment_id.parse() else {
-            return;
-        };
-        let folder = self.runs.folder(deployment, stored.sequence);
-        if folder.exists()
-            && let Err(error) = report::acknowledge(&folder, stored.step)
-        {
-            tracing::warn!(%error, "cannot remember what the edge has stored");
         }
     }
 
@@ -254,36 +255,5 @@ impl Agent {
         };
         link.handle
             .send_uncounted(agent_message::Body::FreshnessRequest(request));
-    }
-
-    /// Sends the steps of all runs that the edge has not stored and this process has not sent.
-    pub(super) async fn report_runs(&mut self, link: &Link) {
-        for recorded in self.runs.recorded() {
-            let folder = recorded.folder.clone();
-            let stored = report::acknowledged(&folder);
-            let after = self.sent.get(&folder).copied().unwrap_or(0).max(stored);
-            let known = lock(&self.reported).known.clone();
-            let installer = self.providers.installer().as_ref();
-            match report::events(&recorded, after, installer, &known, &self.signer).await {
-                Ok(events) if events.is_empty() => {}
-                Ok(events) => {
-                    let last = events.last().map_or(after, |event| event.step);
-                    let body =
-                        agent_message::Body::RunEvents(netpatch_protocol::session::RunEvents {
-                            events,
-                        });
-                    if link.send(body) {
-                        self.sent.insert(folder, last);
-                    }
-                }
-                Err(error) => tracing::warn!(%error, "cannot report a run"),
-            }
-        }
-        link.refresh_hello(self);
-    }
-
-    /// A new session without memory: what was only sent is sent again.
-    pub(super) fn forget_sent(&mut self) {
-        self.sent.clear();
     }
 }

@@ -231,7 +231,7 @@ impl Agent {
         }
         if self.status.resume_id != welcome.resume_id {
             self.status.resume_id.clone_from(&welcome.resume_id);
-            self.forget_sent();
+            self.reports.forget();
             let mut reported = lock(&self.reported);
             reported.facts = None;
             reported.applicability = None;

@@ -4,6 +4,7 @@ mod text;
 
 use super::Agent;
 use super::link::Link;
+use crate::run::report;
 use crate::scan::Scan;
 use crate::state::StateFolder;
 use crate::state::identity::Enrolled;
@@ -74,6 +75,9 @@ pub struct Status {
     pub not_installable: usize,
     /// Whether the host asks for a restart.
     pub reboot_pending: bool,
+    /// Why orders are left with the platform for now.
+    #[serde(default)]
+    pub order_problem: Option<String>,
     /// Newest first.
     pub runs: Vec<RunStatus>,
     /// Names the session; not shown.
@@ -99,6 +103,12 @@ pub struct RunStatus {
     pub message: String,
     /// When the last step was taken.
     pub at: Option<DateTime<Utc>>,
+    /// Whether the platform has stored every step.
+    #[serde(default)]
+    pub told: bool,
+    /// Why the platform does not store it.
+    #[serde(default)]
+    pub report_problem: Option<String>,
 }
 
 impl Status {
@@ -130,6 +140,7 @@ impl Status {
             installable: 0,
             not_installable: 0,
             reboot_pending: false,
+            order_problem: None,
             runs: Vec::new(),
             resume_id: Vec::new(),
             written: String::new(),
@@ -188,7 +199,7 @@ impl Agent {
         runs.reverse();
         self.status.runs = runs
             .iter()
-            .map(|Recorded { run, .. }| {
+            .map(|Recorded { folder, run }| {
                 let last = run.steps.last();
                 RunStatus {
                     deployment: run.order.deployment.to_string(),
@@ -197,6 +208,8 @@ impl Agent {
                     cause: Some(run.cause_word()).filter(|cause| !cause.is_empty()),
                     message: last.map(|step| step.message.clone()).unwrap_or_default(),
                     at: last.and_then(|step| DateTime::from_timestamp_millis(step.at_ms)),
+                    told: report::acknowledged(folder) >= run.steps.len() as u64,
+                    report_problem: report::refused(folder),
                 }
             })
             .collect();

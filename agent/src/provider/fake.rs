@@ -11,7 +11,7 @@ use netpatch_agent_core::plan::{Change, ContentItem, Plan, PlanItem, Wanted};
 use netpatch_agent_core::{Failure, FailureCause, Refusal, Refused};
 use netpatch_types::{ComponentKey, Ecosystem, Sha256};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The host behind the fake: it outlives any agent.
@@ -34,7 +34,8 @@ pub struct World {
     /// How many rollbacks were started.
     pub rollbacks: usize,
     before: BTreeMap<String, String>,
-    install: Option<Transaction>,
+    /// By the run's folder.
+    install: BTreeMap<PathBuf, Transaction>,
     rollback: Option<Transaction>,
 }
 
@@ -196,7 +197,7 @@ impl Installer for Fake {
         Ok(Sha256::of(format!("{:?}", world.before).as_bytes()))
     }
 
-    async fn start_install(&self, plan: &Plan, _folder: &Path) -> Result<ProcessRecord, Failure> {
+    async fn start_install(&self, plan: &Plan, folder: &Path) -> Result<ProcessRecord, Failure> {
         let mut world = self.world();
         world.installs += 1;
         let good = world.install_code == 0;
@@ -208,11 +209,12 @@ impl Installer for Fake {
                 .unwrap_or_else(|| "broken".into());
             world.installed.insert(item.name.clone(), version);
         }
-        world.install = Some(if world.lose_next {
+        let outcome = if world.lose_next {
             Transaction::Lost
         } else {
             Transaction::Ended(world.install_code)
-        });
+        };
+        world.install.insert(folder.to_owned(), outcome);
         world.lose_next = false;
         Ok(process(Purpose::Install))
     }
@@ -236,10 +238,10 @@ impl Installer for Fake {
         Ok(process(Purpose::Rollback))
     }
 
-    async fn transaction(&self, _folder: &Path, step: Step) -> Result<Transaction, Failure> {
+    async fn transaction(&self, folder: &Path, step: Step) -> Result<Transaction, Failure> {
         let world = self.world();
         let state = match step {
-            Step::Install => world.install,
+            Step::Install => world.install.get(folder).copied(),
             Step::Rollback(attempt) if attempt == world.rollbacks => world.rollback,
             Step::Rollback(_) => None,
         };

@@ -7,6 +7,7 @@ use crate::state::documents::Documents;
 use crate::state::journal::{Journal, JournalFault};
 use chrono::{DateTime, Utc};
 use netpatch_agent_core::decide::{Facts, Next, Transaction, WindowNow, decide_next};
+use netpatch_agent_core::failure::evidence_lines;
 use netpatch_agent_core::journal::{ProcessRecord, Purpose, Record, Run};
 use netpatch_agent_core::order::{Order, host_zone, reread};
 use netpatch_agent_core::{Input, RunState};
@@ -160,12 +161,7 @@ impl Engine {
 
     async fn is_settled(&self, journal: &Journal, order: &Order) -> bool {
         let plan = journal.run().plan.clone().unwrap_or_default();
-        let rebooted = journal
-            .run()
-            .processes
-            .last()
-            .is_some_and(|process| process.boot_id != crate::facts::boot_id());
-        rebooted
+        was_restarted(journal.run())
             || self
                 .provider
                 .verify(&plan, &order.content, journal.folder())
@@ -215,7 +211,8 @@ impl Engine {
             Record::Transition {
                 input,
                 message,
-                evidence,
+                // What is told is all that is kept.
+                evidence: evidence_lines(evidence),
             },
         )
     }
@@ -224,6 +221,13 @@ impl Engine {
     pub(super) fn write(&self, journal: &mut Journal, record: Record) -> Result<(), EngineFault> {
         Ok(journal.append(self.clock.now().timestamp_millis(), record)?)
     }
+}
+
+/// Whether the host was restarted after the package manager was started.
+pub(super) fn was_restarted(run: &Run) -> bool {
+    run.processes
+        .last()
+        .is_some_and(|process| process.boot_id != crate::facts::boot_id())
 }
 
 /// The order that a journal began with.

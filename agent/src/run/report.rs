@@ -5,7 +5,8 @@ use crate::provider::{Installer, Inventory};
 use crate::state::journal::Recorded;
 use crate::state::write_durably;
 use netpatch_agent_core::RunState;
-use netpatch_agent_core::journal::Run;
+use netpatch_agent_core::failure::evidence_lines;
+use netpatch_agent_core::journal::{Run, Step};
 use netpatch_proof::{P256Signer, SigningFailed};
 use netpatch_protocol::document::{Envelope, PackageChange, RunResult};
 use netpatch_protocol::session::RunEvent;
@@ -14,6 +15,10 @@ use prost::Message as _;
 use std::fs;
 use std::io;
 use std::path::Path;
+
+const RESULT: &str = "result.envelope";
+const ACKNOWLEDGED: &str = "acknowledged";
+const REFUSED: &str = "refused";
 
 /// Who signs results.
 pub struct ResultSigner {
@@ -41,41 +46,24 @@ pub enum ReportFault {
     Io(#[from] io::Error),
 }
 
-/// The steps of a run that come after `after`. `known` is what the last scan found.
-pub async fn events(
-    recorded: &Recorded,
-    after: u64,
-    installer: &dyn Installer,
-    known: &Known,
-    signer: &ResultSigner,
-) -> Result<Vec<RunEvent>, ReportFault> {
-    let run = &recorded.run;
-    let last = run.steps.len() as u64;
-    let mut events = Vec::new();
-    for step in run.steps.iter().filter(|step| step.step > after) {
-        let is_last = step.step == last && run.is_final();
-        let result = if is_last {
-            Some(result(recorded, installer, known, signer).await?)
-        } else {
-            None
-        };
-        events.push(RunEvent {
-            deployment_id: run.order.deployment.to_string(),
-            sequence: run.order.sequence,
-            attempt: run.order.attempt,
-            step: step.step,
-            state: step.state.word().to_owned(),
-            at_ms: step.at_ms,
-            message: step.message.clone(),
-            cause: cause(step.state, run),
-            evidence: netpatch_agent_core::failure::evidence_lines(step.evidence.iter().cloned()),
-            order: run.order.order.0.to_vec(),
-            result,
-            bytes_from_relay: run.bytes_from.0,
-            bytes_from_origin: run.bytes_from.1,
-        });
+/// A step of a run as it is told. `result` belongs to the last step of a run that is over.
+#[must_use]
+pub fn event(run: &Run, step: &Step, result: Option<Envelope>) -> RunEvent {
+    RunEvent {
+        deployment_id: run.order.deployment.to_string(),
+        sequence: run.order.sequence,
+        attempt: run.order.attempt,
+        step: step.step,
+        state: step.state.word().to_owned(),
+        at_ms: step.at_ms,
+        message: step.message.clone(),
+        cause: cause(step.state, run),
+        evidence: evidence_lines(step.evidence.iter().cloned()),
+        order: run.order.order.0.to_vec(),
+        result,
+        bytes_from_relay: run.bytes_from.0,
+        bytes_from_origin: run.bytes_from.1,
     }
-    Ok(events)
 }
 
 fn cause(state: RunState, run: &Run) -> String {
@@ -87,17 +75,44 @@ fn cause(state: RunState, run: &Run) -> String {
     }
 }
 
-/// The signed result, made once and kept.
-async fn result(
+/// The signed result, if it was made, by this key. One that an earlier identity of the host signed is signed anew: the platform
+/// takes a result only from the host that tells it.
+pub fn kept_result(folder: &Path, signer: &ResultSigner) -> Result<Option<Envelope>, ReportFault> {
+    let Ok(bytes) = fs::read(folder.join(RESULT)) else {
+        return Ok(None);
+    };
+    let Ok(envelope) = Envelope::decode(bytes.as_slice()) else {
+        return Ok(None);
+    };
+    let Ok(mut document) = RunResult::decode(envelope.payload.as_slice()) else {
+        return Ok(None);
+    };
+    if document.public_key == signer.public_key {
+        return Ok(Some(envelope));
+    }
+    document.public_key.clone_from(&signer.public_key);
+    Ok(Some(keep(folder, &document, signer)?))
+}
+
+fn keep(
+    folder: &Path,
+    document: &RunResult,
+    signer: &ResultSigner,
+) -> Result<Envelope, ReportFault> {
+    let envelope = seal(document, &[&signer.key])?;
+    write_durably(&folder.join(RESULT), &envelope.encode_to_vec())?;
+    Ok(envelope)
+}
+
+/// The signed result, made once and kept. It says what is on the host now: to be made before anything else changes there. `known` is
+/// what the last scan found.
+pub async fn result(
     recorded: &Recorded,
     installer: &dyn Installer,
     known: &Known,
     signer: &ResultSigner,
 ) -> Result<Envelope, ReportFault> {
-    let path = recorded.folder.join("result.envelope");
-    if let Ok(bytes) = fs::read(&path)
-        && let Ok(envelope) = Envelope::decode(bytes.as_slice())
-    {
+    if let Some(envelope) = kept_result(&recorded.folder, signer)? {
         return Ok(envelope);
     }
     let inventory = installer.inventory().await?;
@@ -131,13 +146,11 @@ async fn result(
             .iter()
             .rev()
             .find(|step| !step.evidence.is_empty())
-            .map(|step| step.evidence.clone())
+            .map(|step| evidence_lines(step.evidence.iter().cloned()))
             .unwrap_or_default(),
         public_key: signer.public_key.clone(),
     };
-    let envelope = seal(&document, &[&signer.key])?;
-    write_durably(&path, &envelope.encode_to_vec())?;
-    Ok(envelope)
+    keep(&recorded.folder, &document, signer)
 }
 
 /// What is different from before, package by package of the plan.
@@ -163,19 +176,33 @@ fn changes(run: &Run, inventory: &Inventory) -> Vec<PackageChange> {
         .collect()
 }
 
-/// The highest step that the edge has stored.
+/// The highest step that the platform has stored.
 #[must_use]
 pub fn acknowledged(folder: &Path) -> u64 {
-    fs::read_to_string(folder.join("acknowledged"))
+    fs::read_to_string(folder.join(ACKNOWLEDGED))
         .ok()
         .and_then(|text| text.trim().parse().ok())
         .unwrap_or(0)
 }
 
-/// Remembers what the edge has stored.
+/// Remembers what the platform says it has stored: more than before, or less if it was put back to an earlier state.
 pub fn acknowledge(folder: &Path, step: u64) -> io::Result<()> {
-    if step > acknowledged(folder) {
-        write_durably(&folder.join("acknowledged"), step.to_string().as_bytes())?;
+    if step != acknowledged(folder) {
+        write_durably(&folder.join(ACKNOWLEDGED), step.to_string().as_bytes())?;
     }
-    Ok(())
+    match fs::remove_file(folder.join(REFUSED)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Why the platform does not store this run; `None` when it does, or was not asked yet.
+#[must_use]
+pub fn refused(folder: &Path) -> Option<String> {
+    fs::read_to_string(folder.join(REFUSED)).ok()
+}
+
+/// Remembers that the platform does not store this run.
+pub fn refuse(folder: &Path, why: &str) -> io::Result<()> {
+    write_durably(&folder.join(REFUSED), why.as_bytes())
 }

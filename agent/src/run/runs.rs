@@ -14,6 +14,10 @@ use uuid::Uuid;
 
 /// Finished runs that are kept for a person to read.
 const KEPT: usize = 20;
+/// Most runs that are not over, or of which the platform has not heard to the end. Beyond, orders are left with the platform.
+pub const MOST: usize = 200;
+/// Most bytes of their journals, after which no order is taken; the journal of a run that goes on is never cut.
+pub const MOST_BYTES: u64 = 64 << 20;
 
 /// The folders of all runs. A journal is begun by one task and written on by another; never by both at once.
 #[derive(Clone, Debug)]
@@ -114,21 +118,51 @@ impl Runs {
         journals
     }
 
-    /// Removes payloads of finished runs, and whole folders of old ones that the edge has stored.
+    /// Whether there is room for one more run; why not.
+    pub fn room(&self) -> Result<(), String> {
+        let entries = fs::read_dir(self.state.file("runs")).into_iter().flatten();
+        let (mut runs, mut bytes) = (0, 0);
+        for entry in entries.flatten() {
+            // One that cannot be read counts: nothing says that the platform has heard of it.
+            if journal::read(&entry.path()).is_ok_and(|recorded| is_told(&recorded)) {
+                continue;
+            }
+            runs += 1;
+            bytes += fs::metadata(entry.path().join("journal")).map_or(0, |file| file.len());
+        }
+        if runs >= MOST || bytes >= MOST_BYTES {
+            return Err(format!(
+                "{runs} runs with {bytes} bytes of journals go on or are not told yet; at most {MOST} and {MOST_BYTES} are held"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Removes payloads of finished runs, and whole folders of old ones of which the platform has stored, or never will store, every step.
     pub fn tidy(&self) {
         let mut finished = self.recorded();
         finished.retain(|recorded| recorded.run.is_final());
         let surplus = finished.len().saturating_sub(KEPT);
-        for (index, Recorded { folder, run }) in finished.iter().enumerate() {
+        for (index, recorded) in finished.iter().enumerate() {
+            let folder = &recorded.folder;
             for name in ["staged", "kept"] {
                 let _ = fs::remove_dir_all(folder.join(name));
             }
-            let stored = super::report::acknowledged(folder) >= run.steps.len() as u64;
-            if index < surplus && stored {
+            if index < surplus && is_told(recorded) {
                 let _ = fs::remove_dir_all(folder);
             }
         }
     }
+}
+
+/// Over, and the platform has heard all of it.
+fn is_told(recorded: &Recorded) -> bool {
+    let steps = recorded.run.steps.len() as u64;
+    let heard = || {
+        super::report::acknowledged(&recorded.folder) >= steps
+            || super::report::refused(&recorded.folder).is_some()
+    };
+    recorded.run.is_final() && heard()
 }
 
 fn accepted() -> Record {

@@ -1,6 +1,6 @@
 //! The steps that touch the host. Each may be repeated after a crash.
 
-use super::engine::{Advance, Engine, EngineFault};
+use super::engine::{Advance, Engine, EngineFault, was_restarted};
 use crate::payload::PayloadOrigin;
 use crate::provider::PlanError;
 use crate::state::journal::Journal;
@@ -181,7 +181,8 @@ impl Engine {
                         verification.notes,
                     )?;
                 }
-                None if order.times.await_reboot => {
+                // Restarted since: what is in use again is of another change.
+                None if order.times.await_reboot && !was_restarted(journal.run()) => {
                     let message = "replaced files are in use".into();
                     let evidence = [verification.in_use, verification.notes].concat();
                     self.apply(journal, Input::RebootNeeded, message, evidence)?;

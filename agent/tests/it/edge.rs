@@ -5,8 +5,8 @@ use netpatch_protocol::counter::counter_bytes;
 use netpatch_protocol::document::{Envelope, Time};
 use netpatch_protocol::enrol::{EnrolAnswer, EnrolError, Enrolled, enrol_answer, enrol_request};
 use netpatch_protocol::session::{
-    AgentMessage, Counter, EdgeMessage, HeartbeatAnswer, RunEvent, RunEventsStored, TimeProof,
-    Welcome, agent_message, edge_message,
+    AgentMessage, Counter, EdgeMessage, HeartbeatAnswer, RunEvent, RunEventsRefused,
+    RunEventsStored, TimeProof, Welcome, agent_message, edge_message,
 };
 use netpatch_protocol::{EnrolmentToken, IdentityName, Numbered, Received, SubjectKind, seal};
 use netpatch_tunnel::identity::{generate_key, subject_key};
@@ -56,6 +56,19 @@ struct Inside {
     organization: Authority,
     heard: Mutex<Vec<agent_message::Body>>,
     outgoing: broadcast::Sender<Envelope>,
+    on_runs: Mutex<OnRuns>,
+    /// Sessions end when this is told.
+    hang_up: tokio::sync::Notify,
+}
+
+/// What the edge does with steps of runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnRuns {
+    Store,
+    /// Hears them and says nothing.
+    Ignore,
+    /// Of this sequence for good, and stores the others.
+    Refuse(u64),
 }
 
 pub(crate) struct Edge {
@@ -71,6 +84,8 @@ impl Edge {
             organization: Authority::new(),
             heard: Mutex::new(Vec::new()),
             outgoing: broadcast::channel(64).0,
+            on_runs: Mutex::new(OnRuns::Store),
+            hang_up: tokio::sync::Notify::new(),
         });
         let leaf_key = new_key();
         let mut params = CertificateParams::default();
@@ -144,9 +159,20 @@ impl Edge {
         }
     }
 
+    /// Deals with steps of runs so from now on, in sessions to come: those that live end.
+    pub(crate) fn on_runs(&self, does: OnRuns) {
+        *self.inside.on_runs.lock().expect("lock") = does;
+        self.inside.hang_up.notify_waiters();
+    }
+
     /// Sends a document to the agent.
     pub(crate) fn send(&self, envelope: Envelope) {
         self.inside.outgoing.send(envelope).expect("a session");
+    }
+
+    /// The same, if there is a session now.
+    pub(crate) fn offer(&self, envelope: Envelope) {
+        let _ = self.inside.outgoing.send(envelope);
     }
 
     /// The first message that fits, among all that came.
@@ -286,43 +312,68 @@ impl Inside {
                     let Some(body) = received.body.filter(|_| new == Received::New) else { continue };
                     self.answer(body)
                 }
-                Ok(envelope) = outgoing.recv() => Some(edge_message::Body::Document(envelope)),
+                Ok(envelope) = outgoing.recv() => vec![edge_message::Body::Document(envelope)],
+                () = self.hang_up.notified() => return,
             };
-            let Some(answer) = answer else { continue };
-            let counted = !matches!(answer, edge_message::Body::Heartbeat(_));
-            let answer = message(answer);
-            let answer = if counted {
-                numbered.send(answer).expect("room")
-            } else {
-                numbered.send_uncounted(answer)
-            };
-            if agent.messages.send(&answer).await.is_err() {
-                return;
+            for answer in answer {
+                let counted = !matches!(answer, edge_message::Body::Heartbeat(_));
+                let answer = message(answer);
+                let answer = if counted {
+                    numbered.send(answer).expect("room")
+                } else {
+                    numbered.send_uncounted(answer)
+                };
+                if agent.messages.send(&answer).await.is_err() {
+                    return;
+                }
             }
         }
     }
 
-    fn answer(&self, body: agent_message::Body) -> Option<edge_message::Body> {
+    fn answer(&self, body: agent_message::Body) -> Vec<edge_message::Body> {
         let answer = match &body {
             agent_message::Body::Heartbeat(heartbeat) => {
-                Some(edge_message::Body::Heartbeat(HeartbeatAnswer {
+                vec![edge_message::Body::Heartbeat(HeartbeatAnswer {
                     time: time(heartbeat.counter.as_ref().expect("a counter")),
-                }))
+                })]
             }
             agent_message::Body::FreshnessRequest(_) => {
-                Some(edge_message::Body::Document(freshness(now_ms())))
+                vec![edge_message::Body::Document(freshness(now_ms()))]
             }
-            agent_message::Body::RunEvents(events) => events.events.last().map(|last| {
-                edge_message::Body::RunEventsStored(RunEventsStored {
+            agent_message::Body::RunEvents(events) => self.on_events(&events.events),
+            _ => Vec::new(),
+        };
+        self.heard.lock().expect("lock").push(body);
+        answer
+    }
+
+    /// An answer for each run, in their order.
+    fn on_events(&self, events: &[RunEvent]) -> Vec<edge_message::Body> {
+        let does = *self.on_runs.lock().expect("lock");
+        if does == OnRuns::Ignore {
+            return Vec::new();
+        }
+        let runs = events.chunk_by(|one, next| {
+            (&one.deployment_id, one.sequence) == (&next.deployment_id, next.sequence)
+        });
+        runs.filter_map(|steps| steps.last())
+            .map(|last| match does {
+                OnRuns::Refuse(sequence) if sequence == last.sequence => {
+                    edge_message::Body::RunEventsRefused(RunEventsRefused {
+                        deployment_id: last.deployment_id.clone(),
+                        sequence,
+                        attempt: last.attempt,
+                        code: "NOT_FOUND".into(),
+                        message: "order is not known".into(),
+                    })
+                }
+                _ => edge_message::Body::RunEventsStored(RunEventsStored {
                     deployment_id: last.deployment_id.clone(),
                     sequence: last.sequence,
                     attempt: last.attempt,
                     step: last.step,
-                })
-            }),
-            _ => None,
-        };
-        self.heard.lock().expect("lock").push(body);
-        answer
+                }),
+            })
+            .collect()
     }
 }

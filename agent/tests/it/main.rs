@@ -31,6 +31,7 @@ mod pacman;
 mod pacman_host;
 mod registries;
 mod relay;
+mod reports;
 mod repository;
 mod root;
 mod rpm_host;

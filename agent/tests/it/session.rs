@@ -20,6 +20,7 @@ use netpatch_protocol::manifest::verify_manifest;
 use netpatch_protocol::session::agent_message;
 use netpatch_protocol::{EnrolmentToken, open_envelope};
 use netpatch_types::{Clock as _, Sha256, SystemClock};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -82,6 +83,8 @@ fn options(state: &StateFolder, host: &Host) -> Options {
         schedule: Some(netpatch_window::Schedule::every(Duration::from_secs(3600))),
         proxies: netpatch_tunnel::Proxies::default(),
         clock: SystemClock::shared(),
+        uptime: Arc::new(netpatch_agent::clock::uptime),
+        providers: None,
     }
 }
 

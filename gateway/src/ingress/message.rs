@@ -11,8 +11,8 @@ use netpatch_proof::PublicKey;
 use netpatch_protocol::document::{Envelope, RunResult};
 use netpatch_protocol::open_envelope;
 use netpatch_protocol::session::{
-    Heartbeat, HeartbeatAnswer, ManifestWanted, OrderAnswer, RunEvent, RunEvents, RunEventsStored,
-    SessionError, agent_message, edge_message,
+    Heartbeat, HeartbeatAnswer, ManifestWanted, OrderAnswer, RunEvent, RunEvents, RunEventsRefused,
+    RunEventsStored, SessionError, agent_message, edge_message,
 };
 use netpatch_scheduler_api::{OrderAnswered, RunReport};
 use netpatch_types::{DeploymentId, ErrorCode, ServiceError, ServiceResult, Sha256};
@@ -66,9 +66,7 @@ impl Session<'_> {
     /// Tells the agent, unless trying again may help.
     pub(crate) async fn answer_error(&mut self, error: ServiceError) -> Result<(), End> {
         match error.code {
-            ErrorCode::UpstreamUnavailable
-            | ErrorCode::InternalServerError
-            | ErrorCode::Throttled => Err(End::Unavailable(error)),
+            code if may_pass(code) => Err(End::Unavailable(error)),
             code => {
                 tracing::info!(tenant.id = %self.organization(), host.id = %self.host(), ?code, message = %error.message, "message refused");
                 let body = edge_message::Body::Error(SessionError {
@@ -186,7 +184,8 @@ impl Session<'_> {
             .await
     }
 
-    /// Stores the steps of each run in the message and says how far each is stored.
+    /// Stores the steps of each run in the message and says how far each is stored. A site that comes back sends much at once: each
+    /// host's next message is read when this one is done, and only so many hosts' steps are stored at a time.
     async fn run_events(&mut self, events: RunEvents) -> Result<(), End> {
         let mut rest = events.events.into_iter().peekable();
         while let Some(first) = rest.next() {
@@ -208,7 +207,19 @@ impl Session<'_> {
                     self.send(edge_message::Body::RunEventsStored(stored))
                         .await?;
                 }
-                Err(error) => self.answer_error(error).await?,
+                Err(error) if may_pass(error.code) => return Err(End::Unavailable(error)),
+                Err(error) => {
+                    tracing::warn!(tenant.id = %self.organization(), host.id = %self.host(), deployment.id = %run.0, code = ?error.code, message = %error.message, "steps of a run refused");
+                    let refused = RunEventsRefused {
+                        deployment_id: run.0,
+                        sequence: run.1,
+                        attempt: run.2,
+                        code: error_word(error.code),
+                        message: error.message,
+                    };
+                    self.send(edge_message::Body::RunEventsRefused(refused))
+                        .await?;
+                }
             }
         }
         Ok(())
@@ -223,6 +234,7 @@ impl Session<'_> {
             .take()
             .map(|envelope| self.check_result(envelope))
             .transpose()?;
+        let _turn = self.shared.reports.acquire().await;
         let report = RunReport {
             host: self.host(),
             deployment: deployment_of(&last.deployment_id)?,
@@ -261,6 +273,14 @@ impl Session<'_> {
             ))
         }
     }
+}
+
+/// Whether the same may be taken later.
+fn may_pass(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::UpstreamUnavailable | ErrorCode::InternalServerError | ErrorCode::Throttled
+    )
 }
 
 fn deployment_of(text: &str) -> ServiceResult<DeploymentId> {

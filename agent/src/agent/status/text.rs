@@ -37,6 +37,9 @@ impl Status {
         if self.reboot_pending {
             lines.push(("restart", "the host asks for a restart".to_owned()));
         }
+        if let Some(problem) = &self.order_problem {
+            lines.push(("orders", format!("not taken now: {problem}")));
+        }
         lines.extend(self.runs.iter().map(|run| ("run", run.line())));
         lines
     }
@@ -142,8 +145,13 @@ impl RunStatus {
         } else {
             format!(": {message}")
         };
+        let told = match &self.report_problem {
+            Some(problem) => format!("; the platform does not store it: {problem}"),
+            None if self.told => String::new(),
+            None => "; not told yet".to_owned(),
+        };
         format!(
-            "{at}{}{cause}{detail}; deployment {}, order {}",
+            "{at}{}{cause}{detail}; deployment {}, order {}{told}",
             self.state, self.deployment, self.sequence
         )
     }

@@ -294,11 +294,15 @@ async fn runs_are_stored_and_confirmed_and_a_result_speaks_for_its_own_host_only
     let mut foreign = event(4, "succeeded");
     foreign.result = Some(seal(&result(&other), &[&host.signer()]).unwrap());
     for wrong in [forged, foreign, event(4, "dancing")] {
+        // Which run it is about is told: the agent has more of them.
         send(&session, vec![wrong]);
-        assert!(matches!(
-            message(&mut session).await,
-            edge_message::Body::Error(_)
-        ));
+        let edge_message::Body::RunEventsRefused(refused) = message(&mut session).await else {
+            panic!("not refused");
+        };
+        assert_eq!(
+            (refused.sequence, refused.code.as_str()),
+            (3, "BAD_USER_INPUT")
+        );
     }
     assert_eq!(world.played.script.lock().unwrap().runs.len(), 1);
 }

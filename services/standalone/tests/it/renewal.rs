@@ -30,6 +30,8 @@ pub(crate) struct World {
     pub(crate) ctx: RequestContext,
     pub(crate) site: SiteId,
     edge: Option<(SocketAddr, CancellationToken, JoinHandle<()>)>,
+    /// Where the host finds the edge, if not at its own address.
+    pub(crate) server: Option<SocketAddr>,
     root: tempfile::TempDir,
 }
 
@@ -42,6 +44,13 @@ pub(crate) struct Running {
 impl World {
     /// The host is enrolled.
     pub(crate) async fn new() -> Self {
+        let world = Self::before_enrolment().await;
+        world.enrol(false).await.unwrap();
+        world
+    }
+
+    /// The edge is there, the host is not enrolled yet.
+    pub(crate) async fn before_enrolment() -> Self {
         let clock = ManualClock::shared();
         let shared: SharedClock = clock.clone();
         let sandbox = Sandbox::at(Topology::Direct, shared).await;
@@ -79,11 +88,16 @@ impl World {
             ctx,
             site,
             edge: None,
+            server: None,
             root,
         };
         world.start_edge().await;
-        world.enrol(false).await.unwrap();
         world
+    }
+
+    /// The edge's own address.
+    pub(crate) fn edge_address(&self) -> SocketAddr {
+        self.edge.as_ref().unwrap().0
     }
 
     /// The edge is out of reach until it is started again.
@@ -132,7 +146,7 @@ impl World {
         self.edge = Some((address, stop, task));
     }
 
-    fn state(&self) -> StateFolder {
+    pub(crate) fn state(&self) -> StateFolder {
         StateFolder::open(&self.root.path().join("var/lib/netpatch-agent")).unwrap()
     }
 
@@ -140,7 +154,7 @@ impl World {
         self.clock.clone()
     }
 
-    async fn enrol(&self, again: bool) -> Result<(), EnrolFault> {
+    pub(crate) async fn enrol(&self, again: bool) -> Result<(), EnrolFault> {
         let create = EnrolmentTokenCreate {
             site: self.site,
             labels: Labels::new(),
@@ -154,7 +168,7 @@ impl World {
             .await
             .unwrap();
         let request = enrol::Request {
-            server: &self.edge.as_ref().unwrap().0.to_string(),
+            server: &self.server.unwrap_or(self.edge_address()).to_string(),
             relay: None,
             proxies: netpatch_tunnel::Proxies::default(),
             token: &token.parse().unwrap(),
@@ -172,17 +186,25 @@ impl World {
 
     /// The same with what its own configuration says of scans.
     pub(crate) fn start_with(&self, schedule: Option<Schedule>) -> Running {
+        self.start_as(|options| options.schedule = schedule)
+    }
+
+    /// The same with whatever a test wants to be different.
+    pub(crate) fn start_as(&self, change: impl FnOnce(&mut Options)) -> Running {
         // What an agent before it wrote.
         let _ = fs::remove_file(self.file("status.json"));
         let stop = CancellationToken::new();
-        let options = Options {
+        let mut options = Options {
             state: self.state(),
             runner: Runner::in_root(self.root.path().to_owned(), vec!["false".into()]),
             audit_only: false,
-            schedule,
+            schedule: None,
             proxies: netpatch_tunnel::Proxies::default(),
             clock: self.clock(),
+            uptime: Arc::new(netpatch_agent::clock::uptime),
+            providers: None,
         };
+        change(&mut options);
         let task = tokio::spawn(agent::run(options, stop.clone()));
         Running { task, stop }
     }
@@ -259,7 +281,7 @@ impl Running {
     }
 
     /// As SIGKILL would.
-    async fn kill(self) {
+    pub(crate) async fn kill(self) {
         self.task.abort();
         assert!(self.task.await.unwrap_err().is_cancelled());
     }
