@@ -3,11 +3,13 @@
 //! nothing.
 
 mod api;
+mod broker;
 mod certificates;
 mod crowd;
 mod figures;
 mod host;
-mod mosquitto;
+mod mqtt;
+mod nats;
 mod parts;
 mod platform;
 mod relay;
@@ -106,7 +108,7 @@ pub(crate) async fn run(options: &Options, seed: u64) -> Result<Report> {
         }
         _ => None,
     };
-    let peers = peers(&scenario, &mut report).await?;
+    let mosquitto = peers(&scenario, &mut report).await?;
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("platform");
     let connections = scenario.count * 3 + 1_000;
@@ -129,7 +131,7 @@ pub(crate) async fn run(options: &Options, seed: u64) -> Result<Report> {
         platform,
         relays,
         report: &mut report,
-        peers,
+        mosquitto,
         parts,
     };
     run.first_reports(&mut crowd).await?;
@@ -176,14 +178,16 @@ fn wire(key: &ComponentKey) -> Component {
     }
 }
 
-async fn peers(scenario: &Scenario, report: &mut Report) -> Result<Option<mosquitto::Measured>> {
-    let mut measured = None;
+/// Each peer, one after the other; agents are compared with mosquitto.
+async fn peers(scenario: &Scenario, report: &mut Report) -> Result<Option<broker::Measured>> {
+    let mut mosquitto = None;
     for peer in &scenario.peers {
-        match peer {
-            Peer::Mosquitto => measured = Some(mosquitto::measure(scenario, report).await?),
+        let measured = broker::measure(*peer, scenario, report).await?;
+        if *peer == Peer::Mosquitto {
+            mosquitto = Some(measured);
         }
     }
-    Ok(measured)
+    Ok(mosquitto)
 }
 
 async fn relays(
@@ -207,7 +211,7 @@ struct Run<'a> {
     platform: Platform,
     relays: Vec<Relay>,
     report: &'a mut Report,
-    peers: Option<mosquitto::Measured>,
+    mosquitto: Option<broker::Measured>,
     parts: Option<Parts>,
 }
 
@@ -333,7 +337,7 @@ impl Run<'_> {
         let per_core = rate(answered, used);
         let what = "check-ins, per core of the platform";
         let note = "each verified (P-256) and answered with a signed time (Ed25519)";
-        match &self.peers {
+        match &self.mosquitto {
             Some(peer) => {
                 self.report.row(what, per_core, "1/s", note);
                 self.report.goal(
@@ -373,7 +377,7 @@ impl Run<'_> {
                 crowd
                     .figures()
                     .welcomes_into(self.report, "storm: from dialling to the welcome");
-                if let Some(peer) = &self.peers {
+                if let Some(peer) = &self.mosquitto {
                     self.report.goal(
                         "storm against mosquitto",
                         peer.storm.as_secs_f64() / took.as_secs_f64(),

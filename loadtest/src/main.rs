@@ -39,7 +39,7 @@ struct Arguments {
 enum What {
     /// Matching: distinct versions against a pack, a new advisory to its hosts, debsecan and a SQL join beside it
     Match(matching::Options),
-    /// Sessions: many agents against a real edge, with its rates, latencies and memory, and mosquitto beside it
+    /// Sessions: many agents against a real edge, with its rates, latencies and memory, and mosquitto and nats-server beside it
     Agents(agents::Options),
     /// An edge's endpoint without a platform, for the memory of its parts; `agents` starts it
     #[command(hide = true)]

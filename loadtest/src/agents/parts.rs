@@ -83,7 +83,9 @@ pub(crate) async fn hold(options: &HoldOptions) -> Result<()> {
             _ = &mut end => return Ok(()),
             Some(handshake) = endpoint.accept() => {
                 peers.spawn(async move {
-                    let Ok(EdgeIncoming::Agent(mut agent)) = handshake.open().await else {
+                    // As the platform does: a task stays as large as the largest thing that it ever held.
+                    let opened = Box::pin(handshake.open()).await;
+                    let Ok(EdgeIncoming::Agent(mut agent)) = opened else {
                         return;
                     };
                     let welcome = EdgeMessage {

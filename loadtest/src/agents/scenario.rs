@@ -31,6 +31,26 @@ pub(crate) enum Storm {
 pub(crate) enum Peer {
     /// mosquitto: MQTT 3.1.1 over TLS with client certificates, check-ins as messages of QoS 1.
     Mosquitto,
+    /// nats-server: its own protocol over TLS with client certificates, check-ins confirmed by a PONG.
+    Nats,
+}
+
+impl Peer {
+    /// As its program is called.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Mosquitto => "mosquitto",
+            Self::Nats => "nats-server",
+        }
+    }
+
+    /// How a client knows that its message was taken.
+    pub(super) fn confirmed_by(self) -> &'static str {
+        match self {
+            Self::Mosquitto => "QoS 1",
+            Self::Nats => "PUB, then PING and PONG",
+        }
+    }
 }
 
 /// A scenario; what a file does not say is as here.

@@ -1,24 +1,20 @@
-//! The same asked of mosquitto: as many clients over TLS with certificates on both sides, each check-in a message of QoS 1 of the same
-//! size, all of them connecting at once.
-//!
-//! Of MQTT 3.1.1 five packets are needed, each of fixed form; a client library would add its own costs to the side that shares the
-//! machine with the measured one.
+//! The same asked of a message broker: as many clients over TLS with certificates on both sides, each check-in a confirmed message of
+//! the same size, all of them connecting at once. What a broker speaks is in `mqtt` and `nats`, a few packets of fixed form each; a
+//! client library would add its own costs to the side that shares the machine with the measured one.
 
 use super::certificates::{Authority, SERVER};
 use super::figures::Figures;
-use super::scenario::Scenario;
-use super::{SETTLE, kib, rate};
+use super::scenario::{Peer, Scenario};
+use super::{SETTLE, kib, mqtt, nats, rate};
 use crate::process;
 use crate::report::Report;
 use anyhow::{Context as _, Result, bail};
-use rustls::pki_types::ServerName;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -28,7 +24,6 @@ use tokio_rustls::client::TlsStream;
 
 /// As an agent's check-in has.
 pub(super) const MESSAGE_BYTES: usize = 150;
-const TOPIC: &str = "hosts/check-in";
 /// Between two messages of an idle client, as the edge asks of agents.
 const IDLE: Duration = Duration::from_secs(30);
 /// Until a client gives an attempt up, as the agent's.
@@ -49,6 +44,7 @@ pub(super) struct Measured {
 
 /// A running broker; killed when dropped.
 struct Broker {
+    peer: Peer,
     child: Child,
     address: SocketAddr,
     tls: TlsConnector,
@@ -63,28 +59,27 @@ impl Drop for Broker {
 }
 
 impl Broker {
-    async fn start() -> Result<Self> {
+    async fn start(peer: Peer) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let tls = certificates(folder.path())?;
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let at = |name: &str| folder.path().join(name).display().to_string();
-        let text = format!(
-            "user root\nlistener {} 127.0.0.1\ncafile {}\ncertfile {}\nkeyfile {}\nrequire_certificate true\nallow_anonymous true\n\
-             max_connections -1\npersistence false\nlog_type none\n",
-            address.port(),
-            at("ca.pem"),
-            at("server.pem"),
-            at("server.key"),
-        );
-        std::fs::write(at("mosquitto.conf"), text)?;
-        let child = Command::new("mosquitto")
-            .args(["-c", &at("mosquitto.conf")])
+        let name = peer.name();
+        let configuration = folder.path().join("broker.conf");
+        let text = match peer {
+            Peer::Mosquitto => mqtt::configuration(folder.path(), address),
+            Peer::Nats => nats::configuration(folder.path(), address),
+        };
+        std::fs::write(&configuration, text)?;
+        let child = Command::new(name)
+            .arg("-c")
+            .arg(configuration)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .context("start mosquitto (cargo xtask bench --setup installs it)")?;
+            .with_context(|| format!("start {name} (cargo xtask bench --setup installs it)"))?;
         let broker = Self {
+            peer,
             child,
             address,
             tls,
@@ -96,7 +91,7 @@ impl Broker {
             }
             sleep(Duration::from_millis(50)).await;
         }
-        bail!("mosquitto does not listen on {address}")
+        bail!("{name} does not listen on {address}")
     }
 
     fn resident(&self) -> Result<u64> {
@@ -119,8 +114,13 @@ fn certificates(folder: &Path) -> Result<TlsConnector> {
 }
 
 /// Measures it, with its rows.
-pub(super) async fn measure(scenario: &Scenario, report: &mut Report) -> Result<Measured> {
-    let broker = Broker::start().await?;
+pub(super) async fn measure(
+    peer: Peer,
+    scenario: &Scenario,
+    report: &mut Report,
+) -> Result<Measured> {
+    let broker = Broker::start(peer).await?;
+    let name = peer.name();
     sleep(Duration::from_secs(1)).await;
     let before = broker.resident()?;
     let mut crowd = Clients {
@@ -134,13 +134,13 @@ pub(super) async fn measure(scenario: &Scenario, report: &mut Report) -> Result<
     crowd.connect(Some(scenario.connecting)).await?;
     let (took, used) = (began.elapsed(), broker.cpu()? - cpu);
     report.row(
-        "mosquitto: sessions opened",
+        format!("{name}: sessions opened"),
         rate(scenario.count, took),
         "1/s",
         "",
     );
     report.row(
-        "mosquitto: sessions opened, per core",
+        format!("{name}: sessions opened, per core"),
         rate(scenario.count, used),
         "1/s",
         "",
@@ -148,7 +148,7 @@ pub(super) async fn measure(scenario: &Scenario, report: &mut Report) -> Result<
     sleep(SETTLE).await;
     let grown = broker.resident()?.saturating_sub(before);
     report.row(
-        "mosquitto: memory, a client",
+        format!("{name}: memory, a client"),
         kib(grown, scenario.count),
         "KiB",
         "",
@@ -164,17 +164,18 @@ pub(super) async fn measure(scenario: &Scenario, report: &mut Report) -> Result<
     let (took, used) = (began.elapsed(), broker.cpu()? - cpu);
     let answered = crowd.figures.check_ins();
     report.row(
-        "mosquitto: check-ins (QoS 1)",
+        format!("{name}: check-ins ({})", peer.confirmed_by()),
         rate(answered, took),
         "1/s",
         crowd.figures.downs(),
     );
-    crowd
-        .figures
-        .check_ins_into(report, "mosquitto: from check-in to its confirmation");
+    crowd.figures.check_ins_into(
+        report,
+        &format!("{name}: from check-in to its confirmation"),
+    );
     let per_core = rate(answered, used);
     report.row(
-        "mosquitto: check-ins, per core",
+        format!("{name}: check-ins, per core"),
         per_core,
         "1/s",
         format!("{MESSAGE_BYTES} bytes each, nobody subscribed"),
@@ -188,14 +189,15 @@ pub(super) async fn measure(scenario: &Scenario, report: &mut Report) -> Result<
     let storm = began.elapsed();
     let used = broker.cpu()? - cpu;
     report.row(
-        "mosquitto: storm, all connect at once, until the last is let in",
+        format!("{name}: storm, all connect at once, until the last is let in"),
         storm.as_secs_f64(),
         "s",
         format!("{:.1} s of processor", used.as_secs_f64()),
     );
-    crowd
-        .figures
-        .welcomes_into(report, "mosquitto: storm, from dialling to CONNACK");
+    crowd.figures.welcomes_into(
+        report,
+        &format!("{name}: storm, from dialling to being let in"),
+    );
     crowd.sessions.shutdown().await;
     Ok(Measured { per_core, storm })
 }
@@ -220,6 +222,7 @@ impl Clients<'_> {
                 turn.with_context(|| format!("no client comes up: {}", self.figures.downs()))??;
             let client = Client {
                 number,
+                peer: self.broker.peer,
                 address: self.broker.address,
                 tls: self.broker.tls.clone(),
                 figures: Arc::clone(&self.figures),
@@ -254,6 +257,7 @@ impl Clients<'_> {
 
 struct Client {
     number: usize,
+    peer: Peer,
     address: SocketAddr,
     tls: TlsConnector,
     figures: Arc<Figures>,
@@ -288,19 +292,10 @@ impl Client {
     async fn connect(&self) -> Result<TlsStream<TcpStream>> {
         let socket = TcpStream::connect(self.address).await?;
         socket.set_nodelay(true)?;
-        let mut stream = self
-            .tls
-            .connect(ServerName::try_from(SERVER)?, socket)
-            .await?;
-        stream
-            .write_all(&connect_packet(&format!("load-{}", self.number))?)
-            .await?;
-        let mut answer = [0; 4];
-        stream.read_exact(&mut answer).await?;
-        if answer[0] != 0x20 || answer[3] != 0 {
-            bail!("mosquitto refused with {}", answer[3]);
+        match self.peer {
+            Peer::Mosquitto => mqtt::open(socket, &self.tls, self.number).await,
+            Peer::Nats => nats::open(socket, &self.tls, self.number).await,
         }
-        Ok(stream)
     }
 
     async fn talk(&mut self, mut stream: TlsStream<TcpStream>) -> Result<()> {
@@ -312,11 +307,9 @@ impl Client {
                     due = Instant::now() + self.interval();
                     number = number.wrapping_add(1).max(1);
                     let sent = Instant::now();
-                    stream.write_all(&publish_packet(number)?).await?;
-                    let mut answer = [0; 4];
-                    stream.read_exact(&mut answer).await?;
-                    if answer[0] != 0x40 || answer[2..] != number.to_be_bytes() {
-                        bail!("mosquitto confirmed something else");
+                    match self.peer {
+                        Peer::Mosquitto => mqtt::publish(&mut stream, number).await?,
+                        Peer::Nats => nats::publish(&mut stream).await?,
                     }
                     self.figures.check_in(sent.elapsed());
                 }
@@ -335,64 +328,5 @@ impl Client {
 
     fn phase(&self) -> Duration {
         super::host::phase(self.number, self.interval())
-    }
-}
-
-/// MQTT 3.1.1, 3.1: a clean session, a keep-alive of a minute.
-fn connect_packet(name: &str) -> Result<Vec<u8>> {
-    let mut body = vec![0, 4];
-    body.extend(b"MQTT");
-    body.extend([4, 2, 0, 60]);
-    body.extend(u16::try_from(name.len())?.to_be_bytes());
-    body.extend(name.as_bytes());
-    packet(0x10, &body)
-}
-
-/// MQTT 3.1.1, 3.3: QoS 1.
-fn publish_packet(number: u16) -> Result<Vec<u8>> {
-    let mut body = Vec::with_capacity(MESSAGE_BYTES + 32);
-    body.extend(u16::try_from(TOPIC.len())?.to_be_bytes());
-    body.extend(TOPIC.as_bytes());
-    body.extend(number.to_be_bytes());
-    body.resize(body.len() + MESSAGE_BYTES, b'x');
-    packet(0x32, &body)
-}
-
-/// Kind and remaining length (MQTT 3.1.1, 2.2.3) of at most two bytes before the rest.
-fn packet(kind: u8, body: &[u8]) -> Result<Vec<u8>> {
-    let length = u16::try_from(body.len())
-        .ok()
-        .filter(|length| *length < 1 << 14);
-    let length = length.context("a packet is too long")?;
-    let (low, high) = (u8::try_from(length & 0x7f)?, u8::try_from(length >> 7)?);
-    let mut packet = vec![kind];
-    match high {
-        0 => packet.push(low),
-        high => packet.extend([low | 0x80, high]),
-    }
-    packet.extend(body);
-    Ok(packet)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn packets_have_the_form_of_the_standard() {
-        let connect = connect_packet("a").expect("a packet");
-        assert_eq!(
-            connect,
-            [
-                0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', 4, 2, 0, 60, 0, 1, b'a'
-            ]
-        );
-        let publish = publish_packet(258).expect("a packet");
-        assert_eq!(publish[0], 0x32);
-        // 2 + 14 + 2 + 150 = 168 = 1 * 128 + 40.
-        assert_eq!(publish[1..3], [40 | 0x80, 1]);
-        assert_eq!(publish.len(), 3 + 168);
-        assert_eq!(publish[19..21], [1, 2]);
-        packet(0x32, &vec![0; 1 << 14]).expect_err("too long");
     }
 }
