@@ -3,9 +3,9 @@
 //! Ed25519 for everything the platform signs; ECDSA P-256 (SHA-256, ASN.1 signatures) for the identity keys of
 //! hosts, because TPMs have no Ed25519. A signer may live in a file, a TPM or a key service: callers see [`Signer`].
 
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use ed25519_dalek::Signer as _;
 use netpatch_types::Sha256;
-use p256::ecdsa::signature::Verifier as _;
 use p256::pkcs8::DecodePublicKey as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
@@ -91,10 +91,9 @@ impl PublicKey {
                     key.verify_strict(message, &ed25519_dalek::Signature::from_slice(signature)?)
                 })
                 .is_ok(),
-            Self::P256(bytes) => p256::ecdsa::VerifyingKey::from_sec1_bytes(bytes)
-                .and_then(|key| {
-                    key.verify(message, &p256::ecdsa::DerSignature::from_bytes(signature)?)
-                })
+            // Each check-in of each host is verified: this library takes a third of the time that the other one takes.
+            Self::P256(bytes) => UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, bytes)
+                .verify(message, signature)
                 .is_ok(),
         }
     }
@@ -267,6 +266,33 @@ mod tests {
             hex::encode(signer.sign(b"").expect("signs"))
                 .starts_with("e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155")
         );
+    }
+
+    /// RFC 6979, A.2.5, with SHA-256: the nonce is the standard's, and what is not exactly the signature is refused.
+    #[test]
+    fn the_signature_of_rfc_6979_holds_and_no_other_form_of_it() {
+        const SECRET: &str = "c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721";
+        const R: &str = "efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716";
+        const S: &str = "f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8";
+        let secret: [u8; 32] = hex::decode(SECRET).expect("hex").try_into().expect("32");
+        let signer = P256Signer::from_secret(&secret).expect("a valid secret");
+        // ASN.1: a sequence of two integers, each with a zero before its highest bit.
+        let signature = hex::decode(format!("3046022100{R}022100{S}")).expect("hex");
+        assert_eq!(signer.sign(b"sample").expect("signs"), signature);
+        let key = signer.public_key();
+        assert!(key.verify(b"sample", &signature));
+        for bit in 0..signature.len() * 8 {
+            let mut changed = signature.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(!key.verify(b"sample", &changed), "bit {bit}");
+        }
+        for length in 0..signature.len() {
+            assert!(!key.verify(b"sample", &signature[..length]), "{length}");
+        }
+        let longer = [signature.as_slice(), &[0]].concat();
+        assert!(!key.verify(b"sample", &longer));
+        let bare = hex::decode(format!("{R}{S}")).expect("hex");
+        assert!(!key.verify(b"sample", &bare));
     }
 
     #[test]
