@@ -131,7 +131,21 @@ fn entry(event: &IdentityEventV1) -> (&'static str, String, BTreeMap<String, Str
         IdentityEventV1::CertificatesRevoked { subject } => {
             ("certificates.revoked", subject.clone())
         }
-        IdentityEventV1::RelayClaimed { relay } => ("relay.claimed", format!("relay:{relay}")),
+        IdentityEventV1::RelayClaimed { relay, key } => {
+            if let Some(key) = key {
+                with("key", key.to_string());
+            }
+            ("relay.claimed", format!("relay:{relay}"))
+        }
+        IdentityEventV1::RelayReplaced {
+            relay,
+            old_key,
+            new_key,
+        } => {
+            with("old_key", old_key.to_string());
+            with("new_key", new_key.to_string());
+            ("relay.replaced", format!("relay:{relay}"))
+        }
     };
     (action, subject, details)
 }

@@ -2,8 +2,11 @@
 //!
 //! The shape is RFC 8628's: the relay shows a short code and polls with a long secret one. Either way the connection
 //! is verified against the platform root's fingerprint before anything secret is sent.
+//!
+//! Killed between a person's yes and the answer, the relay loses nothing: a waiting claim is kept (`claim.json`) and asked for again,
+//! and a token gives its answer again to the same key.
 
-use crate::data::{DataDir, DataError, Enrolment};
+use crate::data::{DataDir, DataError, Enrolment, PendingClaim};
 use netpatch_protocol::enrol::{
     ClaimPending, EnrolAnswer, EnrolRequest, Enrolled, RelayClaimPoll, RelayClaimStart, RelayToken,
     enrol_answer, enrol_request,
@@ -16,6 +19,10 @@ use netpatch_tunnel::{
 };
 use netpatch_types::{Sha256, SharedClock};
 use std::time::Duration;
+
+/// Codes of answers.
+const NOT_FOUND: &str = "NOT_FOUND";
+const THROTTLED: &str = "THROTTLED";
 
 /// Where to claim, and how to know that it is the right place.
 pub struct Claim<'a> {
@@ -81,40 +88,89 @@ impl Claim<'_> {
         }
     }
 
-    /// Claims by code: `show` tells people, then the platform is asked until somebody has typed it.
-    pub async fn by_code(&self, show: impl FnOnce(&ClaimPending)) -> Result<Enrolment, ClaimError> {
+    /// Claims by code: `show` tells people, then the platform is asked until somebody has typed it. A claim that waited when the
+    /// relay was ended is shown and asked for again.
+    pub async fn by_code(&self, show: impl FnOnce(&PendingClaim)) -> Result<Enrolment, ClaimError> {
+        let csr_der = self.request()?;
+        let pending = match self.data.pending_claim()? {
+            Some(kept)
+                if kept.server == self.server.address()
+                    && kept.platform_root == self.platform_root.to_string()
+                    && kept.expires_at_ms > self.now_ms() =>
+            {
+                kept
+            }
+            _ => self.start(csr_der).await?,
+        };
+        show(&pending);
+        let done = self.wait(&pending).await;
+        if matches!(done, Ok(_) | Err(ClaimError::Expired)) {
+            self.data.forget_pending_claim()?;
+        }
+        done
+    }
+
+    async fn start(&self, csr_der: Vec<u8>) -> Result<PendingClaim, ClaimError> {
         let (model, serial) = hardware();
         let body = enrol_request::Body::RelayStart(RelayClaimStart {
-            csr_der: self.request()?,
+            csr_der,
             model,
             serial,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         });
-        let pending = match self.ask(body).await? {
+        let ClaimPending {
+            device_code,
+            claim_code,
+            expires_at_ms,
+            interval_seconds,
+        } = match self.ask(body).await? {
             enrol_answer::Body::Claim(pending) => pending,
             other => return Err(refused(other)),
         };
-        show(&pending);
-        let wait = Duration::from_secs(u64::from(pending.interval_seconds.clamp(1, 60)));
+        let pending = PendingClaim {
+            server: self.server.address().to_owned(),
+            platform_root: self.platform_root.to_string(),
+            device_code,
+            claim_code,
+            expires_at_ms,
+            interval_seconds,
+        };
+        self.data.save_pending_claim(&pending)?;
+        Ok(pending)
+    }
+
+    /// Asks until somebody has typed the code or the platform says that it has ended.
+    async fn wait(&self, pending: &PendingClaim) -> Result<Enrolment, ClaimError> {
+        let every = Duration::from_secs(u64::from(pending.interval_seconds.clamp(1, 60)));
         loop {
-            tokio::time::sleep(wait).await;
-            if self.clock.now().timestamp_millis() > pending.expires_at_ms {
-                return Err(ClaimError::Expired);
-            }
             let poll = enrol_request::Body::RelayPoll(RelayClaimPoll {
                 device_code: pending.device_code.clone(),
             });
             match self.ask(poll).await {
                 Ok(enrol_answer::Body::Enrolled(enrolled)) => return self.accept(enrolled),
                 Ok(enrol_answer::Body::Pending(_) | enrol_answer::Body::Claim(_)) => {}
+                Ok(enrol_answer::Body::Error(error)) if error.code == NOT_FOUND => {
+                    return Err(ClaimError::Expired);
+                }
+                Ok(enrol_answer::Body::Error(error)) if error.code == THROTTLED => {
+                    tracing::info!(message = %error.message, "asked for the claim too often");
+                }
                 Ok(other) => return Err(refused(other)),
                 // The line may break while somebody walks to the portal.
                 Err(ClaimError::Tunnel(error)) => {
-                    tracing::warn!(%error, "cannot ask for the claim")
+                    tracing::warn!(%error, "cannot ask for the claim");
+                    if self.now_ms() > pending.expires_at_ms {
+                        return Err(ClaimError::Expired);
+                    }
                 }
                 Err(error) => return Err(error),
             }
+            tokio::time::sleep(every).await;
         }
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.clock.now().timestamp_millis()
     }
 
     fn request(&self) -> Result<Vec<u8>, ClaimError> {

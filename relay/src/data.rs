@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! key.der         identity key, PKCS #8, mode 0600, made at the first claim and never replaced
+//! claim.json      the claim that waits for a person, mode 0600: killed meanwhile, the relay asks for the same one again
 //! identity.json   certificate, CA, platform root, names, server
 //! settings.pb     the site's settings as last heard, so that the cache serves while the edge is away
 //! status.json     what `status` shows
@@ -45,6 +46,24 @@ pub struct Enrolment {
     /// The platform's root, DER.
     #[serde(with = "hex::serde")]
     pub platform_root: Vec<u8>,
+}
+
+/// A claim that waits for a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PendingClaim {
+    /// The edge, `host:port`.
+    pub server: String,
+    /// SHA-256 of the platform root's SubjectPublicKeyInfo.
+    pub platform_root: String,
+    /// Secret, for polling.
+    pub device_code: String,
+    /// `BCDF-GHJK`, for the person.
+    pub claim_code: String,
+    /// When both end, Unix milliseconds.
+    pub expires_at_ms: i64,
+    /// How often to ask.
+    pub interval_seconds: u32,
 }
 
 /// The data directory cannot be used.
@@ -147,6 +166,29 @@ impl DataDir {
         let bytes =
             serde_json::to_vec_pretty(enrolment).map_err(|e| self.damaged("identity.json", &e))?;
         self.write("identity.json", &bytes, 0o600)
+    }
+
+    /// The claim that waits for a person; `None` when none does. One that cannot be read is as good as none.
+    pub fn pending_claim(&self) -> Result<Option<PendingClaim>, DataError> {
+        let bytes = self.read("claim.json")?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    /// Keeps the claim that waits.
+    pub fn save_pending_claim(&self, claim: &PendingClaim) -> Result<(), DataError> {
+        // Plain data always becomes JSON.
+        let bytes = serde_json::to_vec(claim).unwrap_or_default();
+        self.write("claim.json", &bytes, 0o600)
+    }
+
+    /// No claim waits any more.
+    pub fn forget_pending_claim(&self) -> Result<(), DataError> {
+        match fs::remove_file(self.join("claim.json")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(self.failed("claim.json", error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The site's settings as last heard; none before the first time.

@@ -31,5 +31,5 @@ pub mod status;
 pub mod uplink;
 
 pub use config::Config;
-pub use data::{DataDir, Enrolment};
+pub use data::{DataDir, Enrolment, PendingClaim};
 pub use run::{Relay, RunError};

@@ -3,12 +3,11 @@
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use netpatch_protocol::EnrolmentToken;
-use netpatch_protocol::enrol::ClaimPending;
 use netpatch_protocol::token::parse_fingerprint;
 use netpatch_relay::cache::care::{self, Prune};
 use netpatch_relay::claim::{Claim, ClaimError};
 use netpatch_relay::status::{Standing, Status};
-use netpatch_relay::{Config, DataDir, Enrolment, Relay, RunError, doctor};
+use netpatch_relay::{Config, DataDir, Enrolment, PendingClaim, Relay, RunError, doctor};
 use netpatch_tunnel::{Limits, TunnelError};
 use netpatch_types::{SharedClock, SystemClock};
 use std::net::SocketAddr;
@@ -197,11 +196,13 @@ async fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
             };
             let enrolment = match &token {
                 Some(token) => claim.by_token(&token.secret).await?,
-                None => {
-                    claim
-                        .by_code(|pending| show_code(&data, &clock, pending))
-                        .await?
-                }
+                None => loop {
+                    let show = |pending: &PendingClaim| show_code(&data, &clock, pending);
+                    match claim.by_code(show).await {
+                        Err(ClaimError::Expired) => eprintln!("nobody typed the code; a new one:"),
+                        done => break done?,
+                    }
+                },
             };
             claimed(&enrolment, output);
             let now_ms = clock.now().timestamp_millis();
@@ -320,15 +321,13 @@ fn read_token(path: &std::path::Path) -> anyhow::Result<EnrolmentToken> {
         .with_context(|| format!("cannot use token file {}", path.display()))
 }
 
-fn show_code(data: &DataDir, clock: &SharedClock, pending: &ClaimPending) {
-    let fingerprint = data
-        .fingerprint()
-        .map(|f| f.to_string())
-        .unwrap_or_default();
+fn show_code(data: &DataDir, clock: &SharedClock, pending: &PendingClaim) {
+    let fingerprint = data.fingerprint().map(|f| f.grouped()).unwrap_or_default();
     let shown =
         Status::new(data, clock.now().timestamp_millis(), Standing::Unclaimed).and_then(|status| {
             Status {
                 claim_code: pending.claim_code.clone(),
+                claim_expires_at_ms: pending.expires_at_ms,
                 ..status
             }
             .write(data)
@@ -339,6 +338,13 @@ fn show_code(data: &DataDir, clock: &SharedClock, pending: &ClaimPending) {
     eprintln!("type this code in the portal and compare the fingerprint; waiting …");
     println!("claim code   {}", pending.claim_code);
     println!("fingerprint  {fingerprint}");
+    let ends = chrono::DateTime::from_timestamp_millis(pending.expires_at_ms);
+    if let Some(ends) = ends {
+        println!(
+            "valid until  {}",
+            ends.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+        );
+    }
 }
 
 fn claimed(enrolment: &Enrolment, output: Output) {

@@ -3,6 +3,7 @@
 use crate::counters::Counted;
 use crate::data::{DataDir, DataError};
 use chrono::{DateTime, SecondsFormat};
+use netpatch_types::Sha256;
 use serde::{Deserialize, Serialize};
 
 /// Where a relay stands.
@@ -46,6 +47,9 @@ pub struct Status {
     /// Shown in the portal's claim dialogue; empty unless a claim is waiting.
     #[serde(default)]
     pub claim_code: String,
+    /// When that code ends; 0 unless a claim is waiting.
+    #[serde(default)]
+    pub claim_expires_at_ms: i64,
     /// Empty before the claim.
     #[serde(default)]
     pub organization_id: String,
@@ -185,6 +189,7 @@ impl Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             fingerprint: data.fingerprint()?.to_string(),
             claim_code: String::new(),
+            claim_expires_at_ms: 0,
             organization_id: field(|e| &e.organization_id),
             relay_id: field(|e| &e.relay_id),
             site_id: field(|e| &e.site_id),
@@ -226,6 +231,9 @@ impl Status {
         else {
             return Self::new(data, now_ms, idle);
         };
+        if now_ms > status.claim_expires_at_ms {
+            status.claim_code.clear();
+        }
         if now_ms.saturating_sub(status.updated_at_ms) > STALE_MS && status.claim_code.is_empty() {
             status.state = idle;
         }
@@ -253,6 +261,8 @@ impl Status {
                 self.counted.recipe_bytes, self.counted.delta_saved_bytes
             ),
         };
+        let fingerprint = self.fingerprint.parse::<Sha256>();
+        let fingerprint = fingerprint.map_or_else(|_| String::new(), |key| key.grouped());
         let agents = format!(
             "{} connected, {} sessions",
             self.counted.agents, self.counted.sessions
@@ -270,7 +280,7 @@ impl Status {
             ("state", self.state.as_str()),
             ("problem", &self.problem),
             ("claim code", &self.claim_code),
-            ("fingerprint", &self.fingerprint),
+            ("fingerprint", &fingerprint),
             ("organization", &self.organization_id),
             ("site", &self.site_id),
             ("relay", &self.relay_id),

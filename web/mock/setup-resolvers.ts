@@ -41,6 +41,12 @@ export function setupRoot(world: World, refuse: Refuse) {
     },
     relayClaim: once((input: Of<'relay'>, made) =>
       input.claimCode === waitingCode ? made.relay(input) : { relay: null, userErrors: [refuse('InputError', 'BAD_USER_INPUT', 'no relay waits with this code')] }),
+    relayReplace: ({ input }: { input: { id: string; claimCode: string; idempotencyKey: string } }) =>
+      world.once(input.idempotencyKey, () => {
+        const known = ['org_acme', 'org_msp', 'org_new'].flatMap((id) => world.sitesOf(id) as unknown as { relays: () => { id: string }[] }[]).flatMap((site) => site.relays());
+        const relay = input.claimCode === waitingCode ? known.find((one) => one.id === input.id) : undefined;
+        return relay ? { relay, keyFingerprint: waiting.keyFingerprint, userErrors: [] } : { relay: null, userErrors: [refuse('InputError', 'BAD_USER_INPUT', 'no relay waits with this code')] };
+      }),
     enrolmentTokenCreate: once((input: Of<'token'>, made) => made.token(input, siteOf(input))),
     windowCreate: once((input: Of<'window'>, made) => made.window(input)),
     policyCreate: once((input: Of<'policy'>, made) => made.policy(input)),

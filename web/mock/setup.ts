@@ -45,7 +45,7 @@ export class Setup {
 
   relay(input: { name: string; siteId: string }): Payload {
     const relay = {
-      __typename: 'Relay', id: this.fresh('relay'), name: input.name, siteId: input.siteId, status: 'OFFLINE', lastSeenAt: null, version: waiting.version, model: waiting.model, serial: waiting.serial,
+      __typename: 'Relay', id: this.fresh('relay'), name: input.name, siteId: input.siteId, status: 'OFFLINE', lastSeenAt: null, version: waiting.version, model: waiting.model, serial: waiting.serial, keyFingerprint: waiting.keyFingerprint,
       address: null, cacheHitRatio: null, bytesServed: '0', bytesFetched: '0', cacheBytes: '0', sessions: 0, staging: [], site: () => this.sites.find((site) => site.id === input.siteId) ?? null,
     };
     this.relays.push(relay);

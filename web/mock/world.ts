@@ -269,7 +269,7 @@ export class World {
 
   relay(site: (typeof sites)[number]) {
     return {
-      __typename: 'Relay', id: `relay_${site.id.slice(5)}`, name: `relay-${site.id.slice(5)}`, status: site.relay, lastSeenAt: this.ago(20_000), version: '0.1.0',
+      __typename: 'Relay', id: `relay_${site.id.slice(5)}`, name: `relay-${site.id.slice(5)}`, status: site.relay, lastSeenAt: this.ago(20_000), version: '0.1.0', model: 'Small box R2', serial: 'SB-2103-0007',
       cacheHitRatio: 0.87, bytesServed: '48211000000', bytesFetched: '6120000000', cacheBytes: '15400000000', sessions: 41, staging: () => this.staged(),
       site: () => this.site(site),
     };

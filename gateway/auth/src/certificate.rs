@@ -155,6 +155,19 @@ impl Auth {
         }
         let tx = self.db.write(ctx).await?;
         alone(&tx, subject).await?;
+        let count = self.revoke(&tx, subject).await?;
+        if count > 0 {
+            let revoked = IdentityEventV1::CertificatesRevoked {
+                subject: subject.to_string(),
+            };
+            event::append(&tx, ctx, &*self.clock, revoked).await?;
+        }
+        tx.commit().await?;
+        Ok(count)
+    }
+
+    /// How many certificates of a subject were not revoked before; they are now. The caller holds [`alone`].
+    pub(crate) async fn revoke(&self, tx: &TenantTx, subject: Subject) -> ServiceResult<u64> {
         let sql = "update identity.certificates set revoked_at = $3 where tenant_id = $1 and subject_id = $2 and kind = $4 and revoked_at is null";
         let count = tx
             .execute(
@@ -167,13 +180,6 @@ impl Auth {
                 ],
             )
             .await?;
-        if count > 0 {
-            let revoked = IdentityEventV1::CertificatesRevoked {
-                subject: subject.to_string(),
-            };
-            event::append(&tx, ctx, &*self.clock, revoked).await?;
-        }
-        tx.commit().await?;
         Ok(count)
     }
 
@@ -184,10 +190,20 @@ impl Auth {
         subject: Subject,
         csr_der: &[u8],
     ) -> ServiceResult<IssuedCertificate> {
+        self.renew(subject, None, csr_der).await
+    }
+
+    /// `old`: the certificate that is renewed and must not be revoked; without it any that the subject has will do.
+    async fn renew(
+        &self,
+        subject: Subject,
+        old: Option<Sha256>,
+        csr_der: &[u8],
+    ) -> ServiceResult<IssuedCertificate> {
         let ctx = RequestContext::system(subject.organization, "renewal", self.clock.now());
         let tx = self.db.write(&ctx).await?;
         alone(&tx, subject).await?;
-        let sql = "select count(*) from identity.certificates where tenant_id = $1 and subject_id = $2 and kind = $3 and revoked_at is null";
+        let sql = "select count(*) from identity.certificates where tenant_id = $1 and subject_id = $2 and kind = $3 and revoked_at is null and ($4::bytea is null or fingerprint = $4)";
         let names = || {
             [
                 subject.organization.0.into(),
@@ -195,7 +211,9 @@ impl Auth {
                 subject.kind.as_str().into(),
             ]
         };
-        let live: Option<i64> = tx.value(sql, names()).await?;
+        let [tenant, id, kind] = names();
+        let old = old.map(|old| old.0.to_vec());
+        let live: Option<i64> = tx.value(sql, [tenant, id, kind, old.into()]).await?;
         if live.unwrap_or(0) == 0 {
             return Err(revoked());
         }
@@ -253,8 +271,8 @@ impl Auth {
         {
             return Err(refused());
         }
-        self.certificate_live(subject, old_der).await?;
-        self.certificate_renew(subject, csr_der).await
+        self.renew(subject, Some(Sha256::of(old_der)), csr_der)
+            .await
     }
 }
 

@@ -1,9 +1,14 @@
 //! Claiming a relay by code (the shape of RFC 8628): the relay shows a short code, a person types it in the portal.
 //!
-//! Eight consonants, 15 minutes; five wrong codes of one account in ten minutes lock claiming for that account.
+//! Eight consonants, 15 minutes; five wrong codes of one account in ten minutes lock claiming for that account, wherever and however
+//! often the platform runs. The lock is the account's and not the code's or the organization's: a stranger who guesses locks nobody
+//! out but himself, and hits one of `n` waiting relays with `n` in 5·10⁹ per account and ten minutes (20⁸ codes). At most 20,000
+//! relays wait at a time.
 
-use crate::{Auth, Relay, relay::Joining, secret, user::plain_name};
+use crate::relay::{Joining, Machine};
+use crate::{Auth, IssuedCertificate, Relay, secret, user::plain_name};
 use chrono::{DateTime, Utc};
+use netpatch_storage::TenantTx;
 use netpatch_types::{
     ErrorCode, OrganizationId, Permission, RelayId, RequestContext, ServiceError, ServiceResult,
     Sha256, SiteId,
@@ -81,6 +86,10 @@ pub struct ClaimTaken {
 }
 
 const LIFE_MINUTES: i64 = 15;
+/// So many wrong codes of an account …
+const MAX_WRONG: i32 = 5;
+/// … within this.
+const WRONG_MINUTES: i64 = 10;
 const CONSONANTS: &[u8] = b"BCDFGHJKLMNPQRSTVWXZ";
 
 #[derive(FromQueryResult)]
@@ -193,15 +202,7 @@ impl Auth {
         ctx: &RequestContext,
         code: &str,
     ) -> ServiceResult<Option<(ByCode, Vec<u8>)>> {
-        let attempt = self
-            .wrong_codes
-            .begin(&ctx.actor.id, self.clock.now())
-            .ok_or_else(|| {
-                ServiceError::new(
-                    ErrorCode::Throttled,
-                    "five wrong codes; wait ten minutes and read the code from the relay again",
-                )
-            })?;
+        let attempt = self.code_attempt(ctx).await?;
         let hash = secret::hash(&normal_code(code));
         let tx = self.db.directory_tx().await?;
         let row: Option<ByCode> = tx
@@ -214,12 +215,47 @@ impl Auth {
         let now = self.clock.now();
         let waiting = row.filter(|row| row.expires_at > now && !row.taken);
         if waiting.is_some() {
-            attempt.forgive();
+            self.code_was_right(attempt).await?;
         }
         Ok(waiting.map(|row| (row, hash)))
     }
 
-    /// A person types the code.
+    /// Begins an attempt at a code, which counts as wrong until it is forgiven. Five in ten minutes are the limit.
+    async fn code_attempt(&self, ctx: &RequestContext) -> ServiceResult<Uuid> {
+        let (now, attempt) = (self.clock.now(), Uuid::new_v4());
+        let tx = self.db.directory_write_tx().await?;
+        let begun: Option<bool> = tx
+            .value(
+                "select identity.wrong_code_begin($1, $2, $3, $4, $5)",
+                [
+                    attempt.into(),
+                    ctx.actor.id.into(),
+                    now.into(),
+                    (now - chrono::Duration::minutes(WRONG_MINUTES)).into(),
+                    MAX_WRONG.into(),
+                ],
+            )
+            .await?;
+        tx.commit().await?;
+        if begun == Some(true) {
+            Ok(attempt)
+        } else {
+            Err(ServiceError::new(
+                ErrorCode::Throttled,
+                "five wrong codes; wait ten minutes and read the code from the relay again",
+            ))
+        }
+    }
+
+    async fn code_was_right(&self, attempt: Uuid) -> ServiceResult<()> {
+        let tx = self.db.directory_write_tx().await?;
+        tx.execute("select identity.wrong_code_forgive($1)", [attempt.into()])
+            .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// A person types the code: the relay is a new one of a site.
     pub async fn claim_take(
         &self,
         ctx: &RequestContext,
@@ -240,17 +276,56 @@ impl Auth {
             id,
             site,
             name: &name,
+            machine: Machine {
+                model: &claim.model,
+                serial: &claim.serial,
+                version: &claim.version,
+                csr_der: &claim.csr,
+            },
+        };
+        let issued = self.relay_join(&tx, ctx, joining).await?;
+        self.claim_finish(tx, ctx, &hash, id, site, issued).await
+    }
+
+    /// A person types the code of a machine that takes the place of a relay: id, name, site and history stay, the key is the new
+    /// machine's, and what the old one had is revoked.
+    pub async fn claim_replace(
+        &self,
+        ctx: &RequestContext,
+        relay: RelayId,
+        code: &str,
+    ) -> ServiceResult<ClaimTaken> {
+        ctx.require(Permission::Enrol)?;
+        let site = self.relay_get(ctx, relay).await?.site;
+        let Some((claim, hash)) = self.claim_waiting(ctx, code).await? else {
+            return Err(wrong_code());
+        };
+        let tx = self.db.write(ctx).await?;
+        let machine = Machine {
             model: &claim.model,
             serial: &claim.serial,
             version: &claim.version,
             csr_der: &claim.csr,
         };
-        let issued = self.relay_join(&tx, ctx, joining).await?;
+        let issued = self.relay_replace(&tx, ctx, relay, machine).await?;
+        self.claim_finish(tx, ctx, &hash, relay, site, issued).await
+    }
+
+    /// The waiting machine gets its certificate, unless another person was faster: then nothing of this happened.
+    async fn claim_finish(
+        &self,
+        tx: TenantTx,
+        ctx: &RequestContext,
+        code_hash: &[u8],
+        id: RelayId,
+        site: SiteId,
+        issued: IssuedCertificate,
+    ) -> ServiceResult<ClaimTaken> {
         let taken: Option<bool> = tx
             .value(
                 "select identity.claim_take($1, $2, $3, $4, $5)",
                 [
-                    hash.into(),
+                    code_hash.to_vec().into(),
                     tx.tenant()?.0.into(),
                     id.0.into(),
                     site.0.into(),

@@ -2,12 +2,14 @@
 
 use crate::access::{reaches, readable};
 use crate::certificate::{alone, live_count};
+use crate::relay::{Joining, Machine};
 use crate::{Auth, IdentityEventV1, IssuedCertificate, Subject, event, secret};
 use chrono::{DateTime, Utc};
 use netpatch_protocol::SubjectKind;
+use netpatch_storage::TenantTx;
 use netpatch_types::{
-    EnrolmentTokenId, ErrorCode, HostId, Labels, OrganizationId, Permission, RequestContext,
-    ServiceError, ServiceResult, SiteId,
+    EnrolmentTokenId, ErrorCode, HostId, Labels, OrganizationId, Permission, RelayId,
+    RequestContext, ServiceError, ServiceResult, SiteId,
 };
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
@@ -99,6 +101,20 @@ impl From<Row> for EnrolmentToken {
 struct DirectoryRow {
     tenant_id: Uuid,
     token_id: Uuid,
+}
+
+#[derive(FromQueryResult)]
+struct RelayToken {
+    site_id: Uuid,
+    fresh: bool,
+    relay_id: Option<Uuid>,
+}
+
+fn refused() -> ServiceError {
+    ServiceError::new(
+        ErrorCode::Unauthenticated,
+        "the enrolment token is unknown, expired, used up or revoked; create a new one",
+    )
 }
 
 impl Auth {
@@ -212,41 +228,15 @@ impl Auth {
         Ok(tokens.filter(|token| reaches(ctx, token.site)).collect())
     }
 
-    /// Uses a token once. Unknown, expired, used up, revoked or for the other purpose: one answer.
-    pub async fn token_consume(
-        &self,
-        secret: &str,
-        for_relay: bool,
-    ) -> ServiceResult<EnrolmentGrant> {
-        let refused = || {
-            ServiceError::new(
-                ErrorCode::Unauthenticated,
-                "the enrolment token is unknown, expired, used up or revoked; create a new one",
-            )
-        };
-        let hash = secret::hash(secret);
-        let tx = self.db.directory_tx().await?;
-        let entry: Option<DirectoryRow> = tx
-            .one("select * from identity.token_by_hash($1)", [hash.into()])
-            .await?;
-        drop(tx);
-        let entry = entry.ok_or_else(refused)?;
-        let now = self.clock.now();
-        let ctx = RequestContext::system(OrganizationId(entry.tenant_id), "enrolment", now);
-        let tx = self.db.write(&ctx).await?;
+    /// Uses a token for hosts once. Unknown, expired, used up, revoked or for a relay: one answer.
+    pub async fn token_consume(&self, secret: &str) -> ServiceResult<EnrolmentGrant> {
+        let (tx, id) = self.token_open(secret).await?;
         let sql = format!(
-            "update identity.enrolment_tokens set uses = uses + 1 where tenant_id = $1 and id = $2 and for_relay = $3 and not revoked and uses < max_uses and expires_at > $4 returning {COLUMNS}"
+            "update identity.enrolment_tokens set uses = uses + 1 where tenant_id = $1 and id = $2 and not for_relay and not revoked and uses < max_uses and expires_at > $3 returning {COLUMNS}"
         );
+        let now = self.clock.now();
         let row: Option<Row> = tx
-            .one(
-                &sql,
-                [
-                    entry.tenant_id.into(),
-                    entry.token_id.into(),
-                    for_relay.into(),
-                    now.into(),
-                ],
-            )
+            .one(&sql, [tx.tenant()?.0.into(), id.into(), now.into()])
             .await?;
         let token: EnrolmentToken = row.ok_or_else(refused)?.into();
         tx.commit().await?;
@@ -256,6 +246,86 @@ impl Auth {
             labels: token.labels,
             token: token.id,
         })
+    }
+
+    /// A transaction of the organization that a token belongs to, and the token's id.
+    async fn token_open(&self, secret: &str) -> ServiceResult<(TenantTx, Uuid)> {
+        let hash = secret::hash(secret);
+        let tx = self.db.directory_tx().await?;
+        let entry: Option<DirectoryRow> = tx
+            .one("select * from identity.token_by_hash($1)", [hash.into()])
+            .await?;
+        drop(tx);
+        let entry = entry.ok_or_else(refused)?;
+        let organization = OrganizationId(entry.tenant_id);
+        let ctx = RequestContext::system(organization, "enrolment", self.clock.now());
+        Ok((self.db.write(&ctx).await?, entry.token_id))
+    }
+
+    /// Zero-touch: a relay joins with its single-use token. The use and the relay come in one transaction, so that neither is there
+    /// without the other. Whoever lost the answer (killed, cut off) asks again with the same token and the same key, while the token
+    /// lasts, and is the same relay; another key finds the token used up.
+    pub async fn relay_enrol(
+        &self,
+        secret: &str,
+        model: &str,
+        serial: &str,
+        version: &str,
+        csr_der: &[u8],
+    ) -> ServiceResult<(RelayId, IssuedCertificate)> {
+        crate::certificate::read_request(csr_der)?;
+        let key = crate::certificate::requested_key(csr_der)?;
+        let (tx, token) = self.token_open(secret).await?;
+        let now = self.clock.now();
+        let tenant = tx.tenant()?;
+        let sql = "select site_id, uses < max_uses as fresh, relay_id from identity.enrolment_tokens where tenant_id = $1 and id = $2 and for_relay and not revoked and expires_at > $3 for update";
+        let row: Option<RelayToken> = tx
+            .one(sql, [tenant.0.into(), token.into(), now.into()])
+            .await?;
+        let row = row.ok_or_else(refused)?;
+        let ctx = RequestContext::system(tenant, "relay enrolment", now);
+        let (id, issued) = match row.relay_id.map(RelayId) {
+            None if row.fresh => {
+                let id = RelayId::new(now);
+                let name = match crate::site::cut(serial) {
+                    serial if serial.is_empty() => "relay".to_owned(),
+                    serial => format!("relay {serial}"),
+                };
+                let machine = Machine {
+                    model,
+                    serial,
+                    version,
+                    csr_der,
+                };
+                let joining = Joining {
+                    id,
+                    site: row.site_id.into(),
+                    name: &name,
+                    machine,
+                };
+                let issued = self.relay_join(&tx, &ctx, joining).await?;
+                let sql = "update identity.enrolment_tokens set uses = uses + 1, relay_id = $3 where tenant_id = $1 and id = $2";
+                tx.execute(sql, [tenant.0.into(), token.into(), id.0.into()])
+                    .await?;
+                (id, issued)
+            }
+            Some(id) if self.relay_key(&tx, id).await? == Some(key) => {
+                let subject = Subject {
+                    organization: tenant,
+                    kind: SubjectKind::Relay,
+                    id: id.0,
+                };
+                alone(&tx, subject).await?;
+                // A person may have revoked it since.
+                if live_count(&tx, subject, now).await? == 0 {
+                    return Err(refused());
+                }
+                (id, self.issue(&tx, subject, csr_der).await?)
+            }
+            _ => return Err(refused()),
+        };
+        tx.commit().await?;
+        Ok((id, issued))
     }
 
     /// Gives a use back when the enrolment failed after [`Self::token_consume`]. At most once for each grant: a grant does

@@ -3,7 +3,7 @@
 use netpatch_storage::{Bus, Consumer, StorageResult, TenantTx, outbox};
 use netpatch_types::{
     Actor, Clock, Cursor, DelegationId, EnrolmentTokenId, EventEnvelope, EventPage, HostId,
-    OrganizationId, RelayId, RequestContext, ServiceResult, SiteId, UserId,
+    OrganizationId, RelayId, RequestContext, ServiceResult, Sha256, SiteId, UserId,
 };
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -110,6 +110,18 @@ pub enum IdentityEventV1 {
     RelayClaimed {
         /// Which.
         relay: RelayId,
+        /// SHA-256 of its public key; events from before there was such a thing say nothing of it.
+        #[serde(default)]
+        key: Option<Sha256>,
+    },
+    /// Another machine took a relay's place: same id, name, site and history. The old one's certificates are revoked.
+    RelayReplaced {
+        /// Which.
+        relay: RelayId,
+        /// SHA-256 of the old machine's public key.
+        old_key: Sha256,
+        /// And of the new one's.
+        new_key: Sha256,
     },
 }
 

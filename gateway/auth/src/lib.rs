@@ -84,8 +84,6 @@ pub struct Auth {
     keys: KeyFolder,
     clock: SharedClock,
     settings: Arc<Settings>,
-    /// Wrong claim codes of each account.
-    wrong_codes: attempts::Attempts<uuid::Uuid>,
     /// Failed sign-ins for each e-mail address, by its hash.
     failed_sign_ins: attempts::Attempts<Vec<u8>>,
 }
@@ -99,7 +97,6 @@ impl Auth {
             keys,
             clock,
             settings: Arc::new(settings),
-            wrong_codes: attempts::Attempts::new(5, chrono::Duration::minutes(10)),
             failed_sign_ins: attempts::Attempts::new(10, chrono::Duration::minutes(1)),
         }
     }

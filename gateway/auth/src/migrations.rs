@@ -23,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(M0003),
             Box::new(M0004),
             Box::new(M0005),
+            Box::new(M0006),
         ]
     }
 
@@ -150,6 +151,29 @@ impl MigrationName for M0005 {
 impl MigrationTrait for M0005 {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let sql = statements(include_str!("../migrations/m0005.sql"));
+        execute_all(manager.get_connection(), sql).await
+    }
+}
+
+struct M0006;
+
+impl MigrationName for M0006 {
+    fn name(&self) -> &'static str {
+        "m0006"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for M0006 {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let mut sql = statements(include_str!("../migrations/m0006.sql"));
+        sql.extend(protect_directory_table("identity", "wrong_codes"));
+        for function in [
+            "wrong_code_begin(uuid, uuid, timestamptz, timestamptz, integer)",
+            "wrong_code_forgive(uuid)",
+        ] {
+            sql.extend(directory_function("identity", function));
+        }
         execute_all(manager.get_connection(), sql).await
     }
 }

@@ -1,7 +1,8 @@
 //! Relays: nodes on sites.
 
 use crate::access::{reaches, readable};
-use crate::{Auth, EnrolmentGrant, IdentityEventV1, IssuedCertificate, Subject, event};
+use crate::certificate::alone;
+use crate::{Auth, IdentityEventV1, IssuedCertificate, Subject, event};
 use chrono::{DateTime, Utc};
 use netpatch_protocol::SubjectKind;
 use netpatch_storage::TenantTx;
@@ -183,6 +184,12 @@ pub(crate) struct Joining<'a> {
     pub(crate) id: RelayId,
     pub(crate) site: SiteId,
     pub(crate) name: &'a str,
+    pub(crate) machine: Machine<'a>,
+}
+
+/// What a machine that becomes a relay says of itself, and its certificate request.
+#[derive(Clone, Copy)]
+pub(crate) struct Machine<'a> {
     pub(crate) model: &'a str,
     pub(crate) serial: &'a str,
     pub(crate) version: &'a str,
@@ -202,7 +209,9 @@ impl Auth {
             kind: SubjectKind::Relay,
             id: relay.id.0,
         };
-        let issued = self.issue(tx, subject, relay.csr_der).await?;
+        let machine = relay.machine;
+        let issued = self.issue(tx, subject, machine.csr_der).await?;
+        let key = key_fingerprint(&issued.certificate_der);
         tx.execute(
             "insert into identity.relays (tenant_id, id, site_id, name, model, serial, version, key_fingerprint, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             [
@@ -210,10 +219,10 @@ impl Auth {
                 relay.id.0.into(),
                 relay.site.0.into(),
                 relay.name.into(),
-                crate::site::cut(relay.model).into(),
-                crate::site::cut(relay.serial).into(),
-                crate::site::cut(relay.version).into(),
-                key_fingerprint(&issued.certificate_der).0.to_vec().into(),
+                crate::site::cut(machine.model).into(),
+                crate::site::cut(machine.serial).into(),
+                crate::site::cut(machine.version).into(),
+                key.0.to_vec().into(),
                 self.clock.now().into(),
             ],
         )
@@ -222,42 +231,67 @@ impl Auth {
             tx,
             ctx,
             &*self.clock,
-            IdentityEventV1::RelayClaimed { relay: relay.id },
+            IdentityEventV1::RelayClaimed {
+                relay: relay.id,
+                key: Some(key),
+            },
         )
         .await?;
         Ok(issued)
     }
 
-    /// Zero-touch: a relay joins with a consumed single-use token.
-    pub async fn relay_enrol(
+    /// Another machine takes a relay's place, in the transaction of its certificate. What the old one had fetched ahead it has not.
+    pub(crate) async fn relay_replace(
         &self,
-        grant: &EnrolmentGrant,
-        model: &str,
-        serial: &str,
-        version: &str,
-        csr_der: &[u8],
-    ) -> ServiceResult<(RelayId, IssuedCertificate)> {
-        let now = self.clock.now();
-        let ctx = RequestContext::system(grant.organization, "relay enrolment", now);
-        let tx = self.db.write(&ctx).await?;
-        let id = RelayId::new(now);
-        let name = if serial.is_empty() {
-            "relay".to_owned()
-        } else {
-            format!("relay {}", crate::site::cut(serial))
+        tx: &TenantTx,
+        ctx: &RequestContext,
+        relay: RelayId,
+        machine: Machine<'_>,
+    ) -> ServiceResult<IssuedCertificate> {
+        let organization = tx.tenant()?;
+        let subject = Subject {
+            organization,
+            kind: SubjectKind::Relay,
+            id: relay.0,
         };
-        let joining = Joining {
-            id,
-            site: grant.site,
-            name: &name,
-            model,
-            serial,
-            version,
-            csr_der,
+        alone(tx, subject).await?;
+        let old_key = self.relay_key(tx, relay).await?;
+        let old_key = old_key.ok_or_else(|| ServiceError::not_found("relay"))?;
+        self.revoke(tx, subject).await?;
+        let issued = self.issue(tx, subject, machine.csr_der).await?;
+        let new_key = key_fingerprint(&issued.certificate_der);
+        tx.execute(
+            "update identity.relays set model = $3, serial = $4, version = $5, key_fingerprint = $6, staging = '[]', cache_bytes = 0, sessions = 0 where tenant_id = $1 and id = $2",
+            [
+                organization.0.into(),
+                relay.0.into(),
+                crate::site::cut(machine.model).into(),
+                crate::site::cut(machine.serial).into(),
+                crate::site::cut(machine.version).into(),
+                new_key.0.to_vec().into(),
+            ],
+        )
+        .await?;
+        let replaced = IdentityEventV1::RelayReplaced {
+            relay,
+            old_key,
+            new_key,
         };
-        let issued = self.relay_join(&tx, &ctx, joining).await?;
-        tx.commit().await?;
-        Ok((id, issued))
+        event::append(tx, ctx, &*self.clock, replaced).await?;
+        Ok(issued)
+    }
+
+    /// SHA-256 of a relay's public key; `None`: there is no such relay.
+    pub(crate) async fn relay_key(
+        &self,
+        tx: &TenantTx,
+        relay: RelayId,
+    ) -> ServiceResult<Option<Sha256>> {
+        let sql = "select key_fingerprint from identity.relays where tenant_id = $1 and id = $2";
+        let key: Option<Vec<u8>> = tx
+            .value(sql, [tx.tenant()?.0.into(), relay.0.into()])
+            .await?;
+        Ok(key.and_then(|key| Sha256::from_slice(&key)))
     }
 
     /// Relays that the request may read, by name.

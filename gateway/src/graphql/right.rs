@@ -5,7 +5,7 @@ use netpatch_types::Permission::{self, *};
 use netpatch_types::{RequestContext, ServiceError};
 
 /// Every mutation.
-const RIGHTS: [(&str, Permission); 45] = [
+const RIGHTS: [(&str, Permission); 46] = [
     ("organizationCreate", Admin),
     ("siteCreate", Admin),
     ("siteUpdate", Admin),
@@ -16,6 +16,7 @@ const RIGHTS: [(&str, Permission); 45] = [
     ("enrolmentTokenCreate", Enrol),
     ("enrolmentTokenRevoke", Enrol),
     ("relayClaim", Enrol),
+    ("relayReplace", Enrol),
     ("relayRevoke", Enrol),
     ("hostRevoke", Enrol),
     ("hostUpdate", Admin),

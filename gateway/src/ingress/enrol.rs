@@ -8,13 +8,14 @@ use netpatch_protocol::enrol::{
 };
 use netpatch_tunnel::EnrolConnection;
 use netpatch_types::{ErrorCode, RelayId, ServiceError, ServiceResult};
+use std::net::IpAddr;
 
 /// Serves one enrolment, directly or through a relay.
 pub(crate) async fn serve(shared: &Shared, mut enrolment: EnrolConnection, relay: Option<RelayId>) {
     let remote = enrolment.remote;
     let bucket = match relay {
         Some(relay) => shared.relayed_enrolments.bucket(relay.to_string()),
-        None => shared.enrolments.bucket(remote.ip().to_string()),
+        None => shared.enrolments.bucket(network(remote.ip())),
     };
     let asked = enrolment.request().await;
     let answered = match (asked, bucket.take(1)) {
@@ -38,6 +39,17 @@ pub(crate) async fn serve(shared: &Shared, mut enrolment: EnrolConnection, relay
     let answer = EnrolAnswer { body: Some(body) };
     if let Err(error) = enrolment.answer(&answer).await {
         tracing::debug!(%remote, %error, "enrolment's answer was not taken");
+    }
+}
+
+/// Whom requests from an address are counted for: the address, or the /64 of an IPv6 one, of which anybody has 2⁶⁴.
+fn network(ip: IpAddr) -> String {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => {
+            let [a, b, c, d, ..] = ip.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
     }
 }
 
@@ -71,4 +83,18 @@ async fn answer(shared: &Shared, request: EnrolRequest) -> ServiceResult<enrol_a
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::network;
+
+    #[test]
+    fn requests_are_counted_by_network() {
+        let of = |text: &str| network(text.parse().unwrap());
+        assert_eq!(of("192.0.2.7"), "192.0.2.7");
+        assert_eq!(of("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(of("2001:db8:0:1::1"), of("2001:db8:0:1:ffff:1:2:3"));
+        assert_ne!(of("2001:db8:0:1::1"), of("2001:db8:0:2::1"));
+    }
 }

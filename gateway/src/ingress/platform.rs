@@ -109,7 +109,7 @@ impl PlatformServices {
         self.auth.root_document(organization, &keys).await
     }
 
-    /// `root` is read before the certificate is issued: what fails after that cannot be tried again.
+    /// For a host `root` is read before the certificate is issued: what fails after that cannot be tried again.
     fn enrolled(
         &self,
         issued: IssuedCertificate,
@@ -171,9 +171,17 @@ impl Services for PlatformServices {
         Ok(Admitted { subject, key })
     }
 
+    async fn still_admitted(
+        &self,
+        subject: IdentityName,
+        certificate_der: &[u8],
+    ) -> ServiceResult<()> {
+        self.auth.certificate_live(subject, certificate_der).await
+    }
+
     async fn enrol_host(&self, request: HostEnrolment) -> ServiceResult<Enrolled> {
         let facts = convert::facts(request.facts.unwrap_or_default())?;
-        let grant = self.auth.token_consume(&request.secret, false).await?;
+        let grant = self.auth.token_consume(&request.secret).await?;
         let register = HostRegister {
             id: HostId::new(self.auth.clock().now()),
             site: grant.site,
@@ -237,23 +245,20 @@ impl Services for PlatformServices {
     }
 
     async fn enrol_relay(&self, request: RelayToken) -> ServiceResult<Enrolled> {
-        let grant = self.auth.token_consume(&request.secret, true).await?;
         let (model, serial, version) = (&request.model, &request.serial, &request.version);
-        let enrolling = async {
-            let root = self.root(grant.organization).await?;
-            let (_, issued) = self
-                .auth
-                .relay_enrol(&grant, model, serial, version, &request.csr_der)
-                .await?;
-            self.enrolled(issued, grant.site, root)
-        };
-        let enrolled = enrolling.await;
-        if enrolled.is_err()
-            && let Err(error) = self.auth.token_release(&grant).await
-        {
-            tracing::warn!(%error, "a token's use cannot be given back");
-        }
-        enrolled
+        let (id, issued) = self
+            .auth
+            .relay_enrol(&request.secret, model, serial, version, &request.csr_der)
+            .await?;
+        // What fails from here on is asked again with the same key.
+        let organization = issued.subject.organization;
+        let site = self
+            .auth
+            .relay_get(&self.edge(organization), id)
+            .await?
+            .site;
+        let root = self.root(organization).await?;
+        self.enrolled(issued, site, root)
     }
 
     async fn renew_expired(&self, request: HostRenewal) -> ServiceResult<Enrolled> {

@@ -6,11 +6,12 @@ use netpatch_protocol::site::StreamAnswer;
 use netpatch_protocol::{IdentityName, SubjectKind};
 use netpatch_tunnel::edge::{RelayAnswer, RelayHandshake};
 use netpatch_tunnel::{RelayConnection, RelayStream, TunnelError, close_code};
-use netpatch_types::{RelayId, ServiceResult};
+use netpatch_types::{ErrorCode, RelayId, ServiceResult};
 use prost::Message as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How long the sessions of a relay that is sent away may finish what they are at.
@@ -32,8 +33,18 @@ pub(crate) async fn serve(shared: &Arc<Shared>, relay: RelayConnection) {
     let mut streams = JoinSet::new();
     // Its agents go with it: over it they would come back here.
     let (mut leaving, go) = (shared.leaving(), CancellationToken::new());
+    let every = shared.options.look_every;
+    let mut look = tokio::time::interval_at(Instant::now() + every, every);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let reason = loop {
         tokio::select! {
+            _ = look.tick() => {
+                if revoked(shared, subject, &relay.certificate).await {
+                    go.cancel();
+                    relay.close(close_code::UNAUTHENTICATED, "the certificate is revoked");
+                    break "revoked".to_owned();
+                }
+            }
             accepted = relay.accept() => match accepted {
                 Ok(handshake) => {
                     streams.spawn(stream(shared.clone(), subject, handshake, go.clone()));
@@ -51,6 +62,17 @@ pub(crate) async fn serve(shared: &Arc<Shared>, relay: RelayConnection) {
         }
     };
     tracing::info!(relay = %subject.id, %reason, "relay gone");
+}
+
+/// A relay that was replaced or revoked does not stay because it was there already. Trouble of our own revokes nothing.
+async fn revoked(shared: &Shared, relay: IdentityName, certificate: &[u8]) -> bool {
+    match shared.services.still_admitted(relay, certificate).await {
+        Ok(()) => false,
+        Err(error) => {
+            tracing::debug!(relay = %relay.id, message = %error.message, "relay looked at again");
+            error.code == ErrorCode::Unauthenticated
+        }
+    }
 }
 
 async fn stream(

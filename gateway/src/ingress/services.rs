@@ -54,6 +54,12 @@ pub trait Services: Send + Sync + 'static {
     fn edge_identity(&self) -> ServiceResult<ServerIdentity>;
     /// Whether a certificate is good: chain, time, not revoked.
     async fn admit(&self, certificate_der: &[u8]) -> ServiceResult<Admitted>;
+    /// Whether a certificate that was admitted is still not revoked.
+    async fn still_admitted(
+        &self,
+        subject: IdentityName,
+        certificate_der: &[u8],
+    ) -> ServiceResult<()>;
     /// A host that enrols with a token.
     async fn enrol_host(&self, request: HostEnrolment) -> ServiceResult<Enrolled>;
     /// A relay that wants a claim code.

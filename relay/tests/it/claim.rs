@@ -1,7 +1,8 @@
 use crate::world::{Authority, Edge, clock, limits};
-use netpatch_relay::DataDir;
 use netpatch_relay::claim::{Claim, ClaimError};
+use netpatch_relay::{DataDir, PendingClaim};
 use netpatch_types::Sha256;
+use std::sync::atomic::Ordering::Relaxed;
 
 struct Ready {
     edge: Edge,
@@ -94,4 +95,106 @@ fn a_key_that_others_can_read_is_refused() {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
     let error = data.key().expect_err("refused").to_string();
     assert!(error.contains("644"), "{error}");
+}
+
+#[tokio::test]
+async fn a_relay_that_was_killed_while_it_waited_asks_for_the_same_claim() {
+    let ready = Ready::new().await;
+    let clock = clock();
+    let claim = Claim {
+        server: ready.server.as_str().into(),
+        platform_root: ready.edge.platform.fingerprint(),
+        data: &ready.data,
+        clock: &clock,
+        limits: limits(),
+    };
+    let mut shown = None;
+    let waiting = claim.by_code(|pending| shown = Some(pending.clone()));
+    // Dropped as by kill -9, once it is kept.
+    let kept = async {
+        while ready.data.pending_claim().unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        done = waiting => panic!("nobody typed the code: {done:?}"),
+        () = kept => {}
+    }
+    let kept = ready.data.pending_claim().unwrap().expect("a claim waits");
+    // Meanwhile a person has typed it.
+    *ready.edge.desk.approved.lock().unwrap() = true;
+    let mut again = None;
+    claim
+        .by_code(|pending| again = Some(pending.clone()))
+        .await
+        .expect("claimed");
+    assert_eq!(again, Some(kept));
+    assert_eq!(ready.edge.desk.claims.load(Relaxed), 1);
+    assert_eq!(ready.data.pending_claim().unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_kept_claim_that_is_another_platforms_damaged_or_over_is_not_asked_for_again() {
+    let ready = Ready::new().await;
+    let clock = clock();
+    let root = ready.edge.platform.fingerprint();
+    let claim = Claim {
+        server: ready.server.as_str().into(),
+        platform_root: root,
+        data: &ready.data,
+        clock: &clock,
+        limits: limits(),
+    };
+    let kept = PendingClaim {
+        server: ready.server.clone(),
+        platform_root: root.to_string(),
+        device_code: "device".into(),
+        claim_code: "KKKK-KKKK".into(),
+        expires_at_ms: clock.now().timestamp_millis() + 60_000,
+        interval_seconds: 1,
+    };
+    let elsewhere = PendingClaim {
+        platform_root: Authority::new().fingerprint().to_string(),
+        ..kept.clone()
+    };
+    let over = PendingClaim {
+        expires_at_ms: clock.now().timestamp_millis() - 1,
+        ..kept.clone()
+    };
+    let path = ready.data.join("claim.json");
+    let mut texts: Vec<Vec<u8>> = [elsewhere, over]
+        .iter()
+        .map(|claim| serde_json::to_vec(claim).unwrap())
+        .collect();
+    texts.extend([
+        b"\xff{".to_vec(),
+        b"{\"claim_code\": 7}".to_vec(),
+        Vec::new(),
+    ]);
+    for text in texts {
+        std::fs::write(&path, text).unwrap();
+        let mut shown = String::new();
+        let waiting = claim.by_code(|pending| shown.clone_from(&pending.claim_code));
+        let kept = async {
+            let is_new = |kept: &PendingClaim| kept.claim_code == "BCDF-GHJK";
+            while !ready
+                .data
+                .pending_claim()
+                .unwrap()
+                .is_some_and(|kept| is_new(&kept))
+            {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            done = waiting => panic!("nobody typed the code: {done:?}"),
+            () = kept => {}
+        }
+    }
+    // The platform says that it is over: a new one has to be asked for.
+    ready.data.save_pending_claim(&kept).unwrap();
+    *ready.edge.desk.ended.lock().unwrap() = true;
+    let ended = claim.by_code(|pending| assert_eq!(pending.claim_code, "KKKK-KKKK"));
+    assert!(matches!(ended.await, Err(ClaimError::Expired)));
+    assert_eq!(ready.data.pending_claim().unwrap(), None);
 }

@@ -175,6 +175,10 @@ pub(crate) struct Desk {
     pub(crate) deltas_asked: Mutex<Vec<DeltaRequest>>,
     /// The person has typed the code.
     pub(crate) approved: Mutex<bool>,
+    /// The code has ended.
+    pub(crate) ended: Mutex<bool>,
+    /// Claims that were begun.
+    pub(crate) claims: AtomicU32,
     request: Mutex<Vec<u8>>,
     /// Renewals that were asked for.
     pub(crate) renewals: AtomicU32,
@@ -357,11 +361,18 @@ impl Serving {
         match body {
             enrol_request::Body::RelayStart(start) => {
                 *self.desk.request.lock().unwrap() = start.csr_der;
+                self.desk.claims.fetch_add(1, Ordering::Relaxed);
                 enrol_answer::Body::Claim(ClaimPending {
                     device_code: "device".into(),
                     claim_code: "BCDF-GHJK".into(),
                     expires_at_ms: clock().now().timestamp_millis() + 60_000,
                     interval_seconds: 1,
+                })
+            }
+            enrol_request::Body::RelayPoll(_) if *self.desk.ended.lock().unwrap() => {
+                enrol_answer::Body::Error(EnrolError {
+                    code: "NOT_FOUND".into(),
+                    message: "the claim has ended; start claiming again".into(),
                 })
             }
             enrol_request::Body::RelayPoll(_) if !*self.desk.approved.lock().unwrap() => {

@@ -9,6 +9,7 @@ pub(crate) mod finding;
 pub(crate) mod host;
 mod lines;
 pub(crate) mod match_;
+pub(crate) mod relay;
 pub(crate) mod sbom;
 mod upload;
 pub(crate) mod verify;

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 /// Patch management that can prove what it did.
 ///
-/// Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 warnings or partly failed, 4 not allowed, 5 not found, 7 cannot be reached.
+/// Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 warnings or partly failed, 4 not allowed, 5 not found, 6 nobody confirmed, 7 cannot be reached.
 #[derive(Parser)]
 #[command(name = "netpatch", version)]
 struct Arguments {
@@ -39,6 +39,9 @@ enum Command {
     /// Ask about hosts.
     #[command(subcommand)]
     Host(cli::host::Host),
+    /// List relays, and claim or replace them by the code that they show.
+    #[command(subcommand)]
+    Relay(cli::relay::Relay),
     /// Write what is known of machines besides what their agents report.
     #[command(subcommand)]
     Asset(cli::asset::Asset),
@@ -103,6 +106,7 @@ pub fn main() -> ExitCode {
         Command::Feed(feed) => feed.run(),
         Command::Finding(finding) => finding.run(),
         Command::Host(host) => host.run(),
+        Command::Relay(relay) => relay.run(),
         Command::Asset(asset) => asset.run(),
         Command::Sbom(sbom) => sbom.run(),
         Command::Version(version) => version.run(),

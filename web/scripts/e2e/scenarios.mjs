@@ -170,6 +170,11 @@ async function firstRun({ page, url }) {
   await page.getByLabel('Name of the relay').fill('oven-relay');
   await page.getByRole('button', { name: /claim it for New Bakery/ }).click();
   await page.waitForSelector('text=oven-relay belongs to Ovens');
+  await page.goto(`${url}/o/new/relays/claim?code=BCDF-GHJK`);
+  await page.getByLabel('In place of').selectOption({ label: 'oven-relay, Ovens' });
+  expect((await page.getByLabel('Name of the relay').count()) === 0, 'a relay that is replaced keeps its name');
+  await page.getByRole('button', { name: /put it in place of oven-relay/ }).click();
+  await page.waitForSelector('text=oven-relay belongs to Ovens');
   await page.goto(`${url}/o/new/enrolment`);
   await page.getByRole('button', { name: 'Make the token' }).click();
   const line = await page.getByRole('region', { name: 'Enrol the host', exact: true }).textContent();

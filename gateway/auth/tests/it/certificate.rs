@@ -292,16 +292,11 @@ async fn a_relay_is_client_and_server_and_a_new_key_is_known() {
     let world = World::new().await;
     let organization = world.customer().await;
     let site = world.site(organization, "Harbour").await.id;
-    let grant = netpatch_auth::EnrolmentGrant {
-        organization,
-        site,
-        labels: netpatch_types::Labels::default(),
-        token: netpatch_types::EnrolmentTokenId::new(world.now()),
-    };
+    let secret = crate::enrolment::relay_token(&world, organization, site).await;
     let (_, request) = key_and_request();
     let (id, issued) = world
         .auth
-        .relay_enrol(&grant, "box", "", "1", &request)
+        .relay_enrol(&secret, "box", "", "1", &request)
         .await
         .unwrap();
     let (_, leaf) = X509Certificate::from_der(&issued.certificate_der).unwrap();

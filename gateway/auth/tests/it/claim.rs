@@ -3,6 +3,7 @@
 use crate::world::{World, code, key_and_request};
 use netpatch_auth::{Claim, ClaimStart, ClaimState};
 use netpatch_types::{ErrorCode, OrganizationId};
+use sea_orm::ConnectionTrait as _;
 use uuid::Uuid;
 
 async fn start(world: &World) -> (Claim, Vec<u8>) {
@@ -134,7 +135,11 @@ async fn five_wrong_codes_lock_an_account_for_ten_minutes() {
     // Looking is no way around it.
     let seen = world.auth.claim_preview(&ctx, &claim.claim_code).await;
     assert_eq!(code(seen), ErrorCode::Throttled);
-    // Others are free.
+    // Nor is another process of the platform, or this one after a restart.
+    let restarted = world.restarted();
+    let again = restarted.claim_preview(&ctx, &claim.claim_code).await;
+    assert_eq!(code(again), ErrorCode::Throttled);
+    // Others are free, of this organization and of others.
     let mut other = ctx.clone();
     other.actor.id = Uuid::from_u128(8);
     let answer = world.auth.claim_take(&other, site, wrong, "relay").await;
@@ -169,4 +174,138 @@ async fn a_claim_ends_after_fifteen_minutes() {
         world.auth.claim_start(garbage).await.unwrap_err().path,
         ["csr"]
     );
+}
+
+#[tokio::test]
+async fn right_codes_do_not_count() {
+    let world = World::new().await;
+    let (organization, _) = customer(&world).await;
+    let (claim, _) = start(&world).await;
+    let ctx = world.person(organization);
+    for _ in 0..12 {
+        let seen = world.auth.claim_preview(&ctx, &claim.claim_code).await;
+        assert!(seen.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_machine_takes_a_broken_relays_place_and_the_old_one_is_out() {
+    let world = World::new().await;
+    let (organization, site) = customer(&world).await;
+    let ctx = world.person(organization);
+    let (first, old_key) = start(&world).await;
+    let relay = world
+        .auth
+        .claim_take(&ctx, site, &first.claim_code, "Office relay")
+        .await
+        .unwrap()
+        .relay;
+    let certificate = async |claim: &Claim| {
+        let taken = world.auth.claim_poll(&claim.device_code).await.unwrap();
+        let ClaimState::Taken {
+            certificate_der,
+            relay,
+            site,
+            ..
+        } = taken
+        else {
+            panic!("the relay still waits");
+        };
+        (certificate_der, relay, site)
+    };
+    let (old, _, _) = certificate(&first).await;
+    let subject = netpatch_auth::Subject {
+        organization,
+        kind: netpatch_protocol::SubjectKind::Relay,
+        id: relay.id.0,
+    };
+    let report = netpatch_auth::RelayReport {
+        bytes_served: 700,
+        sessions: 3,
+        ..Default::default()
+    };
+    world
+        .auth
+        .relay_report(organization, relay.id, &report)
+        .await
+        .unwrap();
+
+    // Not by a wrong code, nor by who may not, nor in another's site.
+    let (second, new_key) = start(&world).await;
+    let replace = async |ctx: &netpatch_types::RequestContext, code: &str| {
+        world.auth.claim_replace(ctx, relay.id, code).await
+    };
+    let mut narrow = ctx.clone();
+    narrow.sites = Some(vec![world.site(organization, "Hill").await.id]);
+    let mut unable = ctx.clone();
+    unable.permissions.clear();
+    let used = replace(&ctx, &first.claim_code).await;
+    assert_eq!(code(used), ErrorCode::BadUserInput);
+    let foreign = replace(&narrow, &second.claim_code).await;
+    assert_eq!(code(foreign), ErrorCode::NotFound);
+    let forbidden = replace(&unable, &second.claim_code).await;
+    assert_eq!(code(forbidden), ErrorCode::Forbidden);
+    let live = world.auth.certificate_live(subject, &old).await;
+    live.expect("the old relay works until it is replaced");
+
+    let taken = replace(&ctx, &second.claim_code).await.unwrap();
+    let fingerprint = |key: &[u8]| netpatch_tunnel::identity::key_fingerprint(key).unwrap();
+    assert_eq!(taken.key_fingerprint, fingerprint(&new_key));
+    let now = taken.relay;
+    assert_eq!(
+        (now.id, now.site, now.name.as_str(), now.bytes_served),
+        (relay.id, site, "Office relay", 700)
+    );
+    assert_eq!((now.sessions, now.cache_bytes), (0, 0));
+    let (new, id, at) = certificate(&second).await;
+    assert_eq!((id, at), (relay.id, site));
+    let live = world.auth.certificate_live(subject, &new).await;
+    live.unwrap();
+    // The old machine: refused, and does not renew itself back in.
+    let live = world.auth.certificate_live(subject, &old).await;
+    assert_eq!(code(live), ErrorCode::Unauthenticated);
+    let request = netpatch_tunnel::identity::certificate_request(&old_key).unwrap();
+    let signature = netpatch_proof::Signer::sign(
+        &netpatch_proof::P256Signer::from_pkcs8_der(&old_key).unwrap(),
+        &netpatch_protocol::counter::renewal_bytes(&request),
+    );
+    let renewed = world
+        .auth
+        .certificate_renew_expired(&old, &request, &signature.unwrap())
+        .await;
+    assert_eq!(code(renewed), ErrorCode::Unauthenticated);
+    assert_eq!(world.count(organization, "relays").await, 1);
+}
+
+#[tokio::test]
+async fn who_asks_for_codes_without_end_is_refused_and_they_go_when_they_end() {
+    let world = World::new().await;
+    let (organization, _) = customer(&world).await;
+    let ends = world.now() + chrono::Duration::minutes(15);
+    let waiting = format!(
+        "insert into identity.claims (device_hash, code_hash, csr, model, serial, version, expires_at)
+         select sha256(('device ' || n)::bytea), sha256(('code ' || n)::bytea), '', '', '', '', '{}'
+         from generate_series(1, 20000) n",
+        ends.to_rfc3339()
+    );
+    let admin = sea_orm::Database::connect(world.test.admin_url());
+    let admin = admin.await.unwrap();
+    admin.execute_unprepared(&waiting).await.unwrap();
+    admin.close().await.unwrap();
+    let (_, csr_der) = key_and_request();
+    let one_more = ClaimStart {
+        csr_der,
+        model: String::new(),
+        serial: String::new(),
+        version: String::new(),
+    };
+    let refused = world.auth.claim_start(one_more).await;
+    assert_eq!(code(refused), ErrorCode::UpstreamUnavailable);
+    world.pass(15 * 60 + 1);
+    let (claim, _) = start(&world).await;
+    let seen = world
+        .auth
+        .claim_preview(&world.person(organization), &claim.claim_code)
+        .await;
+    assert!(seen.unwrap().is_some());
 }

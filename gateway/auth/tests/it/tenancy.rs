@@ -44,10 +44,17 @@ async fn another_organizations_ids_are_unknown_in_every_operation() {
         .await
         .unwrap();
     let secret = text.split('.').nth(1).unwrap().to_owned();
-    let grant = auth.token_consume(&secret, false).await.unwrap();
+    auth.token_consume(&secret).await.unwrap();
+    let for_relay = EnrolmentTokenCreate {
+        for_relay: true,
+        max_uses: 1,
+        ..token_of(place)
+    };
+    let (_, text) = auth.enrolment_token_create(&own, for_relay).await.unwrap();
+    let relay_secret = text.split('.').nth(1).unwrap().to_owned();
     let (_, request) = key_and_request();
     let (relay, certificate) = auth
-        .relay_enrol(&grant, "box", "SN1", "1", &request)
+        .relay_enrol(&relay_secret, "box", "SN1", "1", &request)
         .await
         .unwrap();
     let until = now + chrono::Duration::days(30);
@@ -134,6 +141,11 @@ async fn another_organizations_ids_are_unknown_in_every_operation() {
         claim_take,
         auth.claim_take(&ctx, place, &claim.claim_code, "relay"),
         auth.claim_take(&ctx, nowhere, &claim.claim_code, "relay")
+    );
+    same_as_unknown!(
+        claim_replace,
+        auth.claim_replace(&ctx, relay, &claim.claim_code),
+        auth.claim_replace(&ctx, RelayId::new(now), &claim.claim_code)
     );
     same_as_unknown!(
         relay_get,
@@ -293,7 +305,8 @@ async fn another_organizations_ids_are_unknown_in_every_operation() {
     assert_eq!(world.count(owner, "sites").await, 1);
     assert_eq!(auth.relay_list(&own).await.unwrap().len(), 1);
     assert_eq!(auth.relay_list(&own).await.unwrap()[0].last_seen_at, None);
-    assert!(!auth.enrolment_token_list(&own).await.unwrap()[0].revoked);
+    let tokens = auth.enrolment_token_list(&own).await.unwrap();
+    assert!(tokens.iter().all(|token| !token.revoked));
     let delegations = auth.delegation_list(&own).await.unwrap();
     assert_eq!(delegations[0].status, DelegationStatus::Pending);
     auth.certificate_live(theirs, &certificate.certificate_der)

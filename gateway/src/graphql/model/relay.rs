@@ -131,6 +131,11 @@ impl Relay {
         &self.0.serial
     }
 
+    /// Fingerprint of its key: what the relay itself shows.
+    async fn key_fingerprint(&self) -> Sha256 {
+        Sha256(self.0.key_fingerprint)
+    }
+
     /// Where agents of the site reach it, as it says: `host:port`.
     async fn address(&self) -> Option<&str> {
         Some(self.0.address.as_str()).filter(|address| !address.is_empty())

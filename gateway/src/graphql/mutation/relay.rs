@@ -1,12 +1,12 @@
-//! `relayClaim`.
+//! `relayClaim`, `relayReplace`.
 
 use super::{answer, payload};
-use crate::graphql::context::{organization_id, same_organization};
+use crate::graphql::context::{organization_id, same_organization, tenant_id};
 use crate::graphql::model::Relay;
 use crate::graphql::once::{Once, first, once};
 use crate::graphql::{Result, Sha256, session};
 use async_graphql::{Context, ID, InputObject, Object};
-use netpatch_types::SiteId;
+use netpatch_types::{RelayId, ServiceError, SiteId};
 
 /// A relay that shows a code.
 #[derive(Clone, InputObject)]
@@ -21,6 +21,27 @@ pub struct RelayClaimInput {
     name: String,
     /// The same key and input again change nothing again.
     idempotency_key: ID,
+}
+
+/// A machine that shows a code and takes a relay's place.
+#[derive(Clone, InputObject)]
+pub struct RelayReplaceInput {
+    /// Whose place.
+    id: ID,
+    /// What the new machine shows: eight letters.
+    claim_code: String,
+    /// The same key and input again change nothing again.
+    idempotency_key: ID,
+}
+
+payload! {
+    /// Answer of `relayReplace`.
+    RelayReplacePayload {
+        /// The relay: id, name, site and history are the old one's.
+        relay: Relay,
+        /// Fingerprint of the new machine's key: compare it with what it shows.
+        key_fingerprint: Sha256,
+    }
 }
 
 payload! {
@@ -52,6 +73,16 @@ impl RelayMutation {
     ) -> Result<RelayClaimPayload> {
         answer(claim(ctx, input).await)
     }
+
+    /// Puts another machine in a relay's place. What the old one had is revoked: it is refused from then on.
+    #[graphql(complexity = "10 + child_complexity")]
+    async fn relay_replace(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: RelayReplaceInput,
+    ) -> Result<RelayReplacePayload> {
+        answer(replace(ctx, input).await)
+    }
 }
 
 async fn claim(ctx: &Context<'_>, input: RelayClaimInput) -> Result<RelayClaimPayload> {
@@ -78,6 +109,34 @@ async fn claim(ctx: &Context<'_>, input: RelayClaimInput) -> Result<RelayClaimPa
     Ok(RelayClaimPayload {
         model: Some(relay.model.clone()),
         serial: Some(relay.serial.clone()),
+        key_fingerprint: Some(Sha256(relay.key_fingerprint)),
+        relay: Some(Relay(relay)),
+        ..Default::default()
+    })
+}
+
+async fn replace(ctx: &Context<'_>, input: RelayReplaceInput) -> Result<RelayReplacePayload> {
+    let session = session(ctx)?;
+    let auth = &session.apis.auth;
+    let (of, id) = tenant_id::<RelayId>(&input.id, RelayId::PREFIX, "relay")?;
+    let request = session
+        .inside(of)
+        .map_err(|_| ServiceError::not_found("relay"))?;
+    let made = once(
+        session,
+        &request,
+        "relayReplace",
+        &input.idempotency_key,
+        &input,
+        auth.claim_replace(&request, id, &input.claim_code),
+        |taken| vec![taken.relay.id.0],
+    )
+    .await?;
+    let relay = match made {
+        Once::Done(taken) => taken.relay,
+        Once::Before(ids) => auth.relay_get(&request, first(&ids)?).await?,
+    };
+    Ok(RelayReplacePayload {
         key_fingerprint: Some(Sha256(relay.key_fingerprint)),
         relay: Some(Relay(relay)),
         ..Default::default()

@@ -155,3 +155,23 @@ async fn a_relay_reports_and_hears_and_a_stranger_or_host_does_not() {
     let script = world.played.script.lock().unwrap();
     assert_eq!((script.reports.len(), script.probed.len()), (1, 1));
 }
+
+#[tokio::test]
+async fn a_relay_that_is_revoked_does_not_stay() {
+    let every = std::time::Duration::from_millis(20);
+    let world = World::start_with(|options| options.look_every = every).await;
+    let relay = world.organization.holder(SubjectKind::Relay);
+    let to = world.address.to_string().as_str().into();
+    let clock = clock();
+    let link = RelayUplink::connect(&to, world.trust(), &relay.tls, &clock, limits());
+    let link = link.await.expect("connected");
+    let ask = async || link.open(stream_open::Kind::Site(SiteRequest {})).await;
+    for _ in 0..5 {
+        ask().await.expect("looked at again and found good");
+        tokio::time::sleep(every).await;
+    }
+    world.played.script.lock().unwrap().revoked = true;
+    let reason = link.closed().await.to_string();
+    assert!(reason.contains("revoked"), "{reason}");
+    assert!(ask().await.is_err(), "gone");
+}

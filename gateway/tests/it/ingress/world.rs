@@ -178,6 +178,8 @@ pub(super) struct Script {
     pub(super) orders: Vec<Envelope>,
     pub(super) manifest: Option<Sha256>,
     pub(super) base_known: bool,
+    /// What was admitted is revoked since.
+    pub(super) revoked: bool,
     /// Calls that fail before the services are back.
     pub(super) outages: u32,
 }
@@ -240,6 +242,13 @@ impl Services for Played {
         let subject = verify_identity(der, &self.ca, now).map_err(|_| unauthenticated())?;
         let key = PublicKey::p256_spki(&subject_key(der).unwrap().1).unwrap();
         Ok(Admitted { subject, key })
+    }
+
+    async fn still_admitted(&self, _: IdentityName, _: &[u8]) -> ServiceResult<()> {
+        if self.script.lock().unwrap().revoked {
+            return Err(unauthenticated());
+        }
+        Ok(())
     }
 
     async fn enrol_host(&self, request: HostEnrolment) -> ServiceResult<Enrolled> {

@@ -109,7 +109,7 @@ pub(crate) const SHARED: [Case; 7] = [
 pub(crate) const ROLLOUT: &str = "rollout: {waves: [{hosts: 1}]}, rules: [], windowIds: []";
 
 /// Mutations and their input without the key.
-pub(crate) const MUTATIONS: [(&str, &str); 45] = [
+pub(crate) const MUTATIONS: [(&str, &str); 46] = [
     (
         "organizationCreate",
         "name: \"New\", kind: CUSTOMER, partnerId: $org",
@@ -148,6 +148,7 @@ pub(crate) const MUTATIONS: [(&str, &str); 45] = [
         "relayClaim",
         "organizationId: $org, siteId: $site, claimCode: \"BCDF-GHJK\", name: \"r\"",
     ),
+    ("relayReplace", "id: $relay, claimCode: \"BCDF-GHJK\""),
     ("hostRevoke", "id: $host, reason: \"stolen\""),
     ("relayRevoke", "id: $relay, reason: \"stolen\""),
     (
@@ -231,10 +232,11 @@ pub(crate) const MUTATIONS: [(&str, &str); 45] = [
 ];
 
 /// Mutations that the own organization may refuse for another reason than the id (no code is open, not a partner).
-pub(crate) const OTHERWISE_REFUSED: [&str; 5] = [
+pub(crate) const OTHERWISE_REFUSED: [&str; 6] = [
     "organizationCreate",
     "delegationCreate",
     "delegationDecide",
     "relayClaim",
+    "relayReplace",
     "relayRevoke",
 ];

@@ -21,6 +21,16 @@ impl Sha256 {
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
+
+    /// In groups of four digits, for people who compare two screens.
+    #[must_use]
+    pub fn grouped(&self) -> String {
+        let digits = self.to_string();
+        let groups: Vec<&str> = (0..digits.len() / 4)
+            .map(|group| &digits[group * 4..group * 4 + 4])
+            .collect();
+        groups.join(" ")
+    }
 }
 
 impl fmt::Display for Sha256 {

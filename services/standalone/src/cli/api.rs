@@ -40,7 +40,7 @@ pub(crate) struct Server {
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct Refused {
-    /// 4 not allowed, 5 not found, 7 cannot be reached, 1 anything else.
+    /// 4 not allowed, 5 not found, 6 nobody confirmed, 7 cannot be reached, 1 anything else.
     pub(crate) exit: u8,
     message: String,
 }

@@ -179,9 +179,8 @@ async fn relay(sandbox: &Sandbox, place: &Place) -> RelayId {
     let auth = &sandbox.roles.auth;
     let text = relay_token(sandbox, place).await;
     let secret = text.split('.').nth(1).unwrap();
-    let grant = auth.token_consume(secret, true).await.unwrap();
     let request = certificate_request(&generate_key().unwrap()).unwrap();
-    let joined = auth.relay_enrol(&grant, "box", "one", "1", &request).await;
+    let joined = auth.relay_enrol(secret, "box", "one", "1", &request).await;
     joined.unwrap().0
 }
 
@@ -399,9 +398,8 @@ impl Site {
         let data = DataDir::open(folder.path()).unwrap();
         let text = relay_token(sandbox, place).await;
         let secret = text.split('.').nth(1).unwrap();
-        let grant = auth.token_consume(secret, true).await.unwrap();
         let request = certificate_request(&data.key().unwrap()).unwrap();
-        let joined = auth.relay_enrol(&grant, "box", "one", "1", &request).await;
+        let joined = auth.relay_enrol(secret, "box", "one", "1", &request).await;
         let (id, issued) = joined.unwrap();
         let enrolment = Enrolment {
             server: edge.to_owned(),

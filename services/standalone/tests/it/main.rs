@@ -17,6 +17,7 @@ mod offline;
 mod outbox;
 mod probe;
 mod program;
+mod relay;
 mod renewal;
 mod sandbox;
 mod scan_schedule;

@@ -8,7 +8,7 @@ import { useText } from '../../i18n/text.ts';
 import { Acts } from '../../ui/Acts.tsx';
 import { CopyLine } from '../../ui/CopyLine.tsx';
 import { Mark } from '../../ui/Mark.tsx';
-import { ClaimRelay, ClaimSitesQuery } from './queries.ts';
+import { ClaimRelay, ClaimSitesQuery, ReplaceRelay } from './queries.ts';
 
 /** Where the relay belongs; pressing the button says that the fingerprints are equal. */
 export function ClaimForm({ code }: { code: string }) {
@@ -19,8 +19,12 @@ export function ClaimForm({ code }: { code: string }) {
   const [chosen, setChosen] = useState('');
   const [name, setName] = useState('');
   const [claimed, setClaimed] = useState<string | null>(null);
-  const change = useChange(ClaimRelay, (answer) => answer.relayClaim);
-  const site = sites.find((one) => one.id === chosen) ?? sites[0];
+  const [replaced, setReplaced] = useState('');
+  const claim = useChange(ClaimRelay, (answer) => answer.relayClaim);
+  const replace = useChange(ReplaceRelay, (answer) => answer.relayReplace);
+  const relays = sites.flatMap((one) => (one.relays ?? []).map((relay) => ({ ...relay, site: one })));
+  const old = relays.find((relay) => relay.id === replaced);
+  const site = old?.site ?? sites.find((one) => one.id === chosen) ?? sites[0];
   const toSites = (
     <Link className="np-link" to="/o/$org/sites" params={{ org: slug }}>
       {text('claim.sites')}
@@ -29,7 +33,12 @@ export function ClaimForm({ code }: { code: string }) {
 
   async function commit() {
     if (!site) return;
-    const done = await change.run({ organizationId: id, siteId: site.id, claimCode: code, name: name.trim() });
+    if (old) {
+      const put = await replace.run({ id: old.id, claimCode: code });
+      if (put) setClaimed(put.relayReplace.relay?.name ?? old.name);
+      return;
+    }
+    const done = await claim.run({ organizationId: id, siteId: site.id, claimCode: code, name: name.trim() });
     if (done) setClaimed(done.relayClaim.relay?.name ?? name);
   }
 
@@ -56,10 +65,28 @@ export function ClaimForm({ code }: { code: string }) {
     <Stack mt="md">
       <Text>{text('claim.compare')}</Text>
       <Group align="flex-start">
-        <NativeSelect label={text('filter.site')} value={site?.id ?? ''} data={sites.map((one) => ({ value: one.id, label: one.name }))} onChange={(event) => setChosen(event.currentTarget.value)} />
-        <TextInput label={text('claim.name')} maxLength={80} value={name} onChange={(event) => setName(event.currentTarget.value)} />
+        {relays.length > 0 ? (
+          <NativeSelect
+            label={text('claim.replaces')}
+            value={old?.id ?? ''}
+            data={[{ value: '', label: text('claim.replaces.none') }, ...relays.map((relay) => ({ value: relay.id, label: `${relay.name}, ${relay.site.name}` }))]}
+            onChange={(event) => setReplaced(event.currentTarget.value)}
+          />
+        ) : null}
+        {old ? null : (
+          <>
+            <NativeSelect label={text('filter.site')} value={site?.id ?? ''} data={sites.map((one) => ({ value: one.id, label: one.name }))} onChange={(event) => setChosen(event.currentTarget.value)} />
+            <TextInput label={text('claim.name')} maxLength={80} value={name} onChange={(event) => setName(event.currentTarget.value)} />
+          </>
+        )}
       </Group>
-      <Acts label={text('claim.commit', { organization })} change={change} isOff={!site || !name.trim()} onCommit={() => void commit()} />
+      {old ? <Text size="sm">{text('claim.replaces.what', { name: old.name })}</Text> : null}
+      <Acts
+        label={old ? text('claim.replaces.commit', { name: old.name }) : text('claim.commit', { organization })}
+        change={old ? replace : claim}
+        isOff={!site || !(old || name.trim())}
+        onCommit={() => void commit()}
+      />
     </Stack>
   );
 }

@@ -12,12 +12,18 @@ export type Waiting = NonNullable<ResultOf<typeof RelayPreviewQuery>['relayPrevi
 
 export const ClaimSitesQuery = graphql(`
   query ClaimSites($id: ID!) {
-    organization(id: $id) { id sites(first: 100) { nodes { id name } } }
+    organization(id: $id) { id sites(first: 100) { nodes { id name relays { id name } } } }
   }
 `);
 
 export const ClaimRelay = graphql(`
   mutation ClaimRelay($input: RelayClaimInput!) {
     relayClaim(input: $input) { relay { id name } keyFingerprint userErrors { code message } }
+  }
+`);
+
+export const ReplaceRelay = graphql(`
+  mutation ReplaceRelay($input: RelayReplaceInput!) {
+    relayReplace(input: $input) { relay { id name model serial status } keyFingerprint userErrors { code message } }
   }
 `);
