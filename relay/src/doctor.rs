@@ -2,13 +2,15 @@
 
 use crate::config::Config;
 use crate::data::DataDir;
+use netpatch_protocol::site::{SiteRequest, stream_open};
 use netpatch_tunnel::identity::{renewal_due, validity};
-use netpatch_tunnel::{CarrierKind, Limits, RelayUplink};
+use netpatch_tunnel::{Limits, Over, RelayUplink, TunnelError};
 use netpatch_types::SharedClock;
 use netpatch_types::doctor::{Check, DoctorReport};
 use std::net::UdpSocket;
+use std::time::Duration;
 
-/// Looks at key, certificate, disk, settings, port and edge.
+/// Looks at key, certificate, disk, cache, settings, ports, limits and edge.
 pub async fn examine(data: &DataDir, config: &Config, clock: &SharedClock) -> DoctorReport {
     let mut checks = vec![match data.fingerprint() {
         Ok(fingerprint) => Check::ok("identity.key", fingerprint.to_string()),
@@ -24,7 +26,8 @@ pub async fn examine(data: &DataDir, config: &Config, clock: &SharedClock) -> Do
     checks.push(repositories(data));
     checks.push(port(data, config, clock));
     checks.extend(proxy(data, config, clock));
-    checks.push(edge(data, config, clock).await);
+    checks.push(open_files(data, clock));
+    checks.extend(edge(data, config, clock).await);
     DoctorReport::new(checks)
 }
 
@@ -177,29 +180,119 @@ fn proxy(data: &DataDir, config: &Config, clock: &SharedClock) -> Option<Check> 
     })
 }
 
-async fn edge(data: &DataDir, config: &Config, clock: &SharedClock) -> Check {
-    let id = "edge.reach";
+/// The edge by UDP, by TCP, and whether it takes this relay.
+async fn edge(data: &DataDir, config: &Config, clock: &SharedClock) -> Vec<Check> {
     let (Ok(Some(enrolment)), Ok(key)) = (data.enrolment(), data.key()) else {
-        return Check::fail(id, "not claimed", "run `netpatch-relay claim`");
+        let help = "run `netpatch-relay claim`";
+        return vec![Check::fail("edge.reach", "not claimed", help)];
     };
     let identity = enrolment.identity(key);
     let limits = Limits::default();
     let edge = config.proxy.edge(&enrolment.server);
-    let link = RelayUplink::connect(&edge, enrolment.trust(), &identity, clock, limits);
-    match link.await {
+    let over =
+        |over| RelayUplink::connect_over(over, &edge, enrolment.trust(), &identity, clock, limits);
+    let (udp, tcp) = tokio::join!(over(Over::Quic), over(Over::Tcp));
+    let is_reached = udp.is_ok() || tcp.is_ok();
+    let admitted = match (&udp, &tcp) {
+        (Ok(link), _) | (_, Ok(link)) => Some(admitted(link).await),
+        _ => None,
+    };
+    let way = |id, way: String, link: Result<RelayUplink, TunnelError>, help| match link {
         Ok(link) => {
-            let way = match link.carrier() {
-                CarrierKind::Tcp => edge.to_string(),
-                _ => enrolment.server,
-            };
             let measured = format!("{way}, {} ms", link.round_trip().as_millis());
             link.close();
             Check::ok(id, measured)
         }
-        Err(error) => Check::fail(
-            id,
-            error.to_string(),
-            "allow UDP, or at least TCP, to the edge in the firewall, and check name resolution",
+        Err(error) if is_reached => Check::warn(id, error.to_string(), help),
+        Err(error) => Check::fail(id, error.to_string(), help),
+    };
+    let mut checks = vec![
+        way(
+            "edge.udp",
+            enrolment.server.clone(),
+            udp,
+            "allow UDP to the edge in the firewall: over TCP, agents and payloads wait for each other",
         ),
+        way(
+            "edge.tcp",
+            edge.to_string(),
+            tcp,
+            "allow TCP to the edge in the firewall, or set `proxy`: it is the way when UDP is blocked. Check name resolution and the clock too",
+        ),
+    ];
+    checks.extend(admitted);
+    checks
+}
+
+/// Who connects is not yet who is let in: the certificate may be revoked since.
+async fn admitted(link: &RelayUplink) -> Check {
+    let id = "edge.admission";
+    match link.open(stream_open::Kind::Site(SiteRequest {})).await {
+        Ok(_) => Check::ok(id, "the platform takes this relay"),
+        Err(error) => {
+            let ended = tokio::time::timeout(Duration::from_secs(2), link.closed()).await;
+            Check::fail(
+                id,
+                ended.unwrap_or_else(|_| error.to_string()),
+                "a relay that was revoked or replaced is claimed anew, in another data directory",
+            )
+        }
+    }
+}
+
+/// A connection for each agent and for each fetch: what the running relay may open, else what this shell may.
+fn open_files(data: &DataDir, clock: &SharedClock) -> Check {
+    const ENOUGH: u64 = 4096;
+    let id = "limits.files";
+    let status = crate::status::Status::read(data, clock.now().timestamp_millis());
+    let running = status
+        .ok()
+        .filter(|status| matches!(status.state.as_str(), "online" | "offline"));
+    let of = running.map_or("self".to_owned(), |status| status.pid.to_string());
+    let limits = std::fs::read_to_string(format!("/proc/{of}/limits"));
+    let limit = limits.ok().and_then(|text| most_open_files(&text));
+    match limit {
+        Some(limit) if limit < ENOUGH => Check::warn(
+            id,
+            limit.to_string(),
+            "raise it to 65536: LimitNOFILE= in the unit, or `ulimit -n`",
+        ),
+        Some(limit) => Check::ok(id, limit.to_string()),
+        None => Check::warn(id, "cannot be read", "run it as root"),
+    }
+}
+
+/// The soft limit of proc(5) limits.
+fn most_open_files(limits: &str) -> Option<u64> {
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
+    match line.split_whitespace().next()? {
+        "unlimited" => Some(u64::MAX),
+        number => number.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::most_open_files;
+
+    #[test]
+    fn the_soft_limit_is_read() {
+        let text = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                    Max open files            1024                 524288               files     \n";
+        assert_eq!(most_open_files(text), Some(1024));
+        assert_eq!(
+            most_open_files("Max open files            unlimited            unlimited  files"),
+            Some(u64::MAX)
+        );
+        for other in [
+            "",
+            "Max open files",
+            "Max open files x",
+            "Max processes 5 5",
+        ] {
+            assert_eq!(most_open_files(other), None, "{other}");
+        }
     }
 }

@@ -8,6 +8,7 @@ mod clocks;
 mod command;
 mod contents;
 mod delta;
+mod doctor;
 mod folder;
 mod front;
 mod hostile;
