@@ -9,6 +9,7 @@ mod inventory;
 mod link;
 mod renewal;
 mod reports;
+mod search;
 mod status;
 
 pub use status::{RunStatus, Status, read_status};
@@ -18,6 +19,7 @@ use crate::counter::CheckIn;
 use crate::payload::PayloadSource;
 use crate::payload::direct::Direct;
 use crate::payload::relay::Relay;
+use crate::payload::switch::Switch;
 use crate::provider::Providers;
 use crate::run::report::ResultSigner;
 use crate::run::{Engine, Runs};
@@ -35,6 +37,7 @@ use netpatch_tunnel::{Limits, Proxies, SessionEvent, SiteClient};
 use netpatch_types::{Clock as _, SharedClock};
 use netpatch_window::Schedule;
 use reports::Reports;
+use search::Searches;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -101,8 +104,9 @@ pub struct Agent {
     documents: Arc<Mutex<Documents>>,
     clock: Arc<EdgeClock>,
     providers: Providers,
-    payloads: Arc<dyn PayloadSource>,
+    payloads: Arc<Switch>,
     site: Option<Arc<SiteClient>>,
+    searches: Searches,
     runs: Runs,
     signer: ResultSigner,
     check_in: Arc<Mutex<CheckIn>>,
@@ -174,6 +178,7 @@ impl Agent {
             Some(site) => Arc::new(Relay::new(Arc::clone(site))),
             None => Arc::new(Direct::default()),
         };
+        let payloads = Arc::new(Switch::new(payloads));
         let providers = match providers {
             Some(providers) => providers,
             None => Providers::of_host(&runner, &state.file("")).await,
@@ -184,7 +189,7 @@ impl Agent {
             Arc::clone(providers.installer()),
             Arc::clone(&documents),
             Arc::clone(&clock),
-            Arc::clone(&payloads),
+            payloads.clone(),
             zone.clone(),
         );
         let signer = ResultSigner {
@@ -222,6 +227,7 @@ impl Agent {
             providers,
             payloads,
             site,
+            searches: Searches::new(),
             runs,
             signer,
             status,
@@ -233,6 +239,7 @@ impl Agent {
         let (changed, mut changes) = mpsc::channel(64);
         let (scanned, mut scans) = mpsc::channel(1);
         let (renewed_after_end, mut renewals) = mpsc::channel(1);
+        let (searched, mut searches) = mpsc::channel(1);
         let mut link = Link::connect(self);
         // The results of what an earlier process ended are made before anything else changes the host.
         self.report_runs(&link).await;
@@ -266,6 +273,11 @@ impl Agent {
                     self.on_scan(&link, scan);
                 }
                 Some(answer) = renewals.recv() => self.on_renewed_after_end(answer, &renewed),
+                Some(found) = searches.recv() => {
+                    if self.on_search(found) {
+                        link = Link::connect(self);
+                    }
+                }
                 () = self.watch.changed() => {
                     tracing::info!("the host's packages have changed");
                     self.next_scan = Instant::now();
@@ -273,6 +285,7 @@ impl Agent {
                 () = sleep_until(check_in_due) => self.heartbeat(&mut link),
                 () = renewed.notified() => link = Link::connect(self),
                 _ = tick.tick() => {
+                    self.search_relay(&searched);
                     self.ask_freshness(&link);
                     self.ask_renewal(&link, &renewed_after_end);
                     self.start_scan(&link, &scanned);

@@ -136,6 +136,7 @@ fn session(state: &StateFolder, now: DateTime<Utc>) -> Vec<Check> {
             format!("version {}, process {}", status.agent_version, status.pid),
         ));
         checks.push(connection(&status));
+        checks.extend(relay(&status));
         checks.push(clock(&status));
     } else {
         // Session and clock are a running agent's.
@@ -164,6 +165,38 @@ fn session(state: &StateFolder, now: DateTime<Utc>) -> Vec<Check> {
         Some(at) => Check::ok("scan", format!("{} minutes ago", (now - at).num_minutes())),
     });
     checks
+}
+
+/// Which relay, by which way; none where there is none and none was wanted.
+fn relay(status: &Status) -> Option<Check> {
+    let id = "relay.discovery";
+    let refused: Vec<String> = status
+        .relays_refused
+        .iter()
+        .map(|refused| format!("not {}: {}", refused.address, refused.reason))
+        .collect();
+    match (&status.relay, &status.relay_found_by, &status.relay_problem) {
+        (Some(relay), None, _) => Some(Check::ok(id, format!("{relay}, as named at enrolment"))),
+        (Some(relay), Some(_), _) if refused.is_empty() => {
+            Some(Check::ok(id, format!("{relay}, found by DNS")))
+        }
+        (relay, _, None) if !refused.is_empty() => {
+            let used = relay
+                .as_ref()
+                .map(|relay| format!("{relay}, found by DNS; "));
+            Some(Check::warn(
+                id,
+                used.unwrap_or_default() + &refused.join("; "),
+                "take SRV records away that name no relay of the organization, or look at that relay",
+            ))
+        }
+        (_, _, Some(problem)) => Some(Check::warn(
+            id,
+            problem.clone(),
+            "check the name servers in /etc/resolv.conf",
+        )),
+        (None, _, None) | (Some(_), Some(_), None) => None,
+    }
 }
 
 fn connection(status: &Status) -> Check {

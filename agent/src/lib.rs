@@ -7,6 +7,7 @@ pub mod agent;
 pub mod clock;
 pub mod command;
 pub mod counter;
+pub mod discovery;
 pub mod doctor;
 pub mod enrol;
 pub mod facts;

@@ -8,6 +8,7 @@ pub mod direct;
 mod expected;
 mod origin;
 pub mod relay;
+pub mod switch;
 
 pub use origin::{PayloadOrigin, Served};
 

@@ -4,6 +4,7 @@ mod text;
 
 use super::Agent;
 use super::link::Link;
+use crate::discovery::Refused;
 use crate::run::report;
 use crate::scan::Scan;
 use crate::state::StateFolder;
@@ -29,6 +30,15 @@ pub struct Status {
     pub server: String,
     /// The relay, `host:port`.
     pub relay: Option<String>,
+    /// `dns` when the relay was found by itself; none when it was named at enrolment.
+    #[serde(default)]
+    pub relay_found_by: Option<String>,
+    /// What is said to be a relay and is not used.
+    #[serde(default)]
+    pub relays_refused: Vec<Refused>,
+    /// Why nobody can be asked for a relay.
+    #[serde(default)]
+    pub relay_problem: Option<String>,
     /// Whether the agent runs now; found out by the reader.
     #[serde(default)]
     pub running: bool,
@@ -119,6 +129,9 @@ impl Status {
             host_id: enrolment.host.public(enrolment.organization),
             server: enrolment.server.clone(),
             relay: enrolment.relay.clone(),
+            relay_found_by: None,
+            relays_refused: Vec::new(),
+            relay_problem: None,
             running: true,
             pid: std::process::id(),
             started_at: now,

@@ -130,9 +130,18 @@ impl Edge {
 
     /// Certificate, CA and platform of a relay of the organization.
     pub(crate) fn relay_identity(&self) -> (Identity, Vec<u8>, PlatformTrust) {
+        self.identity(SubjectKind::Relay)
+    }
+
+    /// The same of a host.
+    pub(crate) fn host_identity(&self) -> (Identity, Vec<u8>, PlatformTrust) {
+        self.identity(SubjectKind::Host)
+    }
+
+    fn identity(&self, kind: SubjectKind) -> (Identity, Vec<u8>, PlatformTrust) {
         let name = IdentityName {
             organization: OrganizationId(ORGANIZATION),
-            kind: SubjectKind::Relay,
+            kind,
             id: uuid::Uuid::from_u128(9),
         };
         let key = new_key();

@@ -18,6 +18,7 @@ mod apt_transaction;
 mod command;
 mod containerd;
 mod crash;
+mod discovery;
 mod dnf_report;
 mod dnf_transaction;
 mod edge;

@@ -71,7 +71,7 @@ pub(crate) async fn enrol_with(
 }
 
 /// The agent of a host, as its process would run it.
-fn options(state: &StateFolder, host: &Host) -> Options {
+pub(crate) fn options(state: &StateFolder, host: &Host) -> Options {
     let root = host.root();
     Options {
         state: state.clone(),

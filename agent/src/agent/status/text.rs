@@ -27,6 +27,16 @@ impl Status {
             ("mode", self.mode().to_owned()),
             ("last scan", self.scan()),
         ];
+        if let (Some(relay), Some(_)) = (&self.relay, &self.relay_found_by) {
+            lines.push(("relay", format!("{relay}, found by DNS")));
+        }
+        for refused in &self.relays_refused {
+            let text = format!("not {}: {}", refused.address, refused.reason);
+            lines.push(("relay", text));
+        }
+        if let Some(problem) = &self.relay_problem {
+            lines.push(("relay", format!("not looked for: {problem}")));
+        }
         if let Some(at) = self.scheduled_scan_at {
             let text = format!("{}, as {}", shown(at), self.scan_schedule);
             lines.push(("next scan", text));

@@ -34,6 +34,7 @@ pub(crate) const TESTS: &[&str] = &[
     "createrepo-c",
     "containerd",
     "squid",
+    "dnsmasq-base",
 ];
 /// What the load tests are measured beside.
 pub(crate) const PEERS: &[&str] = &[
