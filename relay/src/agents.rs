@@ -126,6 +126,8 @@ impl Agents {
         request: &PayloadRequest,
         mut stream: QuicStream,
     ) -> Result<(), TunnelError> {
+        // Sessions of the same host go first.
+        stream.yield_to_others();
         let reply = self.cache.respond(request).await;
         let sent = match reply {
             Reply::Status(code, message) => {

@@ -89,7 +89,7 @@ impl QuicStream {
     }
 
     /// What is sent here goes after what other streams of the connection send.
-    pub(crate) fn yield_to_others(&self) {
+    pub fn yield_to_others(&self) {
         // Fails only when the stream has ended: then nothing is sent.
         let _ = self.send.set_priority(-1);
     }
