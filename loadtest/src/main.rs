@@ -7,6 +7,7 @@ mod agents;
 mod cache;
 mod debsecan;
 mod delta;
+mod hostile;
 mod ingest;
 mod matching;
 mod normalised;
@@ -51,12 +52,16 @@ enum What {
     /// The relay's cache without a cloud; `cache` and `stampede` start it
     #[command(hide = true)]
     Front(cache::FrontOptions),
+    /// Blindness: a relay that cheats between real hosts and the real edge, and what comes of it
+    Hostile(hostile::Options),
     /// Ingestion: reports of many hosts through the inventory service into PostgreSQL, a normalised table beside it
     Ingest(ingest::Options),
     /// The tunnel: bulk over bad lines, with rathole, stunnel and ssh beside it
     Bulk(wan::BulkOptions),
     /// The tunnel: many small requests at once over bad lines, with rathole, stunnel and ssh beside it
     Requests(wan::RequestOptions),
+    /// The tunnel: small requests alone, and beside bulk in the same connection
+    Yielding(wan::YieldingOptions),
     /// An emulated line; `bulk` and `requests` start it
     #[command(hide = true)]
     WanLine(wan::LineOptions),
@@ -86,9 +91,11 @@ async fn main() -> Result<()> {
         What::Front(options) => return cache::hold_front(&options).await,
         What::Bulk(options) => wan::bulk(&options, arguments.seed)?,
         What::Requests(options) => wan::requests(&options, arguments.seed)?,
+        What::Yielding(options) => wan::yielding(&options, arguments.seed)?,
         What::WanLine(options) => return wan::carry(&options, arguments.seed),
         What::WanServe(options) => return wan::serve(&options).await,
         What::WanAsk(options) => return wan::ask(&options).await,
+        What::Hostile(options) => hostile::run(&options, arguments.seed).await?,
         What::Ingest(options) => ingest::run(&options, arguments.seed).await?,
         What::Delta(options) => delta::run(&options, arguments.seed)?,
     };

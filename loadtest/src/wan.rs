@@ -12,8 +12,8 @@ use crate::process;
 use crate::report::{Goal, Report};
 use anyhow::{Context as _, Result, bail};
 pub(crate) use emulator::{LineOptions, carry};
-use ends::Outcome;
 pub(crate) use ends::{AskOptions, ServeOptions, ask, serve};
+use ends::{Beside, Compared, Outcome};
 use line::{Allowed, FAR, Line};
 use quality::Quality;
 use std::io::{BufRead as _, BufReader};
@@ -66,6 +66,68 @@ pub(crate) struct RequestOptions {
     /// Only these
     #[arg(long, value_delimiter = ',')]
     only: Vec<Kind>,
+}
+
+/// Options of `yielding`.
+#[derive(clap::Args)]
+pub(crate) struct YieldingOptions {
+    /// Seconds of one measurement
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+    /// Round trip, milliseconds
+    #[arg(long, default_value_t = 50.0)]
+    round_trip: f64,
+    /// Megabits a second, one line for each
+    #[arg(long, value_delimiter = ',', default_value = "20,100")]
+    megabits: Vec<f64>,
+}
+
+/// Small requests of ours alone, and beside bulk in the same connection.
+pub(crate) fn yielding(options: &YieldingOptions, seed: u64) -> Result<Report> {
+    line::sweep()?;
+    let mut report = Report::new("yielding", seed);
+    report.scene("round trip", format!("{} ms", options.round_trip));
+    for megabits in &options.megabits {
+        let quality = Quality {
+            megabits: *megabits,
+            round_trip: options.round_trip,
+            lost: 0.0,
+        };
+        for beside in [Beside::Equal, Beside::Yielding] {
+            let line = Line::start(&quality, seed)?;
+            let compared = compared(&line, beside, options.seconds)?;
+            let what = format!("{megabits} Mbit/s, bulk {beside:?}").to_lowercase();
+            let (idle, busy) = (compared.idle.p99, compared.beside.p99);
+            let note = format!("p50 {:.1} ms", compared.idle.p50);
+            report.row(format!("{what}: p99 alone"), idle, "ms", note);
+            let note = format!(
+                "p50 {:.1} ms, {} answered, bulk {:.1} Mbit/s meanwhile",
+                compared.beside.p50, compared.beside.answered, compared.megabits
+            );
+            report.row(format!("{what}: p99 beside it"), busy, "ms", note);
+            let what = format!("{what}: p99 against alone");
+            match beside {
+                Beside::Equal => report.row(what, busy / idle, "times", ""),
+                Beside::Yielding => {
+                    report.goal(what, busy / idle, "times", Goal::AtMost(1.5), "");
+                }
+            }
+        }
+    }
+    Ok(report)
+}
+
+fn compared(line: &Line, beside: Beside, seconds: u64) -> Result<Compared> {
+    let folder = tempfile::tempdir()?;
+    certificates::make(folder.path())?;
+    let _server = Server::start(line, folder.path())?;
+    let mut ask = line.near(std::env::current_exe()?);
+    ask.arg("wan-ask").arg("--folder").arg(folder.path());
+    ask.arg(format!("--tunnel={TUNNEL}"));
+    ask.arg(format!("--beside={beside:?}").to_lowercase());
+    ask.arg(format!("--seconds={seconds}"));
+    let output = ask.stderr(Stdio::inherit()).output()?;
+    serde_json::from_slice(&output.stdout).context("the outcome")
 }
 
 /// One contender on one line.

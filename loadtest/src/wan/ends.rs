@@ -11,6 +11,8 @@ use netpatch_types::SystemClock;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,6 +25,12 @@ const ANSWER: u64 = 1024;
 /// More than any measurement takes.
 const BULK: u64 = 1 << 50;
 const BUFFER: usize = 64 * 1024;
+/// The repository of transfers that are to yield to others.
+const YIELDS: &str = "yields";
+/// One small request after the other, by so many.
+const CALLERS: usize = 4;
+/// Until bulk has found its pace.
+const WARM: Duration = Duration::from_secs(5);
 /// Until a tunnel that was just started carries something.
 const READY: Duration = Duration::from_secs(30);
 /// How long requests that are under way at the end are waited for.
@@ -83,6 +91,10 @@ async fn answer(stream: SiteStream) -> Result<()> {
         size_bytes: request.length,
         ..StreamAnswer::default()
     };
+    if request.repository == YIELDS {
+        // As the edge sends a recipe.
+        stream.yield_to_others();
+    }
     send_answer(&mut stream, &answer).await?;
     write(&mut stream, request.length).await?;
     Ok(stream.shutdown().await?)
@@ -125,8 +137,29 @@ pub(crate) struct AskOptions {
     /// So many small requests at once; without it one for very much
     #[arg(long)]
     requests: Option<usize>,
+    /// Small requests alone and then beside bulk in the same connection
+    #[arg(long)]
+    beside: Option<Beside>,
     #[arg(long)]
     seconds: u64,
+}
+
+/// How bulk behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Beside {
+    /// As everything else.
+    Equal,
+    /// It yields.
+    Yielding,
+}
+
+/// What small requests took.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Compared {
+    pub(super) idle: Outcome,
+    pub(super) beside: Outcome,
+    /// What bulk got meanwhile.
+    pub(super) megabits: f64,
 }
 
 /// What came.
@@ -148,6 +181,11 @@ pub(super) struct Outcome {
 pub(crate) async fn ask(options: &AskOptions) -> Result<()> {
     let way = Way::of(options).await?;
     let span = Duration::from_secs(options.seconds);
+    if let Some(beside) = options.beside {
+        let compared = compare(&way, beside, span).await?;
+        println!("{}", serde_json::to_string(&compared)?);
+        return Ok(());
+    }
     let mut outcome = match options.requests {
         None => bulk(&way, span).await?,
         Some(count) => requests(&way, count, span).await?,
@@ -285,6 +323,42 @@ async fn requests(way: &Way, count: usize, span: Duration) -> Result<Outcome> {
         answered: times.len(),
         p50: at(50),
         p99: at(99),
+    })
+}
+
+/// Idle first, then with bulk under way.
+async fn compare(way: &Way, beside: Beside, span: Duration) -> Result<Compared> {
+    let idle = requests(way, CALLERS, span).await?;
+    let Way::Tunnel(connection) = way else {
+        bail!("only over our tunnel");
+    };
+    let request = PayloadRequest {
+        repository: match beside {
+            Beside::Yielding => YIELDS.to_owned(),
+            Beside::Equal => String::new(),
+        },
+        length: BULK,
+        ..PayloadRequest::default()
+    };
+    let (_, mut stream) = connection.payload(request).await?;
+    let got = Arc::new(AtomicU64::new(0));
+    let counting = got.clone();
+    let bulk = tokio::spawn(async move {
+        let mut bytes = vec![0; BUFFER];
+        while let Ok(count @ 1..) = stream.read(&mut bytes).await {
+            counting.fetch_add(count as u64, Ordering::Relaxed);
+        }
+    });
+    tokio::time::sleep(WARM).await;
+    let (begun, before) = (Instant::now(), got.load(Ordering::Relaxed));
+    let beside = requests(way, CALLERS, span).await?;
+    let moved = crate::report::figure(got.load(Ordering::Relaxed) - before);
+    let megabits = moved * 8.0 / begun.elapsed().as_secs_f64() / 1e6;
+    bulk.abort();
+    Ok(Compared {
+        idle,
+        beside,
+        megabits,
     })
 }
 

@@ -47,8 +47,7 @@ impl fmt::Display for End {
 pub struct Verdict {
     wrong: Mutex<Vec<String>>,
     more_wrong: AtomicU64,
-    ends: Mutex<BTreeMap<(Phase, End), u64>>,
-    acts: Mutex<BTreeMap<Act, u64>>,
+    ends: Mutex<BTreeMap<(Phase, Act, End), u64>>,
     late: AtomicU64,
 }
 
@@ -66,9 +65,7 @@ impl Verdict {
     /// A mutation was done.
     pub(crate) fn ended(&self, mutation: &Mutation, end: End) {
         let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
-        *ends.entry((mutation.phase, end)).or_default() += 1;
-        let mut acts = self.acts.lock().unwrap_or_else(PoisonError::into_inner);
-        *acts.entry(mutation.act).or_default() += 1;
+        *ends.entry((mutation.phase, mutation.act, end)).or_default() += 1;
     }
 
     /// Wrong effects: the first ones.
@@ -85,18 +82,11 @@ impl Verdict {
         wrong.len() as u64 + self.more_wrong.load(Ordering::Relaxed)
     }
 
-    /// How many mutations of each phase ended how.
+    /// How many mutations of each phase and kind ended how.
     #[must_use]
-    pub fn ends(&self) -> BTreeMap<(Phase, End), u64> {
+    pub fn ends(&self) -> BTreeMap<(Phase, Act, End), u64> {
         let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         ends.clone()
-    }
-
-    /// How many mutations of each kind there were.
-    #[must_use]
-    pub fn acts(&self) -> BTreeMap<Act, u64> {
-        let acts = self.acts.lock().unwrap_or_else(PoisonError::into_inner);
-        acts.clone()
     }
 
     /// Mutations after which a host needed a second look to be well.
