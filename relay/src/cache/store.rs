@@ -6,9 +6,11 @@
 //! cache/tmp/                    fills under way; emptied at start
 //! ```
 //!
-//! Invariant: bytes are handed out only when their digest was checked since the file last changed.
+//! Invariant: bytes are handed out only when their digest was checked since the file last changed. So nothing here has to be on the disk
+//! for what is served to be right: large payloads are synced because fetching them again costs the line much, small ones are not, because
+//! waiting for the disk costs more than they are worth. What a power cut takes of them is found at the next start, or when it is asked for.
 
-use crate::files::{sync_folder, write_atomically};
+use crate::files::{sync_folder, write_atomically, write_soon};
 use netpatch_relay_core::{Entry, KeyId};
 use netpatch_types::Sha256;
 use sha2::Digest as _;
@@ -61,6 +63,8 @@ pub struct Stamp {
     changed: (i64, i64),
 }
 
+/// Payloads of so many bytes are synced when they are kept.
+const SYNCED_BYTES: u64 = 1 << 20;
 /// How often bytes that change while they are read are read again.
 const ATTEMPTS: usize = 3;
 /// A file that was left alone for so long shows every change in its times, on a file system that counts parts of a second and on
@@ -204,16 +208,22 @@ impl Store {
         })
     }
 
-    /// Keeps a finished fill: its bytes durably first, then the entry. Blocks on the disk.
+    /// Keeps a finished fill: its bytes first, then the entry. Blocks on the disk.
     pub fn keep(&self, unfinished: &mut Unfinished, entry: &Entry) -> Result<(), StoreError> {
         let path = self.bytes_path(entry.sha256);
         let put = || -> io::Result<()> {
-            unfinished.file.sync_all()?;
+            let is_synced = entry.size_bytes >= SYNCED_BYTES;
+            if is_synced {
+                unfinished.file.sync_all()?;
+            }
             let folder = path.parent().unwrap_or(&self.root);
             fs::create_dir_all(folder)?;
             fs::rename(&unfinished.path, &path)?;
-            sync_folder(folder)?;
-            sync_folder(&self.root.join("bytes"))
+            if is_synced {
+                sync_folder(folder)?;
+                sync_folder(&self.root.join("bytes"))?;
+            }
+            Ok(())
         };
         put().map_err(|error| failed(&path, error))?;
         unfinished.kept = true;
@@ -244,7 +254,11 @@ impl Store {
         fs::create_dir_all(&folder).map_err(|error| failed(&folder, error))?;
         let text =
             serde_json::to_vec(entry).map_err(|error| failed(&path, io::Error::other(error)))?;
-        write_atomically(&path, &text, 0o600).map_err(|error| failed(&path, error))
+        let write = match entry.size_bytes >= SYNCED_BYTES {
+            true => write_atomically,
+            false => write_soon,
+        };
+        write(&path, &text, 0o600).map_err(|error| failed(&path, error))
     }
 
     /// Deletes entries, then bytes.
