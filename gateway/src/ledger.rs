@@ -91,12 +91,19 @@ fn entry(event: &IdentityEventV1) -> (&'static str, String, BTreeMap<String, Str
             bandwidth,
             serves_proxy,
             staging_hours,
+            mirrors,
+            uses_deltas,
         } => {
             with("probes_exposure", probes_exposure.to_string());
             with("bandwidth", bandwidth.to_string());
             with("serves_proxy", serves_proxy.to_string());
             let hours: Vec<String> = staging_hours.iter().map(ToString::to_string).collect();
             with("staging_hours", hours.join("; "));
+            let of =
+                |of: &netpatch_auth::Mirrors| format!("{}: {}", of.repository, of.urls.join(" "));
+            let mirrors: Vec<String> = mirrors.iter().map(of).collect();
+            with("mirrors", mirrors.join("; "));
+            with("uses_deltas", uses_deltas.to_string());
             ("site.changed", format!("site:{site}"))
         }
         IdentityEventV1::UserCreated { user } => ("user.created", format!("user:{user}")),

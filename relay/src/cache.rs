@@ -193,6 +193,11 @@ impl Cache {
         self.inner.deltas.use_recipes(recipes, plain_bytes);
     }
 
+    /// Whether recipes are asked for from now on: what the site says.
+    pub fn allow_recipes(&self, are_allowed: bool) {
+        self.inner.deltas.allow(are_allowed);
+    }
+
     /// The line over which is fetched.
     #[must_use]
     pub fn line(&self) -> &Line {
@@ -417,7 +422,11 @@ impl Cache {
             fills.spawn(async move {
                 let work = std::panic::AssertUnwindSafe(fill::run(&inner, &key, &urls, &shared));
                 let unexpected = |_| End::Failed((500, "fetching ended unexpectedly".into()));
+                let begun = Instant::now();
                 let end = work.catch_unwind().await.unwrap_or_else(unexpected);
+                if matches!(end, End::Grown) {
+                    inner.counters.note_fill(begun.elapsed());
+                }
                 lock(&inner.flights).land(id, &shared);
                 shared.settle(end);
             });

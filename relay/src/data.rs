@@ -6,6 +6,7 @@
 //! identity.json   certificate, CA, platform root, names, server
 //! settings.pb     the site's settings as last heard, so that the cache serves while the edge is away
 //! status.json     what `status` shows
+//! counters.json   what was counted since the relay was set up
 //! cache/          payloads
 //! ```
 

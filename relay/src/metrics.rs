@@ -3,7 +3,7 @@
 //! A port that is taken costs the numbers, not the site: the relay says so and runs on without them.
 
 use crate::cache::Cache;
-use crate::counters::{Counted, Counters};
+use crate::counters::{Counted, Counters, FILL_MILLIS};
 use crate::uplink::LinkState;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
@@ -145,7 +145,7 @@ impl Sample {
         text.counter("cache_hits_total", help, c.hits);
         let help = "Requests that began a fill from an upstream";
         text.counter("cache_fills_total", help, c.misses);
-        let help = "Hits by all requests since the start; 0 before the first";
+        let help = "Hits by all requests; 0 before the first";
         text.gauge("cache_hit_ratio", help, share(c.hits, c.hits + c.misses));
         let help = "Payload bytes sent to agents";
         text.counter("payload_served_bytes_total", help, c.bytes_served);
@@ -157,7 +157,8 @@ impl Sample {
         text.counter("payload_deltas_total", help, c.deltas);
         let help = "How much shorter the recipes of these were than the payloads";
         text.counter("delta_saved_bytes_total", help, c.delta_saved_bytes);
-        let help = "Payload bytes served that did not cross the WAN again, since the start";
+        text.fills(&c);
+        let help = "Payload bytes served that did not cross the WAN again";
         let saved = c.bytes_served.saturating_sub(c.bytes_fetched);
         text.gauge("payload_saved_bytes", help, saved);
         text.gauge(
@@ -188,6 +189,12 @@ fn share(part: u64, all: u64) -> f64 {
     }
 }
 
+/// Milliseconds as seconds with no more digits than needed.
+fn seconds(millis: u64) -> String {
+    let text = format!("{}.{:03}", millis / 1_000, millis % 1_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// Families in the text format.
 struct Text(String);
 
@@ -198,6 +205,24 @@ impl Text {
 
     fn gauge(&mut self, name: &str, help: &str, value: impl std::fmt::Display) {
         self.family("gauge", name, help, &value);
+    }
+
+    /// How long fills took.
+    fn fills(&mut self, counted: &Counted) {
+        let name = "netpatch_relay_fill_seconds";
+        let _ = write!(
+            self.0,
+            "# HELP {name} How long payloads took from their upstream, from the request to the last byte\n# TYPE {name} histogram\n"
+        );
+        let bounds = FILL_MILLIS.iter().map(|bound| seconds(*bound));
+        let bounds = bounds.chain(["+Inf".to_owned()]);
+        let mut count = 0_u64;
+        for (bound, fills) in bounds.zip(counted.fills) {
+            count = count.saturating_add(fills);
+            let _ = writeln!(self.0, "{name}_bucket{{le=\"{bound}\"}} {count}");
+        }
+        let sum = seconds(counted.fill_millis);
+        let _ = write!(self.0, "{name}_sum {sum}\n{name}_count {count}\n");
     }
 
     fn family(&mut self, kind: &str, name: &str, help: &str, value: &dyn std::fmt::Display) {
@@ -220,6 +245,8 @@ mod tests {
             misses: 1,
             bytes_served: 900,
             bytes_fetched: 300,
+            fills: [0, 2, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1],
+            fill_millis: 2_001_050,
             ..Counted::default()
         };
         let text = Sample {
@@ -233,6 +260,14 @@ mod tests {
             "netpatch_relay_payload_saved_bytes 600",
             "netpatch_relay_cache_fills_total 1",
             "# TYPE netpatch_relay_cache_hits_total counter",
+            "# TYPE netpatch_relay_fill_seconds histogram",
+            "netpatch_relay_fill_seconds_bucket{le=\"0.05\"} 0",
+            "netpatch_relay_fill_seconds_bucket{le=\"0.1\"} 2",
+            "netpatch_relay_fill_seconds_bucket{le=\"1\"} 3",
+            "netpatch_relay_fill_seconds_bucket{le=\"1800\"} 3",
+            "netpatch_relay_fill_seconds_bucket{le=\"+Inf\"} 4",
+            "netpatch_relay_fill_seconds_sum 2001.05",
+            "netpatch_relay_fill_seconds_count 4",
         ] {
             assert_eq!(text.lines().filter(|one| *one == line).count(), 1, "{line}");
         }

@@ -4,7 +4,7 @@ use crate::agents::Agents;
 use crate::cache::Cache;
 use crate::cache::store::{Store, StoreError};
 use crate::config::Config;
-use crate::counters::Counters;
+use crate::counters::{self, Counters};
 use crate::data::{DataDir, DataError};
 use crate::delta::FromEdge;
 use crate::front;
@@ -72,7 +72,7 @@ impl Relay {
     ) -> Result<Self, RunError> {
         let enrolment = data.enrolment()?.ok_or(RunError::Unclaimed)?;
         let identity = enrolment.identity(data.key()?);
-        let counters = Arc::new(Counters::default());
+        let counters = Arc::new(Counters::of(&data));
         let cache = Arc::new(Cache::open(
             Store::open(&data.join("cache"))?,
             config.cache_budget_bytes,
@@ -83,6 +83,7 @@ impl Relay {
         let settings = data.settings()?;
         cache.set_upstreams(Upstreams::from_settings(&settings));
         cache.line().set(&settings);
+        cache.allow_recipes(!settings.whole_files_only);
         let allow_proxy = Arc::new(AtomicBool::new(settings.serves_proxy));
         let ca = enrolment.ca.clone();
         let endpoint = SiteEndpoint::bind(config.listen, &identity, ca, clock.clone(), limits)?;
@@ -104,6 +105,7 @@ impl Relay {
             enrolments: Arc::default(),
         };
         tasks.spawn(agents.serve(endpoint.clone()));
+        tasks.spawn(counters::keep(counters.clone(), data.clone()));
         let shown = Metrics {
             cache: cache.clone(),
             counters: counters.clone(),
@@ -245,6 +247,7 @@ impl Relay {
         self.endpoint.close();
         self.tasks.shutdown().await;
         let _ = tokio::time::timeout(Duration::from_secs(2), self.endpoint.closed()).await;
+        self.counters.write(&self.data);
         let now_ms = self.clock.now().timestamp_millis();
         Status::new(&self.data, now_ms, Standing::Stopped)?.write(&self.data)?;
         Ok(())

@@ -107,7 +107,7 @@ pub struct Status {
     /// What is fetched ahead, first needed first.
     #[serde(default)]
     pub staging: Vec<StagedWave>,
-    /// Since the relay started.
+    /// Since the relay was set up.
     #[serde(default)]
     pub counted: Counted,
 }

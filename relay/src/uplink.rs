@@ -195,6 +195,8 @@ impl Uplink {
             sessions: u32::try_from(counted.sessions).unwrap_or(u32::MAX),
             disk_free_bytes: self.cache.free_bytes(),
             address: self.address.clone(),
+            deltas: counted.deltas,
+            delta_saved_bytes: counted.delta_saved_bytes,
         };
         link.open(stream_open::Kind::Report(report)).await?;
         let (answer, _) = link.open(stream_open::Kind::Site(SiteRequest {})).await?;
@@ -203,6 +205,7 @@ impl Uplink {
         self.cache
             .set_upstreams(Upstreams::from_settings(&settings));
         self.cache.line().set(&settings);
+        self.cache.allow_recipes(!settings.whole_files_only);
         self.allow_probes.send_replace(settings.probes_exposure);
         let serves_proxy = settings.serves_proxy;
         self.allow_proxy.store(serves_proxy, Ordering::Relaxed);

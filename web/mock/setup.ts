@@ -27,6 +27,7 @@ export class Setup {
     private readonly bandwidths: Map<string, object>,
     private readonly proxies: Set<string>,
     private readonly stagingHours: Map<string, object[]>,
+    private readonly wholeFiles: Set<string>,
   ) {}
 
   site(input: { name: string; timeZone: string; directAllowed?: boolean; upstreams?: string[] }): Errors & { site: object } {
@@ -34,10 +35,12 @@ export class Setup {
     const site = {
       __typename: 'Site', id, name: input.name, timeZone: input.timeZone, directAllowed: input.directAllowed ?? true, upstreams: input.upstreams ?? [], probesExposure: () => this.probing.has(id),
       servesProxy: () => this.proxies.has(id),
+      usesDeltas: () => !this.wholeFiles.has(id),
+      mirrors: [],
       stagingHours: () => this.stagingHours.get(id) ?? [],
       bandwidth: () => this.bandwidths.get(id) ?? noLimit,
       hosts: (args: PageArgs) => connection([], args), relays: () => this.relays.filter((relay) => relay['siteId'] === id),
-      traffic: { __typename: 'SiteTraffic', bytesServed: '0', bytesFetched: '0', savedBytes: '0', cacheHitRatio: null },
+      traffic: { __typename: 'SiteTraffic', bytesServed: '0', bytesFetched: '0', savedBytes: '0', deltaSavedBytes: '0', cacheHitRatio: null },
     };
     this.sites.push(site);
     return { site, userErrors: [] };

@@ -22,6 +22,10 @@ pub enum IdentityEvent {
     },
 }
 
+fn yes() -> bool {
+    true
+}
+
 /// Version 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -51,6 +55,12 @@ pub enum IdentityEventV1 {
         /// When its relays fetch ahead now; none: at all hours.
         #[serde(default)]
         staging_hours: Vec<netpatch_types::WeekHours>,
+        /// Where its relays fetch now, of repositories that are not fetched from where hosts name them.
+        #[serde(default)]
+        mirrors: Vec<crate::Mirrors>,
+        /// Whether its relays use differences now; so they did before there was a choice.
+        #[serde(default = "yes")]
+        uses_deltas: bool,
     },
     /// A user was made.
     UserCreated {

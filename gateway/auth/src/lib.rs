@@ -46,7 +46,7 @@ pub use platform::{EdgeIdentity, RoleKeys};
 pub use principal::{Access, Principal};
 pub use relay::{Relay, RelayReport, RelayStatus, StagedWave, hit_ratio};
 pub use session::{SessionKind, SessionToken};
-pub use site::{Site, SiteCreate, SiteUpdate};
+pub use site::{Mirrors, Site, SiteCreate, SiteUpdate};
 pub use user::{Member, User, UserCreate};
 
 use netpatch_storage::{Database, KeyFolder};

@@ -24,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(M0004),
             Box::new(M0005),
             Box::new(M0006),
+            Box::new(M0007),
         ]
     }
 
@@ -174,6 +175,22 @@ impl MigrationTrait for M0006 {
         ] {
             sql.extend(directory_function("identity", function));
         }
+        execute_all(manager.get_connection(), sql).await
+    }
+}
+
+struct M0007;
+
+impl MigrationName for M0007 {
+    fn name(&self) -> &'static str {
+        "m0007"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for M0007 {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let sql = statements(include_str!("../migrations/m0007.sql"));
         execute_all(manager.get_connection(), sql).await
     }
 }

@@ -8,7 +8,21 @@ use netpatch_types::{
     Bandwidth, OrganizationId, RequestContext, ServiceError, ServiceResult, SiteId, WeekHours,
 };
 use sea_orm::FromQueryResult;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+/// Mirrors of one of a site's repositories, and of a repository.
+const MAX_MIRRORED: usize = 100;
+const MAX_MIRRORS: usize = 8;
+
+/// Where a site's relays fetch what lies in a repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mirrors {
+    /// Base URL as hosts name it; one of the site's upstreams.
+    pub repository: String,
+    /// Base URLs to fetch from, in the order to try. The repository itself is asked only if it is among them.
+    pub urls: Vec<String>,
+}
 
 /// A site.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +47,10 @@ pub struct Site {
     pub serves_proxy: bool,
     /// When its relays fetch ahead, in its own time; none: at all hours.
     pub staging_hours: Vec<WeekHours>,
+    /// Where its relays fetch, of repositories that are not fetched from where hosts name them.
+    pub mirrors: Vec<Mirrors>,
+    /// Whether its relays make packages of older versions and differences. On until somebody turns it off.
+    pub uses_deltas: bool,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -63,6 +81,10 @@ pub struct SiteUpdate {
     pub serves_proxy: Option<bool>,
     /// When its relays fetch ahead; none: at all hours.
     pub staging_hours: Option<Vec<WeekHours>>,
+    /// Where its relays fetch, all of it anew.
+    pub mirrors: Option<Vec<Mirrors>>,
+    /// Whether its relays make packages of older versions and differences.
+    pub uses_deltas: Option<bool>,
 }
 
 impl SiteUpdate {
@@ -75,6 +97,8 @@ impl SiteUpdate {
             bandwidth: None,
             serves_proxy: None,
             staging_hours: None,
+            mirrors: None,
+            uses_deltas: None,
         }
     }
 }
@@ -91,6 +115,8 @@ struct Row {
     bandwidth: serde_json::Value,
     serves_proxy: bool,
     staging_hours: serde_json::Value,
+    mirrors: serde_json::Value,
+    uses_deltas: bool,
     created_at: DateTime<Utc>,
 }
 
@@ -107,12 +133,14 @@ impl From<Row> for Site {
             bandwidth: serde_json::from_value(row.bandwidth).unwrap_or_default(),
             serves_proxy: row.serves_proxy,
             staging_hours: serde_json::from_value(row.staging_hours).unwrap_or_default(),
+            mirrors: serde_json::from_value(row.mirrors).unwrap_or_default(),
+            uses_deltas: row.uses_deltas,
             created_at: row.created_at,
         }
     }
 }
 
-const COLUMNS: &str = "tenant_id, id, name, time_zone, direct_allowed, upstreams, probes_exposure, bandwidth, serves_proxy, staging_hours, created_at";
+const COLUMNS: &str = "tenant_id, id, name, time_zone, direct_allowed, upstreams, probes_exposure, bandwidth, serves_proxy, staging_hours, mirrors, uses_deltas, created_at";
 
 impl Auth {
     /// Creates a site.
@@ -138,16 +166,7 @@ impl Auth {
             ));
         }
         for upstream in &create.upstreams {
-            let known = upstream.starts_with("http://") || upstream.starts_with("https://");
-            if !known || upstream.len() > 500 || upstream.contains(char::is_whitespace) {
-                return Err(ServiceError::invalid(
-                    "upstreams",
-                    format!(
-                        "{:?} is not the base URL of a repository (http:// or https://)",
-                        cut(upstream)
-                    ),
-                ));
-            }
+            check_base_url("upstreams", upstream)?;
         }
         let site = Site {
             id: SiteId::new(self.clock.now()),
@@ -164,6 +183,8 @@ impl Auth {
             bandwidth: Bandwidth::default(),
             serves_proxy: false,
             staging_hours: Vec::new(),
+            mirrors: Vec::new(),
+            uses_deltas: true,
             created_at: self.clock.now(),
         };
         let tx = self.db.write(ctx).await?;
@@ -210,6 +231,11 @@ impl Auth {
             staging_hours: update
                 .staging_hours
                 .unwrap_or_else(|| before.staging_hours.clone()),
+            mirrors: match update.mirrors {
+                Some(mirrors) => checked_mirrors(mirrors, &before.upstreams)?,
+                None => before.mirrors.clone(),
+            },
+            uses_deltas: update.uses_deltas.unwrap_or(before.uses_deltas),
             ..before.clone()
         };
         if site == before {
@@ -229,7 +255,7 @@ impl Auth {
         }
         let tx = self.db.write(ctx).await?;
         tx.execute(
-            "update identity.sites set probes_exposure = $3, bandwidth = $4, serves_proxy = $5, staging_hours = $6 where tenant_id = $1 and id = $2",
+            "update identity.sites set probes_exposure = $3, bandwidth = $4, serves_proxy = $5, staging_hours = $6, mirrors = $7, uses_deltas = $8 where tenant_id = $1 and id = $2",
             [
                 site.organization.0.into(),
                 site.id.0.into(),
@@ -237,6 +263,8 @@ impl Auth {
                 serde_json::json!(site.bandwidth).into(),
                 site.serves_proxy.into(),
                 serde_json::json!(site.staging_hours).into(),
+                serde_json::json!(site.mirrors).into(),
+                site.uses_deltas.into(),
             ],
         )
         .await?;
@@ -246,6 +274,8 @@ impl Auth {
             bandwidth: site.bandwidth.clone(),
             serves_proxy: site.serves_proxy,
             staging_hours: site.staging_hours.clone(),
+            mirrors: site.mirrors.clone(),
+            uses_deltas: site.uses_deltas,
         };
         event::append(&tx, ctx, &*self.clock, event).await?;
         tx.commit().await?;
@@ -283,6 +313,54 @@ impl Auth {
         } else {
             Err(ServiceError::not_found("site"))
         }
+    }
+}
+
+fn check_base_url(field: &str, url: &str) -> ServiceResult<()> {
+    let known = url.starts_with("http://") || url.starts_with("https://");
+    if !known || url.len() > 500 || url.contains(char::is_whitespace) {
+        let why = format!(
+            "{:?} is not the base URL of a repository (http:// or https://)",
+            cut(url)
+        );
+        return Err(ServiceError::invalid(field, why));
+    }
+    Ok(())
+}
+
+/// Without last slashes, sorted by repository.
+fn checked_mirrors(mirrors: Vec<Mirrors>, upstreams: &[String]) -> ServiceResult<Vec<Mirrors>> {
+    let invalid = |why: String| Err(ServiceError::invalid("mirrors", why));
+    if mirrors.len() > MAX_MIRRORED {
+        return invalid(format!(
+            "a site names mirrors of at most {MAX_MIRRORED} repositories"
+        ));
+    }
+    let plain = |url: &String| url.trim_end_matches('/').to_owned();
+    let mut checked: Vec<Mirrors> = Vec::new();
+    for of in mirrors {
+        let repository = plain(&of.repository);
+        if !upstreams.contains(&repository) {
+            let shown = cut(&repository);
+            return invalid(format!("{shown:?} is not one of the site's repositories"));
+        }
+        if of.urls.is_empty() || of.urls.len() > MAX_MIRRORS {
+            return invalid(format!("a repository has 1 to {MAX_MIRRORS} mirrors"));
+        }
+        for url in &of.urls {
+            check_base_url("mirrors", url)?;
+        }
+        let urls = of.urls.iter().map(plain).collect();
+        checked.push(Mirrors { repository, urls });
+    }
+    checked.sort_by(|left, right| left.repository.cmp(&right.repository));
+    let is_twice = |pair: &[Mirrors]| matches!(pair, [a, b] if a.repository == b.repository);
+    match checked.windows(2).find(|pair| is_twice(pair)) {
+        Some(pair) => {
+            let twice = pair.first().map(|of| cut(&of.repository));
+            invalid(format!("{:?} stands twice", twice.unwrap_or_default()))
+        }
+        None => Ok(checked),
     }
 }
 

@@ -34,6 +34,7 @@ use netpatch_types::{
     ServiceError, ServiceResult, Sha256, SiteId,
 };
 use prost::Message as _;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// How often a relay asks for its claim, seconds.
@@ -307,9 +308,14 @@ impl Services for PlatformServices {
         let ctx = self.edge(organization);
         let relay = self.auth.relay_get(&ctx, relay).await?;
         let site = self.auth.site_get(&ctx, relay.site).await?;
+        let mut mirrors: HashMap<String, Vec<String>> = site
+            .mirrors
+            .into_iter()
+            .map(|of| (of.repository, of.urls))
+            .collect();
         let upstream = |repository: String| Upstream {
+            urls: mirrors.remove(&repository).unwrap_or_default(),
             repository,
-            urls: Vec::new(),
         };
         Ok(SiteSettings {
             site_id: site.id.to_string(),
@@ -320,6 +326,7 @@ impl Services for PlatformServices {
             bandwidth: Some(week::bandwidth(&site.bandwidth)),
             serves_proxy: site.serves_proxy,
             staging_hours: site.staging_hours.iter().map(week::hours).collect(),
+            whole_files_only: !site.uses_deltas,
         })
     }
 
@@ -338,6 +345,8 @@ impl Services for PlatformServices {
             hits: report.hits,
             misses: report.misses,
             sessions: report.sessions,
+            deltas: report.deltas,
+            delta_saved_bytes: report.delta_saved_bytes,
         };
         self.auth.relay_report(organization, relay, &report).await
     }
@@ -377,6 +386,9 @@ impl Services for PlatformServices {
         let ctx = self.edge(organization);
         let relay = self.auth.relay_get(&ctx, relay).await?;
         let site = self.auth.site_get(&ctx, relay.site).await?;
+        if !site.uses_deltas {
+            return Ok(None);
+        }
         let Some(get) = delta::get(&request, &site.upstreams)? else {
             return Ok(None);
         };

@@ -11,8 +11,8 @@
 //! is the word of the hosts that ask, where they say it, else of the staging plan or of the platform, as its repositories are; the package
 //! manager judges by its own.
 
-use super::Inner;
 use super::fill::Fill;
+use super::{Inner, lock};
 use crate::counters::add;
 use crate::line::Urgency;
 use futures::future::BoxFuture;
@@ -22,8 +22,8 @@ use netpatch_relay_core::{Entry, PayloadKey, PayloadKind};
 use netpatch_types::Sha256;
 use std::fs::File;
 use std::io::Read as _;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::{Semaphore, oneshot};
@@ -38,8 +38,8 @@ const IDLE: Duration = Duration::from_secs(10);
 /// So long may rebuilding take, with waiting for its turn, while a host waits and while none does.
 const HURRIED: Duration = Duration::from_secs(20);
 const UNHURRIED: Duration = Duration::from_secs(600);
-/// After a wrong recipe none is asked for during so many seconds.
-const PAUSE_SECONDS: i64 = 600;
+/// After a wrong recipe none is asked for during this time.
+const PAUSE: Duration = Duration::from_secs(600);
 /// Threads of the encoder.
 const THREADS: u32 = 2;
 
@@ -65,8 +65,10 @@ pub struct Offer {
 pub(crate) struct Deltas {
     recipes: OnceLock<(Arc<dyn Recipes>, Limits)>,
     turn: Arc<Semaphore>,
-    /// Unix seconds.
-    not_before: AtomicI64,
+    /// Whether the site wants whole files only.
+    is_off: AtomicBool,
+    /// Until when none is asked for.
+    paused: Mutex<Option<Instant>>,
 }
 
 impl Default for Deltas {
@@ -74,7 +76,8 @@ impl Default for Deltas {
         Self {
             recipes: OnceLock::new(),
             turn: Arc::new(Semaphore::new(1)),
-            not_before: AtomicI64::new(i64::MIN),
+            is_off: AtomicBool::new(false),
+            paused: Mutex::default(),
         }
     }
 }
@@ -86,6 +89,15 @@ impl Deltas {
             threads: THREADS,
         };
         let _ = self.recipes.set((recipes, limits));
+    }
+
+    pub(crate) fn allow(&self, are_allowed: bool) {
+        self.is_off.store(!are_allowed, Ordering::Relaxed);
+    }
+
+    fn are_allowed(&self) -> bool {
+        let is_paused = lock(&self.paused).is_some_and(|until| Instant::now() < until);
+        !self.is_off.load(Ordering::Relaxed) && !is_paused
     }
 }
 
@@ -123,8 +135,7 @@ pub(super) struct Rebuilt {
 pub(super) async fn rebuilt(inner: &Arc<Inner>, key: &PayloadKey, fill: &Fill) -> Option<Rebuilt> {
     let deltas = &inner.deltas;
     let (recipes, limits) = deltas.recipes.get()?;
-    let is_paused = inner.now() < deltas.not_before.load(Ordering::Relaxed);
-    if key.kind() != PayloadKind::Package || is_paused {
+    if key.kind() != PayloadKind::Package || !deltas.are_allowed() {
         return None;
     }
     let held = inner.index().versions_beside(key, MAX_BASES);
@@ -150,8 +161,7 @@ pub(super) async fn rebuilt(inner: &Arc<Inner>, key: &PayloadKey, fill: &Fill) -
         Err(problem) => {
             tracing::warn!(payload = key.path(), %problem, "no use of a difference; fetching the whole file");
             if problem.is_the_senders() {
-                let until = inner.now().saturating_add(PAUSE_SECONDS);
-                deltas.not_before.store(until, Ordering::Relaxed);
+                *lock(&deltas.paused) = Some(Instant::now() + PAUSE);
             }
             None
         }

@@ -94,4 +94,8 @@ async fn a_token_file_claims_then_run_is_ready_and_stops_on_a_signal() {
     assert!(run.wait().await.unwrap().success());
     let output = relay(&["status"], &data).output().unwrap();
     assert!(String::from_utf8_lossy(&output.stdout).contains("stopped"));
+    // What was counted is there for the next run.
+    let counted = std::fs::read(data.join("counters.json")).unwrap();
+    let counted: serde_json::Value = serde_json::from_slice(&counted).unwrap();
+    assert_eq!(counted["bytes_served"], 0);
 }

@@ -158,6 +158,24 @@ async fn a_new_version_is_made_of_the_old_one_and_few_bytes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_site_that_wants_whole_files_only_gets_them_until_it_wants_differences_again() {
+    let (folder, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let (cached, desk) = holding(folder.path(), &upstream).await;
+    desk.offer(&PAIR.old, &PAIR.new, &PAIR.recipe);
+    cached.cache.allow_recipes(false);
+    assert!(cached.get(NEW).await == Ok(PAIR.new.clone()));
+    assert_eq!((fetched(&upstream, NEW), desk.asked()), (1, 0));
+
+    let (folder, upstream) = (tempfile::tempdir().unwrap(), Upstream::start().await);
+    let (cached, desk) = holding(folder.path(), &upstream).await;
+    desk.offer(&PAIR.old, &PAIR.new, &PAIR.recipe);
+    cached.cache.allow_recipes(false);
+    cached.cache.allow_recipes(true);
+    assert!(cached.get(NEW).await == Ok(PAIR.new.clone()));
+    assert_eq!((fetched(&upstream, NEW), desk.asked()), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_is_wrong_with_a_recipe_the_whole_file_comes_from_its_origin() {
     let mut flipped = PAIR.recipe.clone();
     *flipped.last_mut().unwrap() ^= 1;

@@ -55,6 +55,8 @@ async fn hits_fills_and_bytes_are_counted_and_nothing_else_is_served() {
         ("payload_wan_bytes_total", 100_000.0),
         ("payload_saved_bytes", 300_000.0),
         ("cache_payloads", 1.0),
+        ("fill_seconds_count", 1.0),
+        ("fill_seconds_bucket{le=\"+Inf\"}", 1.0),
     ] {
         assert_eq!(value(&text, name), expected, "{name}");
     }

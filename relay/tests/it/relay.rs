@@ -160,6 +160,46 @@ async fn agents_get_payloads_and_the_edge_hears_of_it() {
 }
 
 #[tokio::test]
+async fn what_was_counted_goes_on_in_the_next_run() {
+    let site = Site::start().await;
+    site.upstream.put_bytes("pool/a.deb", &[7; 50_000]);
+    let host = site.edge.organization.host();
+    let connection = site.client(&host).connection().await.expect("connected");
+    let asked = connection.payload(site.request("pool/a.deb")).await;
+    let (_, mut stream) = asked.expect("answered");
+    within(stream.read_to_end(&mut Vec::new()))
+        .await
+        .expect("whole");
+    site.kept().await;
+    let served = |relay: &Relay| relay.status().expect("status").counted.bytes_served;
+    within(async {
+        while served(&site.relay) < 50_000 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+    let Site {
+        edge,
+        relay,
+        data,
+        _folder,
+        ..
+    } = site;
+    within(relay.run_until(async {})).await.expect("stopped");
+    edge.desk.reports.lock().unwrap().clear();
+    let mut again = Relay::start(data, &config(), clock(), limits()).expect("starts");
+    within(again.online()).await;
+    let status = again.status().expect("status");
+    assert_eq!(
+        (status.counted.bytes_fetched, status.counted.misses),
+        (50_000, 1)
+    );
+    assert_eq!((status.counted.agents, status.counted.sessions), (0, 0));
+    let told = edge.desk.reports.lock().unwrap().last().cloned();
+    assert_eq!(told.expect("a report").bytes_served, 50_000);
+}
+
+#[tokio::test]
 async fn a_payload_that_breaks_off_does_not_look_whole() {
     let site = Site::start().await;
     let served = Served {

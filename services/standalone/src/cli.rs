@@ -11,6 +11,7 @@ mod lines;
 pub(crate) mod match_;
 pub(crate) mod relay;
 pub(crate) mod sbom;
+pub(crate) mod site;
 mod upload;
 pub(crate) mod verify;
 pub(crate) mod version;

@@ -42,6 +42,9 @@ enum Command {
     /// List relays, and claim or replace them by the code that they show.
     #[command(subcommand)]
     Relay(cli::relay::Relay),
+    /// Ask about sites, and change what their relays do.
+    #[command(subcommand)]
+    Site(cli::site::Site),
     /// Write what is known of machines besides what their agents report.
     #[command(subcommand)]
     Asset(cli::asset::Asset),
@@ -107,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::Finding(finding) => finding.run(),
         Command::Host(host) => host.run(),
         Command::Relay(relay) => relay.run(),
+        Command::Site(site) => site.run(),
         Command::Asset(asset) => asset.run(),
         Command::Sbom(sbom) => sbom.run(),
         Command::Version(version) => version.run(),

@@ -44,6 +44,7 @@ export const embeddedTypes = [
   'RateLimit',
   'RelayPreview',
   'RemediationDeadline',
+  'RepositoryMirrors',
   'Risk',
   'RiskTerm',
   'RiskWeight',

@@ -115,6 +115,8 @@ async fn another_organizations_ids_are_unknown_in_every_operation() {
     let probing = |id| SiteUpdate {
         probes_exposure: Some(true),
         serves_proxy: Some(true),
+        mirrors: Some(Vec::new()),
+        uses_deltas: Some(false),
         ..SiteUpdate::new(id)
     };
     same_as_unknown!(
@@ -443,8 +445,76 @@ async fn a_site_lets_its_relays_probe_when_its_administrator_says_so() {
         bandwidth: Bandwidth::default(),
         serves_proxy,
         staging_hours: Vec::new(),
+        mirrors: Vec::new(),
+        uses_deltas: true,
     };
     assert_eq!(told, [changed(false), changed(true)]);
+}
+
+/// Where relays fetch is kept as it was said, of the site's own repositories only; differences are used until somebody says no.
+#[tokio::test]
+async fn a_site_names_mirrors_and_may_do_without_differences() {
+    let world = World::new().await;
+    let organization = world.customer().await;
+    let ctx = world.person(organization);
+    let create = SiteCreate {
+        name: "Harbour".into(),
+        time_zone: "UTC".into(),
+        direct_allowed: false,
+        upstreams: vec!["http://deb.example/debian/".into()],
+    };
+    let made = world.auth.site_create(&ctx, create).await.unwrap();
+    assert!(made.mirrors.is_empty() && made.uses_deltas);
+    let of = |repository: &str, urls: &[&str]| Mirrors {
+        repository: repository.into(),
+        urls: urls.iter().map(|url| (*url).into()).collect(),
+    };
+    let update = |mirrors| SiteUpdate {
+        mirrors: Some(mirrors),
+        ..SiteUpdate::new(made.id)
+    };
+    let good = vec![of(
+        "http://deb.example/debian/",
+        &["http://one.example/d/", "https://two.example"],
+    )];
+    let plain = vec![of(
+        "http://deb.example/debian",
+        &["http://one.example/d", "https://two.example"],
+    )];
+    let changed = world.auth.site_update(&ctx, update(good)).await.unwrap();
+    assert_eq!(changed.mirrors, plain);
+    let own = "http://deb.example/debian";
+    for bad in [
+        vec![of("http://other.example/debian", &["http://one.example"])],
+        vec![of(own, &[])],
+        vec![of(own, &["http://one.example"; 9])],
+        vec![of(own, &["file:///etc"])],
+        vec![of(own, &["http://one.example/a b"])],
+        vec![
+            of(own, &["http://one.example"]),
+            of(own, &["http://two.example"]),
+        ],
+        vec![of(own, &["http://one.example"]); 101],
+    ] {
+        let refused = world.auth.site_update(&ctx, update(bad.clone())).await;
+        assert_eq!(code(refused), ErrorCode::BadUserInput, "{bad:?}");
+    }
+    let mut technician = ctx.clone();
+    technician.permissions.remove(&Permission::Admin);
+    let refused = world
+        .auth
+        .site_update(&technician, update(Vec::new()))
+        .await;
+    assert_eq!(code(refused), ErrorCode::Forbidden);
+    let whole = SiteUpdate {
+        uses_deltas: Some(false),
+        ..SiteUpdate::new(made.id)
+    };
+    let changed = world.auth.site_update(&ctx, whole).await.unwrap();
+    assert!(!changed.uses_deltas && changed.mirrors == plain);
+    assert_eq!(changed, world.auth.site_get(&ctx, made.id).await.unwrap());
+    let none = world.auth.site_update(&ctx, update(Vec::new())).await;
+    assert!(none.unwrap().mirrors.is_empty());
 }
 
 /// What a site's line may carry is kept as it was said, and refused when it cannot be kept.

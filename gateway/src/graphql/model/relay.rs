@@ -161,6 +161,12 @@ impl Relay {
         self.0.last_seen_at.map(|_| ByteCount(self.0.saved_bytes()))
     }
 
+    /// How much shorter the differences were that it made packages of than the packages; part of what was saved.
+    async fn delta_saved_bytes(&self) -> Option<ByteCount> {
+        let saved = self.0.delta_saved_bytes;
+        self.0.last_seen_at.map(|_| ByteCount(saved))
+    }
+
     /// Bytes in its cache.
     async fn cache_bytes(&self) -> Option<ByteCount> {
         self.0.last_seen_at.map(|_| ByteCount(self.0.cache_bytes))

@@ -3,7 +3,7 @@
 use super::*;
 use crate::graphql::context::readable;
 use crate::graphql::{ByteCount, Connection, Result, TimeZone, loaders, session};
-use async_graphql::{Context, ID, Object, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 /// When hosts are scanned without being asked.
 #[derive(Clone, SimpleObject)]
@@ -14,7 +14,7 @@ pub struct ScanSchedule {
     pub jitter_seconds: i32,
 }
 
-/// What a site's relays gave to its hosts and fetched for them, since each relay started.
+/// What a site's relays gave to its hosts and fetched for them, since each relay was set up.
 #[derive(Clone, SimpleObject)]
 pub struct SiteTraffic {
     /// Bytes given to hosts.
@@ -23,8 +23,37 @@ pub struct SiteTraffic {
     pub bytes_fetched: ByteCount,
     /// Bytes that did not cross the site's line: of each relay what it served beyond what it fetched.
     pub saved_bytes: ByteCount,
+    /// How much shorter the differences were that packages were made of than the packages; part of what was saved.
+    pub delta_saved_bytes: ByteCount,
     /// Share of answers from a cache, 0–1; null before the first.
     pub cache_hit_ratio: Option<f64>,
+}
+
+/// Where a site's relays fetch what lies in a repository.
+#[derive(Clone, SimpleObject)]
+pub struct RepositoryMirrors {
+    /// Base URL as hosts name it; one of the site's upstreams.
+    pub repository: String,
+    /// Base URLs to fetch from, in the order to try.
+    pub urls: Vec<String>,
+}
+
+/// Where a site's relays fetch what lies in a repository.
+#[derive(Clone, InputObject)]
+pub struct RepositoryMirrorsInput {
+    /// Base URL as hosts name it; one of the site's upstreams.
+    pub repository: String,
+    /// Base URLs to fetch from, in the order to try, 1 to 8. The repository itself is asked only if it is among them.
+    pub urls: Vec<String>,
+}
+
+impl From<RepositoryMirrorsInput> for netpatch_auth::Mirrors {
+    fn from(input: RepositoryMirrorsInput) -> Self {
+        Self {
+            repository: input.repository,
+            urls: input.urls,
+        }
+    }
 }
 
 /// A site of an organization.
@@ -85,6 +114,22 @@ impl Site {
         self.0.staging_hours.iter().map(Into::into).collect()
     }
 
+    /// Where its relays fetch, of repositories that are not fetched from where hosts name them. An upstream that fails is passed over
+    /// for the next.
+    async fn mirrors(&self) -> Vec<RepositoryMirrors> {
+        let of = |of: &netpatch_auth::Mirrors| RepositoryMirrors {
+            repository: of.repository.clone(),
+            urls: of.urls.clone(),
+        };
+        self.0.mirrors.iter().map(of).collect()
+    }
+
+    /// Whether its relays make packages of the older versions that they hold and differences that the platform sends, where it has
+    /// one. On unless somebody turns it off.
+    async fn uses_deltas(&self) -> bool {
+        self.0.uses_deltas
+    }
+
     /// When its hosts are scanned without being asked; null: as each host's own configuration says, which outweighs this.
     #[graphql(complexity = "5 + child_complexity")]
     async fn scan_schedule(&self, ctx: &Context<'_>) -> Result<Option<ScanSchedule>> {
@@ -127,6 +172,7 @@ impl Site {
             bytes_served: ByteCount(sum(|relay| relay.bytes_served)),
             bytes_fetched: ByteCount(sum(|relay| relay.bytes_fetched)),
             saved_bytes: ByteCount(sum(netpatch_auth::Relay::saved_bytes)),
+            delta_saved_bytes: ByteCount(sum(|relay| relay.delta_saved_bytes)),
             cache_hit_ratio: netpatch_auth::hit_ratio(
                 sum(|relay| relay.hits),
                 sum(|relay| relay.misses),

@@ -2,7 +2,7 @@
 
 use super::{answer, payload};
 use crate::graphql::context::{organization_id, tenant_id};
-use crate::graphql::model::{BandwidthInput, Site, WeekHoursInput};
+use crate::graphql::model::{BandwidthInput, RepositoryMirrorsInput, Site, WeekHoursInput};
 use crate::graphql::once::{Once, first, once};
 use crate::graphql::{Result, TimeZone, session};
 use async_graphql::{Context, ID, InputObject, Object};
@@ -41,6 +41,10 @@ pub struct SiteUpdateInput {
     serves_proxy: Option<bool>,
     /// When its relays fetch ahead what approved waves will need, at most 50 ranges, all of them anew; none: at all hours.
     staging_hours: Option<Vec<WeekHoursInput>>,
+    /// Where its relays fetch, of repositories that are not to be fetched from where hosts name them; all of it anew.
+    mirrors: Option<Vec<RepositoryMirrorsInput>>,
+    /// Whether its relays make packages of older versions and differences.
+    uses_deltas: Option<bool>,
     /// The same key and input again change nothing again.
     idempotency_key: ID,
 }
@@ -142,6 +146,11 @@ async fn update(ctx: &Context<'_>, input: SiteUpdateInput) -> Result<SiteUpdateP
             .map(BandwidthInput::read)
             .transpose()?,
         serves_proxy: input.serves_proxy,
+        mirrors: input
+            .mirrors
+            .clone()
+            .map(|all| all.into_iter().map(Into::into).collect()),
+        uses_deltas: input.uses_deltas,
     };
     let work = auth.site_update(&request, change);
     let made = once(

@@ -21,6 +21,7 @@ mod relay;
 mod renewal;
 mod sandbox;
 mod scan_schedule;
+mod site;
 mod staging;
 mod the_loop;
 mod version;

@@ -10,5 +10,7 @@ export function Saved({ traffic }: { traffic: Site['traffic'] }) {
   if (!traffic || traffic.cacheHitRatio === null) return <span className="np-muted">{text('sites.saved.none')}</span>;
   const bytes = (value: string) => readableBytes(value, intl.locale);
   const ratio = intl.formatNumber(traffic.cacheHitRatio, { style: 'percent', maximumFractionDigits: 1 });
-  return <span>{text('sites.saved.hit', { saved: bytes(traffic.savedBytes), served: bytes(traffic.bytesServed), ratio })}</span>;
+  const hit = text('sites.saved.hit', { saved: bytes(traffic.savedBytes), served: bytes(traffic.bytesServed), ratio });
+  const deltas = traffic.deltaSavedBytes === '0' ? '' : `; ${text('sites.saved.deltas', { saved: bytes(traffic.deltaSavedBytes) })}`;
+  return <span>{hit + deltas}</span>;
 }

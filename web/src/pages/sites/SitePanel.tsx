@@ -7,6 +7,7 @@ import { Mark } from '../../ui/Mark.tsx';
 import { Facts, Panel } from '../../ui/Page.tsx';
 import { Moment } from '../../ui/Time.tsx';
 import { BandwidthLines } from './BandwidthLines.tsx';
+import { MirrorLines } from './MirrorLines.tsx';
 import type { Site } from './queries.ts';
 import { RelaysTable } from './RelaysTable.tsx';
 import { RelaySwitch } from './RelaySwitch.tsx';
@@ -34,6 +35,8 @@ export function SitePanel({ site }: { site: Site }) {
           [text('sites.saved'), <Saved key="saved" traffic={site.traffic} />],
           [text('sites.line'), <BandwidthLines key="line" site={site} />],
           [text('sites.staging'), <StagingLines key="staging" site={site} />],
+          [text('sites.mirrors'), <MirrorLines key="mirrors" site={site} />],
+          [text('sites.deltas'), <RelaySwitch key="deltas" site={site} what="deltas" />],
           [text('sites.probe'), <RelaySwitch key="probe" site={site} what="probe" />],
           [text('sites.proxy'), <RelaySwitch key="proxy" site={site} what="proxy" />],
           [text('sites.direct'), <Mark key="direct" tone="calm">{text(site.directAllowed ? 'sites.direct.yes' : 'sites.direct.no')}</Mark>],

@@ -9,10 +9,11 @@ export const SitesQuery = graphql(`
         totalCount { value display }
         pageInfo { hasNextPage endCursor }
         nodes {
-          id name timeZone directAllowed probesExposure servesProxy
+          id name timeZone directAllowed probesExposure servesProxy usesDeltas
+          mirrors { repository urls }
           bandwidth { kilobitsPerSecond rules { hours { days from until } kilobitsPerSecond } }
           stagingHours { days from until }
-          traffic { bytesServed savedBytes cacheHitRatio }
+          traffic { bytesServed savedBytes deltaSavedBytes cacheHitRatio }
           hosts(first: 1) { totalCount { value display } }
           relays { id name status lastSeenAt version cacheHitRatio bytesServed bytesFetched cacheBytes sessions
             staging { wave payloads bytes staged stagedBytes neededAt problem deployment { id name } }
