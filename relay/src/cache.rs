@@ -320,33 +320,41 @@ impl Cache {
         if must_be_fresh && !key.kind().is_immutable() {
             self.inner.be_kept(id).await;
         }
-        let entry = self.inner.index().find(id)?;
-        let now = self.inner.now();
-        let is_current = match self.inner.is_paired(&entry).await {
-            Some(is_paired) => Some(is_paired),
-            None => {
-                let listed = self.inner.listed(key).await;
-                listed.map(|(digest, _)| digest == entry.sha256)
+        loop {
+            let entry = self.inner.index().find(id)?;
+            if must_be_fresh && !self.may_serve(&entry).await {
+                return None;
             }
-        };
-        let decision = match is_current {
-            Some(true) => Decision::Serve,
-            Some(false) => Decision::Revalidate,
-            None => decide(key.kind(), entry.checked_at, now, self.inner.fresh_seconds),
-        };
-        if must_be_fresh && decision == Decision::Revalidate {
-            return None;
-        }
-        let now_ms = self.inner.clock.now().timestamp_millis();
-        match self.inner.store.open_verified(&entry, now_ms).await {
-            Ok(file) => Some(reply_from(request, entry, file, must_be_fresh)),
-            Err(error) => {
-                tracing::warn!(payload = key.path(), %error, "held payload is damaged; fetching it anew");
-                self.inner.drop_entry(id);
-                lock(&self.inner.flights).abandon(id);
-                None
+            let now_ms = self.inner.clock.now().timestamp_millis();
+            match self.inner.store.open_verified(&entry, now_ms).await {
+                Ok(file) => return Some(reply_from(request, entry, file, must_be_fresh)),
+                // Another version may have come meanwhile, and the file of this one gone: then that one is looked at.
+                Err(error) if self.inner.drop_entry(&entry) => {
+                    tracing::warn!(payload = key.path(), %error, "held payload is damaged; fetching it anew");
+                    lock(&self.inner.flights).abandon(id);
+                    return None;
+                }
+                Err(_) => {}
             }
         }
+    }
+
+    /// Whether a held payload may be served without asking its origin.
+    async fn may_serve(&self, entry: &Entry) -> bool {
+        let (key, inner) = (&entry.key, &self.inner);
+        if let Some(is_paired) = inner.is_paired(entry).await {
+            return is_paired;
+        }
+        if let Some((digest, _)) = inner.listed(key).await {
+            return digest == entry.sha256;
+        }
+        let decision = decide(
+            key.kind(),
+            entry.checked_at,
+            inner.now(),
+            inner.fresh_seconds,
+        );
+        decision == Decision::Serve
     }
 
     /// What is never given up from now on.
@@ -526,10 +534,19 @@ impl Inner {
         *times += 1;
     }
 
-    /// Forgets an entry and deletes what nothing names any more.
-    pub(crate) fn drop_entry(&self, id: KeyId) {
-        let orphan = self.index().remove(id);
+    /// Forgets an entry and deletes what nothing names any more; not if another version has taken its place: then false.
+    pub(crate) fn drop_entry(&self, entry: &Entry) -> bool {
+        let id = entry.key.id();
+        let orphan = {
+            let mut index = self.index();
+            let is_other = |held: &Entry| held.sha256 != entry.sha256;
+            if index.look(id).is_some_and(is_other) {
+                return false;
+            }
+            index.remove(id)
+        };
         self.give_up(&[id], orphan.as_slice());
+        true
     }
 
     /// Deletes what the index has given up.

@@ -217,7 +217,7 @@ async fn read_base(inner: &Arc<Inner>, base: &Entry) -> Result<Vec<u8>, Problem>
     let file = match inner.store.open_verified(base, now_ms).await {
         Ok(file) => file,
         Err(error) => {
-            inner.drop_entry(base.key.id());
+            inner.drop_entry(base);
             return Err(Problem::Base(error.to_string()));
         }
     };
