@@ -13,7 +13,8 @@ use super::rpm::Rpm;
 use super::rpm::diagnose::diagnose;
 use super::rpm::state::Before;
 use super::{
-    Installable, Installer, Inventory, PlanError, Provider, StageOutcome, Step, Verification,
+    Installable, Installer, Inventory, Located, PlanError, Provider, StageOutcome, Step,
+    Verification,
 };
 use crate::command::Runner;
 use crate::facts::Family;
@@ -132,6 +133,10 @@ impl Installer for Dnf {
 
     async fn installable(&self) -> Result<Vec<Installable>, Failure> {
         self.find_installable().await
+    }
+
+    async fn sources(&self) -> Vec<Located> {
+        self.find_sources().await
     }
 
     async fn plan(&self, wanted: &[Wanted]) -> Result<Plan, PlanError> {

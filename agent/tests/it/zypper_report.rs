@@ -116,6 +116,10 @@ async fn an_update_comes_with_hash_size_errata_and_what_it_brings() {
         )
     );
     assert!(good.requires.is_empty());
+    let sources = host.installer.sources().await;
+    let lies = sources.iter().find(|source| source.sha256 == good.sha256);
+    let url = lies.map(|source| source.url.as_str());
+    assert_eq!(url, Some(&*format!("{URL}/np-good-2.0-1.noarch.rpm")));
     let secure = find(&updates, "np-secure");
     assert_eq!(secure.candidate_version, "1:2.0-1");
     assert_eq!(

@@ -239,6 +239,23 @@ def installable(host):
     return {"updates": [update for _, update in updates]}
 
 
+def sources(host):
+    """Where what a full update brings would be fetched."""
+    host.load()
+    base = host.base
+    base.conf.best = False
+    base.upgrade_all()
+    base.resolve()
+    found = []
+    for pkg in base.transaction.install_set:
+        digest = payload(pkg)["sha256"]
+        urls = base.repos[pkg.reponame].np_urls if pkg.reponame in base.repos else []
+        # A package that its index says lies elsewhere is not below its repository.
+        if digest and urls and pkg.location and not pkg.baseurl:
+            found.append({"sha256": digest, "url": "%s/%s" % (urls[0].rstrip("/"), pkg.location.lstrip("/"))})
+    return {"sources": found}
+
+
 def attribute(host, group):
     """Which other packages one source's updates bring."""
     base = host.base
@@ -394,7 +411,7 @@ def marks(host):
 
 JOBS = {
     job.__name__: job
-    for job in [repositories, refresh, installable, plan, fetch, from_files, install, marks]
+    for job in [repositories, refresh, installable, sources, plan, fetch, from_files, install, marks]
 }
 
 

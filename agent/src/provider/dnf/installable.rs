@@ -5,7 +5,7 @@
 
 use super::Dnf;
 use super::plan::Item;
-use crate::provider::{Installable, UpdateState};
+use crate::provider::{Installable, Located, UpdateState};
 use netpatch_agent_core::Failure;
 use serde::Deserialize;
 use serde_json::json;
@@ -34,7 +34,33 @@ struct Update {
     requires: Vec<Item>,
 }
 
+#[derive(Deserialize)]
+struct Sources {
+    sources: Vec<Source>,
+}
+
+#[derive(Deserialize)]
+struct Source {
+    sha256: String,
+    url: String,
+}
+
 impl Dnf {
+    pub(super) async fn find_sources(&self) -> Vec<Located> {
+        let answer: Result<Sources, Failure> = self.ask("sources", json!({})).await;
+        let answer = answer.inspect_err(|failure| {
+            tracing::warn!(%failure, "cannot say where payloads lie");
+        });
+        let located = |source: Source| {
+            Some(Located {
+                sha256: source.sha256.parse().ok()?,
+                url: source.url,
+            })
+        };
+        let sources = answer.map(|answer| answer.sources).unwrap_or_default();
+        sources.into_iter().filter_map(located).collect()
+    }
+
     pub(super) async fn find_installable(&self) -> Result<Vec<Installable>, Failure> {
         let answer: Updates = self.ask("installable", json!({})).await?;
         Ok(answer.updates.into_iter().filter_map(update).collect())

@@ -52,6 +52,8 @@ pub(super) struct Offer {
     pub(super) version: String,
     pub(super) sha256: Sha256,
     pub(super) size_bytes: u64,
+    /// Below its repository.
+    pub(super) location: String,
     pub(super) source: String,
     pub(super) source_version: String,
     pub(super) group: String,
@@ -297,11 +299,23 @@ fn offer(element: &Element, repository: &Repository, names: &BTreeSet<String>) -
         arch: element.said("arch").to_owned(),
         sha256: checksum.text.parse().ok()?,
         size_bytes: element.child("size")?.attribute("package").parse().ok()?,
+        location: location(element),
         source,
         source_version,
         group: said("group").to_owned(),
         version,
     })
+}
+
+/// Empty for a package that its index says lies elsewhere.
+fn location(element: &Element) -> String {
+    let Some(location) = element.child("location") else {
+        return String::new();
+    };
+    match location.attribute("xml:base") {
+        "" => location.attribute("href").to_owned(),
+        _ => String::new(),
+    }
 }
 
 fn erratum(element: &Element, names: &BTreeSet<String>) -> Option<Erratum> {

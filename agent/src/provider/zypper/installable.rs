@@ -7,7 +7,7 @@ use super::Zypper;
 use super::index::Index;
 use super::plan::{Summary, exactly, resolved, trial};
 use super::repositories::Repository;
-use crate::provider::{Installable, PlanError, UpdateState};
+use crate::provider::{Installable, Located, PlanError, UpdateState};
 use netpatch_agent_core::Failure;
 use netpatch_agent_core::plan::PlanItem;
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,6 +75,32 @@ impl Zypper {
             .collect();
         self.attribute(&mut updates, &all, &repositories).await?;
         Ok(updates)
+    }
+
+    /// Where what a full update brings would be fetched.
+    pub(super) async fn find_sources(&self) -> Result<Vec<Located>, Failure> {
+        let repositories = self.resolved().await?;
+        if repositories.is_empty() {
+            return Ok(Vec::new());
+        }
+        let all = self.ask(trial("update")).await?;
+        let all = resolved(&all).map_err(failure)?;
+        let index = self.index(&repositories, all.names()).await?;
+        let base = |alias: &str| {
+            let repository = repositories.iter().find(|one| one.alias == alias)?;
+            Some(repository.web().next()?.trim_end_matches('/').to_owned())
+        };
+        let located = all.changes.iter().filter_map(|change| {
+            let version = change.version.as_deref()?;
+            let offer = index.offers(&change.name, &change.arch, version).next()?;
+            let location = offer.location.trim_start_matches('/');
+            let base = base(&offer.repository).filter(|_| !location.is_empty())?;
+            Some(Located {
+                sha256: offer.sha256,
+                url: format!("{base}/{location}"),
+            })
+        });
+        Ok(located.collect())
     }
 
     /// What a person locked, exactly.
