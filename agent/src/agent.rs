@@ -127,6 +127,16 @@ pub struct Agent {
     replaced_check: bool,
 }
 
+/// A relay that vanished without a word is noticed in time for its hosts to be at the edge within half a minute: these packets stay
+/// inside the site.
+fn site_limits() -> Limits {
+    Limits {
+        idle_timeout: Duration::from_secs(18),
+        keep_alive: Duration::from_secs(5),
+        ..Limits::default()
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -171,7 +181,7 @@ impl Agent {
                 enrolled.ca.clone(),
                 enrolled.tls(),
                 shared,
-                Limits::default(),
+                site_limits(),
             ))
         });
         let payloads: Arc<dyn PayloadSource> = match &site {

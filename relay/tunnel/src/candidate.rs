@@ -13,7 +13,7 @@ use crate::{Limits, TunnelError};
 use netpatch_protocol::ALPN_AGENT;
 use netpatch_types::SharedClock;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A relay is worth some waiting: what goes past it costs the site's line.
 const NEXT_AFTER_RELAY: Duration = Duration::from_secs(3);
@@ -57,6 +57,8 @@ pub struct Carrier {
     pub messages: MessageStream,
     /// What it goes over, if that is QUIC.
     pub(crate) watch: Option<Watch>,
+    /// When it was begun.
+    pub(crate) begun: Instant,
 }
 
 /// With what an agent connects.
@@ -93,6 +95,7 @@ impl Candidate {
 
     /// Connects this carrier.
     pub(crate) async fn connect(&self, with: &Credentials<'_>) -> Result<Carrier, TunnelError> {
+        let begun = Instant::now();
         let expect = Expect::Edge(with.trust.clone());
         let what = Dial {
             alpn: ALPN_AGENT,
@@ -120,6 +123,7 @@ impl Candidate {
             kind: self.kind(),
             messages,
             watch,
+            begun,
         })
     }
 }

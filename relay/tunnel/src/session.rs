@@ -278,6 +278,7 @@ impl Task {
         let mut written = 0;
         let limit = self.options.limits.handshake_timeout;
         let welcome = within(limit, "the edge's welcome", self.greet(&mut carrier, hello)).await;
+        let let_in_after = carrier.begun.elapsed();
         let begun = match welcome {
             Ok(welcome) => {
                 self.shared.state().up = true;
@@ -296,7 +297,9 @@ impl Task {
             return Left::Broken(error);
         }
         let better = probe(&self.options, index);
-        let other = other_way(&self.options, index, carrier.watch.clone());
+        let watch = carrier.watch.clone();
+        let watch = watch.map(|watch| watch.let_in_after(let_in_after));
+        let other = other_way(&self.options, index, watch);
         tokio::pin!(better, other);
         tokio::select! {
             step = self.write_pending(&mut carrier, &mut written) => if let Err(error) = step {

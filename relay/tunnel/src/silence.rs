@@ -1,7 +1,7 @@
 //! A connection over QUIC through which nothing comes any more, noticed while something is being sent.
 //!
 //! QUIC itself waits for its idle timeout. Here a write that stays without any acknowledgement for [`PATIENCE`] makes the path
-//! suspect, and another way is looked for beside it; the path is left only when that other way is there and it is still silent.
+//! suspect (longer while the peer has just been slow to let this side in: it is busy, not gone), and another way is looked for beside it; the path is left only when that other way is there and it is still silent.
 //! So a line that is merely slow loses nothing. Who writes nothing is not woken: the only timers are those of a write.
 //!
 //! QUIC's own packets that want no acknowledgement look to a congestion controller like any other, so what counts are the writes of
@@ -18,6 +18,10 @@ use tokio::sync::Notify;
 
 /// How long an answer may take, or four round trips if those are longer.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// A connection that is younger than this gives its peer as long as the peer took to let it in, four times.
+const YOUNG: Duration = Duration::from_secs(60);
+/// But no longer than this.
+const MOST_PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked at while an answer is awaited.
 const LOOK: Duration = Duration::from_millis(100);
 /// After no other way was found, the next search waits for this.
@@ -71,11 +75,38 @@ impl Pulse {
 pub(crate) struct Watch {
     connection: quinn::Connection,
     pulse: Arc<Pulse>,
+    /// How long the peer took to let this side in, and when it had.
+    let_in: Option<(Duration, Instant)>,
+}
+
+/// How long nothing may be acknowledged. Who was let in slowly found a peer with much to do, as after the start of an edge that a
+/// whole fleet comes back to: to call on it once more would only give it more to do.
+fn patience(round_trip: Duration, let_in: Option<(Duration, Duration)>) -> Duration {
+    let usual = PATIENCE.max(round_trip * 4);
+    match let_in {
+        Some((took, age)) if age < YOUNG => usual.max((took * 4).min(MOST_PATIENCE)),
+        _ => usual,
+    }
 }
 
 impl Watch {
     pub(crate) fn new(connection: quinn::Connection, pulse: Arc<Pulse>) -> Self {
-        Self { connection, pulse }
+        Self {
+            connection,
+            pulse,
+            let_in: None,
+        }
+    }
+
+    /// The same for a session that its peer has just let in, after so long.
+    pub(crate) fn let_in_after(mut self, took: Duration) -> Self {
+        self.let_in = Some((took, Instant::now()));
+        self
+    }
+
+    fn patience(&self) -> Duration {
+        let let_in = self.let_in.map(|(took, at)| (took, at.elapsed()));
+        patience(self.connection.rtt(), let_in)
     }
 
     /// Ends when something was written and nothing is acknowledged for too long.
@@ -90,7 +121,7 @@ impl Watch {
                 let now = self.pulse.beats();
                 if now != beats {
                     (beats, since) = (now, Instant::now());
-                } else if since.elapsed() >= PATIENCE.max(self.connection.rtt() * 4) {
+                } else if since.elapsed() >= self.patience() {
                     return;
                 }
             }
@@ -229,6 +260,30 @@ mod tests {
         pulse.acknowledged(0);
         assert!(pulse.is_answered());
         assert_eq!(pulse.beats(), 2);
+    }
+
+    #[test]
+    fn who_was_let_in_slowly_is_patient_for_a_while() {
+        let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
+        let line = Duration::from_millis(50);
+        assert_eq!(patience(line, None), PATIENCE);
+        assert_eq!(patience(second, None), second * 4, "a slow line");
+        assert_eq!(
+            patience(line, Some((line * 3, second))),
+            PATIENCE,
+            "an idle edge"
+        );
+        assert_eq!(
+            patience(line, Some((second * 2, second))),
+            second * 8,
+            "a busy one"
+        );
+        assert_eq!(patience(line, Some((minute, second))), MOST_PATIENCE);
+        assert_eq!(
+            patience(line, Some((second * 2, minute))),
+            PATIENCE,
+            "later"
+        );
     }
 
     #[test]

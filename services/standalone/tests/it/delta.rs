@@ -384,6 +384,42 @@ async fn a_host_that_lies_about_a_hash_and_a_base_that_is_gone_make_no_differenc
     );
 }
 
+/// A relay of the place, running; its folder goes with it.
+pub(crate) async fn running_relay(
+    sandbox: &Sandbox,
+    place: &Place,
+    edge: &str,
+) -> (Relay, tempfile::TempDir) {
+    let auth = &sandbox.roles.auth;
+    let folder = tempfile::tempdir().unwrap();
+    let data = DataDir::open(folder.path()).unwrap();
+    let text = relay_token(sandbox, place).await;
+    let secret = text.split('.').nth(1).unwrap();
+    let request = certificate_request(&data.key().unwrap()).unwrap();
+    let joined = auth.relay_enrol(secret, "box", "one", "1", &request).await;
+    let (id, issued) = joined.unwrap();
+    let enrolment = Enrolment {
+        server: edge.to_owned(),
+        organization_id: place.organization.to_string(),
+        relay_id: id.to_string(),
+        site_id: place.site.to_string(),
+        certificate: issued.certificate_der,
+        ca: issued.ca_der.clone(),
+        platform_root: auth.platform_root().unwrap(),
+    };
+    data.save_enrolment(&enrolment).unwrap();
+    let config = Config {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        metrics_listen: None,
+        report_seconds: 1,
+        ..Config::load(None).unwrap()
+    };
+    let limits = TunnelLimits::default();
+    let mut relay = Relay::start(data, &config, sandbox.clock.clone(), limits).unwrap();
+    relay.online().await;
+    (relay, folder)
+}
+
 /// A relay of the place, running, and a host that asks it.
 struct Site {
     relay: Relay,
@@ -394,32 +430,8 @@ struct Site {
 impl Site {
     async fn start(sandbox: &Sandbox, place: &Place, edge: &str) -> Self {
         let auth = &sandbox.roles.auth;
-        let folder = tempfile::tempdir().unwrap();
-        let data = DataDir::open(folder.path()).unwrap();
-        let text = relay_token(sandbox, place).await;
-        let secret = text.split('.').nth(1).unwrap();
-        let request = certificate_request(&data.key().unwrap()).unwrap();
-        let joined = auth.relay_enrol(secret, "box", "one", "1", &request).await;
-        let (id, issued) = joined.unwrap();
-        let enrolment = Enrolment {
-            server: edge.to_owned(),
-            organization_id: place.organization.to_string(),
-            relay_id: id.to_string(),
-            site_id: place.site.to_string(),
-            certificate: issued.certificate_der,
-            ca: issued.ca_der.clone(),
-            platform_root: auth.platform_root().unwrap(),
-        };
-        data.save_enrolment(&enrolment).unwrap();
-        let config = Config {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            metrics_listen: None,
-            report_seconds: 1,
-            ..Config::load(None).unwrap()
-        };
+        let (relay, folder) = running_relay(sandbox, place, edge).await;
         let limits = TunnelLimits::default();
-        let mut relay = Relay::start(data, &config, sandbox.clock.clone(), limits).unwrap();
-        relay.online().await;
         let key = generate_key().unwrap();
         let request = certificate_request(&key).unwrap();
         let host = HostId::new(sandbox.clock.now());

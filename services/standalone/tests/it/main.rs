@@ -9,6 +9,7 @@ mod cvss;
 mod delta;
 mod faults;
 mod holes;
+mod homecoming;
 mod host;
 mod killed;
 mod line;

@@ -1,8 +1,10 @@
 //! A host cut off from the platform for days: it runs the orders that it holds inside their windows, and tells afterwards, in order
 //! and once in effect, whoever dies in between. The agent, the edge and PostgreSQL are real; the package manager is played.
 
+use crate::delta::{Place, running_relay};
 use crate::line::Line;
 use crate::renewal::{Running, World};
+use netpatch_agent::agent::read_status;
 use netpatch_agent::provider::Providers;
 use netpatch_agent::provider::fake::Fake;
 use netpatch_agent::run::{Runs, report};
@@ -347,5 +349,38 @@ async fn a_lease_that_ran_out_starts_nothing_until_the_platform_is_heard_again()
     let agent = site.start();
     assert_eq!(site.until_over(&app).await.run.state, RunState::Succeeded);
     site.arrives(&[&app]).await;
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_vanishes_without_a_word_is_gone_past_and_returned_to() {
+    let mut world = World::before_enrolment().await;
+    let place = Place {
+        ctx: world.ctx.clone(),
+        organization: world.ctx.write.unwrap(),
+        site: world.site,
+    };
+    let edge = world.edge_address().to_string();
+    let (relay, _folder) = running_relay(&world.sandbox, &place, &edge).await;
+    let line = Line::to(relay.local_addr().unwrap()).await;
+    world.relay = Some(line.address);
+    world.enrol(false).await.unwrap();
+    let host = Fake::with_one_update();
+    let agent = world.start_as(|options| {
+        options.providers = Some(Providers::new(Arc::new(host.clone()), Vec::new()));
+    });
+    let over = async |carrier: &str| {
+        poll_until(carrier, LONG, async || {
+            let status = read_status(&world.state()).unwrap()?;
+            (status.carrier.as_deref() == Some(carrier)).then_some(status)
+        })
+        .await
+    };
+    over("relay").await;
+    line.carries(false, false);
+    let status = over("direct").await;
+    assert!(status.relay.is_some(), "it still knows of it");
+    line.carries(true, true);
+    over("relay").await;
     agent.stop().await;
 }

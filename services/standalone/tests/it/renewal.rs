@@ -32,6 +32,8 @@ pub(crate) struct World {
     edge: Option<(SocketAddr, CancellationToken, JoinHandle<()>)>,
     /// Where the host finds the edge, if not at its own address.
     pub(crate) server: Option<SocketAddr>,
+    /// The relay that the host is told of when it enrols.
+    pub(crate) relay: Option<SocketAddr>,
     root: tempfile::TempDir,
 }
 
@@ -89,6 +91,7 @@ impl World {
             site,
             edge: None,
             server: None,
+            relay: None,
             root,
         };
         world.start_edge().await;
@@ -167,9 +170,10 @@ impl World {
             .enrolment_token_create(&self.ctx, create)
             .await
             .unwrap();
+        let relay = self.relay.map(|relay| relay.to_string());
         let request = enrol::Request {
             server: &self.server.unwrap_or(self.edge_address()).to_string(),
-            relay: None,
+            relay: relay.as_deref(),
             proxies: netpatch_tunnel::Proxies::default(),
             token: &token.parse().unwrap(),
             root: self.root.path(),
