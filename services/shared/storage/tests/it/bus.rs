@@ -5,6 +5,7 @@ use netpatch_storage::bus::{self, BusError, SharedBus};
 use netpatch_testkit::poll_until;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -97,6 +98,17 @@ impl Redis {
         Self { child, port }
     }
 
+    /// A command without arguments, and the line that answers it.
+    async fn ask(&self, command: &str) -> String {
+        let socket = tokio::net::TcpStream::connect(("127.0.0.1", self.port));
+        let mut socket = BufReader::new(socket.await.unwrap());
+        let line = format!("{command}\r\n");
+        socket.write_all(line.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_line(&mut answer).await.unwrap();
+        answer.trim_end().to_owned()
+    }
+
     fn address(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
@@ -141,6 +153,21 @@ async fn a_subscription_survives_a_restart_of_redis() {
             .flatten()
     });
     assert_eq!(arrived.await, b"again");
+}
+
+#[tokio::test]
+async fn wiping_redis_harms_nothing_because_it_holds_nothing() {
+    let redis = Redis::start(None).await;
+    let bus = bus::connect(&redis.address()).await.unwrap();
+    let mut hints = bus.subscribe("topic").await;
+    bus.publish("topic", b"before").await;
+    assert_eq!(redis.ask("DBSIZE").await, ":0");
+    assert_eq!(redis.ask("FLUSHALL").await, "+OK");
+    bus.publish("topic", b"after").await;
+    for expected in [&b"before"[..], b"after"] {
+        let hint = tokio::time::timeout(PATIENCE, hints.next()).await;
+        assert_eq!(hint.unwrap().unwrap(), expected);
+    }
 }
 
 #[tokio::test]
