@@ -317,6 +317,7 @@ impl Agent {
                 if let Some(time) = &welcome.time {
                     self.take_time(time);
                 }
+                self.searches.told(carrier, &welcome.relay_hints);
                 self.after_welcome(link, &welcome);
                 self.report_runs(link).await;
                 self.driver.wake();

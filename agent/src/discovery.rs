@@ -1,20 +1,24 @@
-//! Finding the site's relay where none was named at enrolment: SRV records of the host's search domains.
+//! Finding the site's relay where none was named at enrolment: those that the platform tells of, SRV records of the host's search domains,
+//! multicast DNS on the host's links; each way where the one before named none that proves itself.
 //!
 //! Anybody on the network may answer, so an answer is a hint and never trust: a candidate counts once it has shown a relay's certificate
 //! of the agent's organization, in the handshake of the connection that it will be used over. A false answer costs what is bounded here:
-//! [`dns::DOMAINS`] questions to [`dns::SERVERS`] servers of at most [`dns::PATIENCE`] each, [`CANDIDATES`] handshakes at the same time
-//! of at most [`PROOF`], and a relay was never more than a carrier of what it cannot read or change.
+//! [`dns::DOMAINS`] questions to [`dns::SERVERS`] servers of at most [`dns::PATIENCE`] each, a question to each of [`mdns::LINKS`] links
+//! and [`mdns::PATIENCE`], each way [`CANDIDATES`] handshakes at the same time of at most [`PROOF`], and a relay was never more than a carrier of what it cannot read or change.
 
 pub mod dns;
+pub mod mdns;
 
 use dns::Resolver;
 use futures::future::join_all;
+use mdns::Links;
 use netpatch_tunnel::SiteClient;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Candidates that are tried; further ones are passed over.
+/// Candidates of a way that are tried; further ones are passed over.
 pub const CANDIDATES: usize = 8;
 /// How long a candidate may take to prove what it is.
 pub const PROOF: Duration = Duration::from_secs(3);
@@ -29,57 +33,103 @@ pub struct Refused {
     pub reason: String,
 }
 
+/// By which way a relay was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// The platform told of it.
+    Platform,
+    /// SRV records of a search domain.
+    Dns,
+    /// It said so itself, on a link of the host.
+    Mdns,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Platform => "the platform",
+            Self::Dns => "DNS",
+            Self::Mdns => "multicast DNS",
+        })
+    }
+}
+
 /// What a search found.
 #[derive(Default)]
 pub struct Found {
-    /// The first candidate that proved to be a relay of the organization.
-    pub relay: Option<Arc<SiteClient>>,
+    /// The first candidate that proved to be a relay of the organization, and by which way it was found.
+    pub relay: Option<(Way, Arc<SiteClient>)>,
     /// Those before it, or all.
     pub refused: Vec<Refused>,
     /// Why there may be candidates that are not known.
     pub problem: Option<String>,
 }
 
-/// Asks for candidates and lets them prove themselves. The relay that is `held` keeps its connection if it is among them.
+/// Lets candidates prove themselves: those that the platform told of first, then those of name servers, then those on the host's links. The relay that is `held` keeps its
+/// connection if it is among them.
 pub async fn search(
+    told: &[String],
     resolver: &Resolver,
+    links: &Links,
     held: Option<&Arc<SiteClient>>,
     client: impl Fn(String) -> SiteClient,
 ) -> Found {
-    let (addresses, problem) = match resolver.relays().await {
-        Ok(addresses) => (addresses, None),
-        Err(error) => (Vec::new(), Some(error.to_string())),
-    };
-    let tried = addresses.into_iter().take(CANDIDATES).map(|address| {
-        let site = match held {
-            Some(held) if held.address() == address => Arc::clone(held),
-            _ => Arc::new(client(address)),
-        };
-        async move {
-            let proved = match tokio::time::timeout(PROOF, site.connection()).await {
-                Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) => Err(error.to_string()),
-                Err(_) => Err(format!("proved nothing within {} s", PROOF.as_secs())),
-            };
-            (site, proved)
-        }
-    });
-    let mut found = Found {
-        problem,
-        ..Found::default()
-    };
-    // At the same time, so that one who only delays costs no more than the others; judged in order.
-    for (site, proved) in join_all(tried).await {
-        match proved {
-            Ok(()) => {
-                found.relay = Some(site);
-                break;
+    let mut found = Found::default();
+    found
+        .prove(Way::Platform, told.to_vec(), held, &client)
+        .await;
+    if found.relay.is_none() {
+        let addresses = match resolver.relays().await {
+            Ok(addresses) => addresses,
+            Err(error) => {
+                found.problem = Some(error.to_string());
+                Vec::new()
             }
-            Err(reason) => found.refused.push(Refused {
-                address: site.address().to_owned(),
-                reason,
-            }),
-        }
+        };
+        found.prove(Way::Dns, addresses, held, &client).await;
+    }
+    if found.relay.is_none() {
+        let addresses = links.relays().await;
+        found.prove(Way::Mdns, addresses, held, &client).await;
     }
     found
+}
+
+impl Found {
+    async fn prove(
+        &mut self,
+        way: Way,
+        addresses: Vec<String>,
+        held: Option<&Arc<SiteClient>>,
+        client: &impl Fn(String) -> SiteClient,
+    ) {
+        let tried = addresses.into_iter().take(CANDIDATES).map(|address| {
+            let site = match held {
+                Some(held) if held.address() == address => Arc::clone(held),
+                _ => Arc::new(client(address)),
+            };
+            async move {
+                let proved = match tokio::time::timeout(PROOF, site.connection()).await {
+                    Ok(Ok(_)) => Ok(()),
+                    Ok(Err(error)) => Err(error.to_string()),
+                    Err(_) => Err(format!("proved nothing within {} s", PROOF.as_secs())),
+                };
+                (site, proved)
+            }
+        });
+        // At the same time, so that one who only delays costs no more than the others; judged in order.
+        for (site, proved) in join_all(tried).await {
+            match proved {
+                Ok(()) => {
+                    self.relay = Some((way, site));
+                    break;
+                }
+                Err(reason) => self.refused.push(Refused {
+                    address: site.address().to_owned(),
+                    reason,
+                }),
+            }
+        }
+    }
 }

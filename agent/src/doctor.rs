@@ -175,19 +175,18 @@ fn relay(status: &Status) -> Option<Check> {
         .iter()
         .map(|refused| format!("not {}: {}", refused.address, refused.reason))
         .collect();
-    match (&status.relay, &status.relay_found_by, &status.relay_problem) {
+    match (&status.relay, status.relay_found_by, &status.relay_problem) {
         (Some(relay), None, _) => Some(Check::ok(id, format!("{relay}, as named at enrolment"))),
-        (Some(relay), Some(_), _) if refused.is_empty() => {
-            Some(Check::ok(id, format!("{relay}, found by DNS")))
+        (Some(relay), Some(way), _) if refused.is_empty() => {
+            Some(Check::ok(id, format!("{relay}, found by {way}")))
         }
-        (relay, _, None) if !refused.is_empty() => {
-            let used = relay
-                .as_ref()
-                .map(|relay| format!("{relay}, found by DNS; "));
+        (relay, way, None) if !refused.is_empty() => {
+            let used = relay.as_ref().zip(way);
+            let used = used.map(|(relay, way)| format!("{relay}, found by {way}; "));
             Some(Check::warn(
                 id,
                 used.unwrap_or_default() + &refused.join("; "),
-                "take SRV records away that name no relay of the organization, or look at that relay",
+                "take SRV records away that name no relay of the organization, find who says on the host's links to be one, or look at that relay",
             ))
         }
         (_, _, Some(problem)) => Some(Check::warn(

@@ -27,6 +27,8 @@ pub struct Config {
     /// The site's forward proxy, for the way to the edge over TCP.
     #[serde(deserialize_with = "proxy_or_empty")]
     pub proxy: Proxies,
+    /// Whether hosts on its links are told of the relay by multicast DNS.
+    pub mdns: bool,
     /// How often the platform hears of the relay.
     pub report_seconds: u32,
     /// Where the relay's numbers are read, TCP; `None` for nowhere.

@@ -12,6 +12,7 @@
 //! is files, and its index is rebuilt from them at start.
 
 pub mod agents;
+pub mod announce;
 pub mod cache;
 pub mod claim;
 pub mod config;

@@ -1,6 +1,7 @@
 //! A running relay: its tasks and what they share. Dropping it stops it.
 
 use crate::agents::Agents;
+use crate::announce::{self, Announcement};
 use crate::cache::Cache;
 use crate::cache::store::{Store, StoreError};
 use crate::config::Config;
@@ -59,7 +60,17 @@ pub struct Relay {
     proxy: Option<SocketAddr>,
     allow_proxy: Arc<AtomicBool>,
     staging: watch::Receiver<Progress>,
+    _announcement: Option<Announcement>,
     tasks: JoinSet<()>,
+}
+
+/// Hosts that need the hint find the relay otherwise too, so without it the relay runs on.
+fn announced(id: &str, listen: SocketAddr) -> Option<Announcement> {
+    let announced = Announcement::start(id, listen, announce::PORT);
+    if let Err(error) = &announced {
+        tracing::warn!(%error, "hosts cannot be told of the relay by multicast DNS");
+    }
+    announced.ok()
 }
 
 impl Relay {
@@ -88,6 +99,10 @@ impl Relay {
         let ca = enrolment.ca.clone();
         let endpoint = SiteEndpoint::bind(config.listen, &identity, ca, clock.clone(), limits)?;
         let endpoint = Arc::new(endpoint);
+        let announcement = match config.mdns {
+            true => announced(&enrolment.relay_id, endpoint.local_addr()?),
+            false => None,
+        };
         let (identity, current_identity) = watch::channel(identity);
         let (state, link) = watch::channel(LinkState::default());
         let (allow_probes, probes_allowed) = watch::channel(false);
@@ -170,6 +185,7 @@ impl Relay {
             proxy,
             allow_proxy,
             staging,
+            _announcement: announcement,
             tasks,
         })
     }

@@ -1,12 +1,13 @@
 //! Looking for a relay, for an agent to which none was named.
 
-use super::Agent;
+use super::{Agent, site_limits};
 use crate::discovery::dns::Resolver;
-use crate::discovery::{Found, search};
+use crate::discovery::mdns::Links;
+use crate::discovery::{CANDIDATES, Found, search};
 use crate::payload::PayloadSource;
 use crate::payload::direct::Direct;
 use crate::payload::relay::Relay;
-use netpatch_tunnel::{Limits, SiteClient};
+use netpatch_tunnel::{CarrierKind, SiteClient};
 use netpatch_types::SharedClock;
 use std::io::Read as _;
 use std::path::Path;
@@ -24,6 +25,8 @@ const RESOLV_CONF_BYTES: u64 = 64 << 10;
 pub(super) struct Searches {
     due: Instant,
     is_searching: bool,
+    /// What the platform told, when the host came to it directly.
+    told: Vec<String>,
 }
 
 impl Searches {
@@ -31,6 +34,16 @@ impl Searches {
         Self {
             due: Instant::now(),
             is_searching: false,
+            told: Vec::new(),
+        }
+    }
+
+    /// The platform told of relays; through a relay it tells of none, which says nothing new.
+    pub(super) fn told(&mut self, carrier: CarrierKind, relays: &[String]) {
+        let relays = &relays[..relays.len().min(CANDIDATES)];
+        if carrier != CarrierKind::Relay && self.told != relays {
+            self.told = relays.to_vec();
+            self.due = Instant::now();
         }
     }
 }
@@ -46,15 +59,16 @@ impl Agent {
         self.searches.due = Instant::now() + PAUSE;
         let path = self.runner.root().join("etc/resolv.conf");
         let (held, searched) = (self.site.clone(), searched.clone());
+        let told = self.searches.told.clone();
         let (ca, identity) = (self.enrolled.ca.clone(), self.enrolled.tls());
         let clock: SharedClock = self.clock.clone();
         let client = move |address| {
             let (ca, identity, clock) = (ca.clone(), identity.clone(), clock.clone());
-            SiteClient::new(address, ca, identity, clock, Limits::default())
+            SiteClient::new(address, ca, identity, clock, site_limits())
         };
         tokio::spawn(async move {
             let resolver = Resolver::of(&read(&path));
-            let found = search(&resolver, held.as_ref(), client).await;
+            let found = search(&told, &resolver, &Links::of_host(), held.as_ref(), client).await;
             let _ = searched.send(found).await;
         });
     }
@@ -71,21 +85,22 @@ impl Agent {
         if found.relay.is_none() && self.status.relay_problem.is_some() {
             return false;
         }
-        let address = found.relay.as_ref().map(|site| site.address().to_owned());
+        let (way, site) = found.relay.unzip();
+        self.status.relay_found_by = way;
+        let address = site.as_ref().map(|site| site.address().to_owned());
         if address == self.status.relay {
             return false;
         }
-        tracing::info!(
-            relay = address.as_deref().unwrap_or("none"),
-            "relay found by DNS"
-        );
-        let source: Arc<dyn PayloadSource> = match &found.relay {
+        match (&address, way) {
+            (Some(relay), Some(way)) => tracing::info!(relay, %way, "relay found"),
+            _ => tracing::info!("no relay is found any more"),
+        }
+        let source: Arc<dyn PayloadSource> = match &site {
             Some(site) => Arc::new(Relay::new(Arc::clone(site))),
             None => Arc::new(Direct::default()),
         };
         self.payloads.set(source);
-        self.site = found.relay;
-        self.status.relay_found_by = address.as_ref().map(|_| "dns".to_owned());
+        self.site = site;
         self.status.relay = address;
         true
     }

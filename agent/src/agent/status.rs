@@ -4,7 +4,7 @@ mod text;
 
 use super::Agent;
 use super::link::Link;
-use crate::discovery::Refused;
+use crate::discovery::{Refused, Way};
 use crate::run::report;
 use crate::scan::Scan;
 use crate::state::StateFolder;
@@ -30,9 +30,9 @@ pub struct Status {
     pub server: String,
     /// The relay, `host:port`.
     pub relay: Option<String>,
-    /// `dns` when the relay was found by itself; none when it was named at enrolment.
+    /// By which way the relay was found; none when it was named at enrolment.
     #[serde(default)]
-    pub relay_found_by: Option<String>,
+    pub relay_found_by: Option<Way>,
     /// What is said to be a relay and is not used.
     #[serde(default)]
     pub relays_refused: Vec<Refused>,

@@ -3,6 +3,7 @@
 //! Only what a stub needs: one question, no recursion of its own, no cache, no TCP: an answer that was cut short counts as far as it
 //! goes. An answer counts if it came from the server that was asked, names the question, and has its number.
 
+use netpatch_protocol::RELAY_SERVICE;
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, TYPE};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -20,7 +21,6 @@ pub const PATIENCE: Duration = Duration::from_secs(1);
 const ANSWER_BYTES: usize = 1232;
 /// Records of an answer that are looked at.
 const RECORDS: usize = 64;
-const SERVICE: &str = "_netpatch-relay._udp";
 
 /// Whom to ask, about what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -112,7 +112,7 @@ impl Resolver {
     }
 
     async fn services(&self, domain: &str) -> Result<Vec<Service>, DnsFault> {
-        let name = format!("{SERVICE}.{domain}");
+        let name = format!("{RELAY_SERVICE}.{domain}");
         let mut reasons = Vec::new();
         for server in &self.servers {
             match ask(*server, &name).await {
@@ -125,8 +125,7 @@ impl Resolver {
 }
 
 async fn ask(server: SocketAddr, name: &str) -> Result<Vec<Service>, String> {
-    let [one, other, ..] = uuid::Uuid::new_v4().into_bytes();
-    let id = u16::from_be_bytes([one, other]);
+    let id = number();
     let question = question(id, name).map_err(|error| error.to_string())?;
     let until = Instant::now() + PATIENCE;
     let asking = async {
@@ -155,6 +154,12 @@ async fn ask(server: SocketAddr, name: &str) -> Result<Vec<Service>, String> {
     };
     let asked: std::io::Result<Result<Vec<Service>, String>> = asking.await;
     asked.map_err(|error| error.to_string())?
+}
+
+/// A question's number, which nobody guesses who does not see the question.
+pub(super) fn number() -> u16 {
+    let [one, other, ..] = uuid::Uuid::new_v4().into_bytes();
+    u16::from_be_bytes([one, other])
 }
 
 fn question(id: u16, name: &str) -> Result<Vec<u8>, simple_dns::SimpleDnsError> {

@@ -4,13 +4,16 @@ use crate::edge::{Edge, SECRET};
 use crate::host::{Host, until};
 use crate::relay::Relay;
 use crate::session::{enrol_with, options};
+use mdns_sd::{IfKind, ServiceDaemon, ServiceInfo};
 use netpatch_agent::agent::{self, read_status};
 use netpatch_agent::discovery::dns::Resolver;
-use netpatch_agent::discovery::{CANDIDATES, search};
+use netpatch_agent::discovery::mdns::Links;
+use netpatch_agent::discovery::{CANDIDATES, Way, search};
 use netpatch_agent::state::StateFolder;
+use netpatch_protocol::RELAY_SERVICE;
 use netpatch_tunnel::{Limits, SiteClient};
 use netpatch_types::{Clock as _, SystemClock};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use tokio_util::sync::CancellationToken;
 
@@ -110,7 +113,7 @@ async fn the_agent_finds_its_relay_past_a_silent_one_and_one_of_others() {
     .await;
     let found = format!("localhost:{}", relay.address.port());
     assert_eq!(status.relay, Some(found.clone()));
-    assert_eq!(status.relay_found_by.as_deref(), Some("dns"));
+    assert_eq!(status.relay_found_by, Some(Way::Dns));
     let refused: Vec<&str> = status
         .relays_refused
         .iter()
@@ -130,6 +133,12 @@ async fn the_agent_finds_its_relay_past_a_silent_one_and_one_of_others() {
         .expect("ends in good order");
 }
 
+/// Nobody is asked on links.
+const NO_LINKS: Links = Links {
+    own: Vec::new(),
+    port: 0,
+};
+
 fn client(edge: &Edge) -> impl Fn(String) -> SiteClient {
     let (identity, ca, _) = edge.host_identity();
     move |address| {
@@ -143,7 +152,7 @@ async fn a_flood_of_candidates_is_cut_and_no_server_is_told() {
     let edge = Edge::start();
     let rogues: Vec<(u16, u16)> = (1..=20).map(|port| (port, port)).collect();
     let server = NameServer::start(free(), &rogues).await;
-    let found = search(&server.resolver(), None, client(&edge)).await;
+    let found = search(&[], &server.resolver(), &NO_LINKS, None, client(&edge)).await;
     assert!(found.relay.is_none());
     assert_eq!(found.refused.len(), CANDIDATES);
     assert_eq!(found.problem, None);
@@ -153,14 +162,14 @@ async fn a_flood_of_candidates_is_cut_and_no_server_is_told() {
         domains: vec!["elsewhere.test".into()],
         ..server.resolver()
     };
-    let found = search(&nowhere, None, client(&edge)).await;
+    let found = search(&[], &nowhere, &NO_LINKS, None, client(&edge)).await;
     assert!(found.relay.is_none() && found.refused.is_empty());
     let silent = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let absent = Resolver {
         servers: vec![silent.local_addr().expect("an address")],
         ..server.resolver()
     };
-    let found = search(&absent, None, client(&edge)).await;
+    let found = search(&[], &absent, &NO_LINKS, None, client(&edge)).await;
     assert!(
         found
             .problem
@@ -192,8 +201,122 @@ async fn a_name_server_that_sends_anything_is_heard_out_once_and_left() {
         servers: vec![at],
         domains: vec![DOMAIN.to_owned()],
     };
-    let found = search(&resolver, None, client(&edge)).await;
+    let found = search(&[], &resolver, &NO_LINKS, None, client(&edge)).await;
     assert!(found.relay.is_none());
     assert!(found.problem.is_some());
     sending.abort();
+}
+
+/// A real responder on the loopback, on a port of its own.
+struct Responder {
+    daemon: ServiceDaemon,
+    port: u16,
+}
+
+impl Responder {
+    fn start() -> Self {
+        let port = free().port();
+        let daemon = ServiceDaemon::new_with_port(port).expect("a responder");
+        daemon.disable_interface(IfKind::All).expect("quiet");
+        daemon
+            .enable_interface(IfKind::LoopbackV4)
+            .expect("the loopback");
+        Self { daemon, port }
+    }
+
+    fn say(&self, service: &str, name: &str, port: u16) {
+        let kind = format!("{service}.local.");
+        let host = format!("{name}.local.");
+        let info = ServiceInfo::new(&kind, name, &host, "127.0.0.1", port, None);
+        let info = info.expect("a service");
+        self.daemon.register(info).expect("told");
+    }
+
+    fn links(&self) -> Links {
+        Links {
+            own: vec![Ipv4Addr::LOCALHOST],
+            port: self.port,
+        }
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        let _ = self.daemon.shutdown();
+    }
+}
+
+#[tokio::test]
+async fn a_relay_on_the_link_is_found_where_no_name_server_knows_one_that_proves_itself() {
+    let (edge, others) = (Edge::start(), Edge::start());
+    let (relay, foreign) = (Relay::start(&edge).await, Relay::start(&others).await);
+    let responder = Responder::start();
+    let links = responder.links();
+    responder.say(RELAY_SERVICE, "ours", relay.address.port());
+    responder.say(RELAY_SERVICE, "foreign", foreign.address.port());
+    responder.say("_ipp._tcp", "printer", 631);
+    // A responder asks first whether nobody else has its name.
+    let heard = until(|| async {
+        let heard = links.relays().await;
+        (heard.len() == 2).then_some(heard)
+    })
+    .await;
+    assert!(heard.contains(&relay.address.to_string()), "{heard:?}");
+
+    let nobody = Resolver::default();
+    let found = search(&[], &nobody, &links, None, client(&edge)).await;
+    let (way, site) = found.relay.expect("the relay");
+    assert_eq!(
+        (way, site.address()),
+        (Way::Mdns, &*relay.address.to_string())
+    );
+    let foreign_is_first = foreign.address.port() < relay.address.port();
+    assert_eq!(found.refused.len(), usize::from(foreign_is_first));
+
+    // What a name server knows, and proves itself, comes first.
+    let server = NameServer::start(free(), &[(relay.address.port(), 0)]).await;
+    let found = search(&[], &server.resolver(), &links, None, client(&edge)).await;
+    assert!(matches!(found.relay, Some((Way::Dns, _))));
+    // To hosts of nobody here none of both is a relay.
+    let strangers = Edge::start();
+    let found = search(&[], &nobody, &links, None, client(&strangers)).await;
+    assert!(found.relay.is_none());
+    assert_eq!(found.refused.len(), 2);
+}
+
+#[tokio::test]
+async fn the_agent_goes_through_the_relay_that_the_platform_tells_of() {
+    let host = Host::with(&[]).await;
+    let edge = Edge::start();
+    let relay = Relay::start(&edge).await;
+    let state = StateFolder::open(&host.root().join("var/lib/netpatch-agent")).expect("state");
+    let server = edge.address.to_string();
+    enrol_with(&state, &server, None, &host, &edge.token(SECRET))
+        .await
+        .expect("enrols");
+    let silent = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let silent = silent.local_addr().expect("an address").to_string();
+    let address = relay.address.to_string();
+    edge.tell_of_relays(vec!["no address".into(), silent.clone(), address.clone()]);
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(agent::run(options(&state, &host), stop.clone()));
+    let status = until(|| async {
+        let status = read_status(&state).ok()??;
+        (status.carrier.as_deref() == Some("relay")).then_some(status)
+    })
+    .await;
+    assert_eq!(status.relay_found_by, Some(Way::Platform));
+    assert_eq!(status.relay, Some(address.clone()));
+    let refused = status.relays_refused.iter().map(|one| one.address.as_str());
+    assert_eq!(refused.collect::<Vec<_>>(), ["no address", &silent]);
+    let text = status.to_text(SystemClock::default().now());
+    assert!(
+        text.contains(&format!("{address}, found by the platform")),
+        "{text}"
+    );
+    stop.cancel();
+    running
+        .await
+        .expect("no panic")
+        .expect("ends in good order");
 }

@@ -59,6 +59,8 @@ struct Inside {
     on_runs: Mutex<OnRuns>,
     /// Sessions end when this is told.
     hang_up: tokio::sync::Notify,
+    /// What hosts are told of.
+    relays: Mutex<Vec<String>>,
 }
 
 /// What the edge does with steps of runs.
@@ -78,6 +80,11 @@ pub(crate) struct Edge {
 }
 
 impl Edge {
+    /// Hosts are told of these from now on.
+    pub(crate) fn tell_of_relays(&self, relays: Vec<String>) {
+        *self.inside.relays.lock().expect("no panic") = relays;
+    }
+
     pub(crate) fn start() -> Self {
         let inside = Arc::new(Inside {
             platform: Authority::new(),
@@ -86,6 +93,7 @@ impl Edge {
             outgoing: broadcast::channel(64).0,
             on_runs: Mutex::new(OnRuns::Store),
             hang_up: tokio::sync::Notify::new(),
+            relays: Mutex::default(),
         });
         let leaf_key = new_key();
         let mut params = CertificateParams::default();
@@ -305,6 +313,7 @@ impl Inside {
             resume_id: numbered.resume_id().to_vec(),
             time: time(&hello.counter.expect("a counter")),
             heartbeat_seconds: 1,
+            relay_hints: self.relays.lock().expect("no panic").clone(),
             ..Welcome::default()
         })));
         agent.messages.send(&welcome).await.expect("sends");

@@ -315,6 +315,25 @@ impl Auth {
         Ok(relays.filter(|relay| reaches(ctx, relay.site)).collect())
     }
 
+    /// Where the relays of a site say that hosts reach them, `host:port`; who was heard last comes first.
+    pub async fn relay_addresses(
+        &self,
+        ctx: &RequestContext,
+        site: SiteId,
+        most: usize,
+    ) -> ServiceResult<Vec<String>> {
+        #[derive(FromQueryResult)]
+        struct Address {
+            address: String,
+        }
+        let tx = self.db.read(ctx).await?;
+        let sql = "select address from identity.relays where tenant_id = any($1) and site_id = $2 and address <> '' order by last_seen_at desc nulls last, id limit $3";
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let values = [readable(ctx), site.0.into(), most.into()];
+        let rows = tx.all::<Address>(sql, values).await?;
+        Ok(rows.into_iter().map(|row| row.address).collect())
+    }
+
     /// One relay.
     pub async fn relay_get(&self, ctx: &RequestContext, id: RelayId) -> ServiceResult<Relay> {
         let tx = self.db.read(ctx).await?;

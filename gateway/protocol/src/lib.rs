@@ -47,6 +47,8 @@ pub const ALPN_AGENT: &[u8] = b"netpatch-agent/1";
 pub const ALPN_RELAY: &[u8] = b"netpatch-relay/1";
 /// ALPN of an agent's connection to its relay.
 pub const ALPN_SITE: &[u8] = b"netpatch-site/1";
+/// How a relay is called in DNS, in SRV records and on the link (RFC 6763), below the domain.
+pub const RELAY_SERVICE: &str = "_netpatch-relay._udp";
 /// Version of the session protocol, `Hello.protocol` and `EnrolRequest.protocol`.
 pub const PROTOCOL_VERSION: u32 = 1;
 /// Largest frame, bytes.

@@ -1,6 +1,6 @@
 //! What the edge asks for, answered by identity and the services.
 
-use super::services::{Admitted, HostStanding, Recipe, Services};
+use super::services::{Admitted, HostStanding, RELAY_HINTS, Recipe, Services};
 use super::{convert, delta, probe, staging, week};
 use netpatch_auth::{
     Auth, ClaimStart, ClaimState, IssuedCertificate, RelayReport as IdentityRelayReport, RoleKeys,
@@ -437,7 +437,17 @@ impl Services for PlatformServices {
         Ok(HostStanding {
             manifest: host.manifest,
             quarantined: host.quarantined,
+            site: Some(host.site),
         })
+    }
+
+    async fn relays(
+        &self,
+        organization: OrganizationId,
+        site: SiteId,
+    ) -> ServiceResult<Vec<String>> {
+        let ctx = self.edge(organization);
+        self.auth.relay_addresses(&ctx, site, RELAY_HINTS).await
     }
 
     async fn seen(&self, organization: OrganizationId, seen: Vec<Seen>) -> ServiceResult<()> {

@@ -18,7 +18,9 @@ use netpatch_protocol::site::{
 };
 use netpatch_scheduler_api::{OrderAnswered, RunReport, RunStored};
 use netpatch_tunnel::ServerIdentity;
-use netpatch_types::{DeploymentId, HostId, OrganizationId, RelayId, ServiceResult, Sha256};
+use netpatch_types::{
+    DeploymentId, HostId, OrganizationId, RelayId, ServiceResult, Sha256, SiteId,
+};
 
 /// A certificate that was accepted.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +38,12 @@ pub struct HostStanding {
     pub manifest: Option<Sha256>,
     /// Two copies of its identity were live.
     pub quarantined: bool,
+    /// Its site.
+    pub site: Option<SiteId>,
 }
+
+/// Relays that a host is told of.
+pub(super) const RELAY_HINTS: usize = 8;
 
 /// A difference that is there.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,6 +128,12 @@ pub trait Services: Send + Sync + 'static {
     /// Where a host stands.
     async fn host(&self, organization: OrganizationId, host: HostId)
     -> ServiceResult<HostStanding>;
+    /// Where the relays of a site say that hosts reach them, `host:port`; at most eight.
+    async fn relays(
+        &self,
+        organization: OrganizationId,
+        site: SiteId,
+    ) -> ServiceResult<Vec<String>>;
     /// Who was seen.
     async fn seen(&self, organization: OrganizationId, seen: Vec<Seen>) -> ServiceResult<()>;
     /// What a host is.

@@ -15,7 +15,7 @@ use netpatch_protocol::session::{
 };
 use netpatch_protocol::{IdentityName, Numbered, PROTOCOL_VERSION, Received, SubjectKind};
 use netpatch_tunnel::{AgentConnection, TunnelError};
-use netpatch_types::{ErrorCode, HostId, OrganizationId, RelayId, ServiceError, Sha256};
+use netpatch_types::{ErrorCode, HostId, OrganizationId, RelayId, ServiceError, Sha256, SiteId};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -67,6 +67,8 @@ pub(crate) struct Session<'a> {
     pub(crate) memory: &'a mut Memory,
     pub(crate) live: Arc<Live>,
     pub(crate) relay: Option<RelayId>,
+    /// The host's, when it connected.
+    site: Option<SiteId>,
     /// The manifest that inventory holds, as far as this session knows.
     pub(crate) manifest: Option<Sha256>,
     pub(crate) parts: Parts,
@@ -203,6 +205,7 @@ async fn converse(
         memory,
         live,
         relay: relay.map(|relay| RelayId(relay.id)),
+        site: standing.site,
         manifest: standing.manifest.filter(|_| !restored),
         parts: Parts::default(),
         heard: Instant::now(),
@@ -306,7 +309,7 @@ impl Session<'_> {
                 .unwrap_or_default(),
             heartbeat_seconds: u32::try_from(self.shared.options.heartbeat.as_secs().max(1))
                 .unwrap_or(u32::MAX),
-            relay_hint: String::new(),
+            relay_hints: self.relay_hints().await,
             whole_bytes: MAX_WHOLE_BYTES as u64,
         };
         self.tell(edge_message::Body::Welcome(welcome)).await?;
@@ -320,6 +323,21 @@ impl Session<'_> {
             self.send(whole).await?;
         }
         self.deliver().await
+    }
+
+    /// Relays of the site, for a host that did not come through one. Hints: without them it goes on directly.
+    async fn relay_hints(&mut self) -> Vec<String> {
+        let (None, Some(site)) = (self.relay, self.site) else {
+            return Vec::new();
+        };
+        let services = &self.shared.services;
+        match services.relays(self.organization(), site).await {
+            Ok(relays) => relays,
+            Err(error) => {
+                tracing::warn!(tenant.id = %self.organization(), %error, "a host is told of no relays");
+                Vec::new()
+            }
+        }
     }
 
     async fn run(&mut self, mut leaving: Going) -> Result<(), End> {

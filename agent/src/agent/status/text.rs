@@ -27,8 +27,8 @@ impl Status {
             ("mode", self.mode().to_owned()),
             ("last scan", self.scan()),
         ];
-        if let (Some(relay), Some(_)) = (&self.relay, &self.relay_found_by) {
-            lines.push(("relay", format!("{relay}, found by DNS")));
+        if let (Some(relay), Some(way)) = (&self.relay, self.relay_found_by) {
+            lines.push(("relay", format!("{relay}, found by {way}")));
         }
         for refused in &self.relays_refused {
             let text = format!("not {}: {}", refused.address, refused.reason);

@@ -222,6 +222,7 @@ async fn a_machine_takes_a_broken_relays_place_and_the_old_one_is_out() {
     let report = netpatch_auth::RelayReport {
         bytes_served: 700,
         sessions: 3,
+        address: "relay.test:8443".into(),
         ..Default::default()
     };
     world
@@ -229,6 +230,14 @@ async fn a_machine_takes_a_broken_relays_place_and_the_old_one_is_out() {
         .relay_report(organization, relay.id, &report)
         .await
         .unwrap();
+    let told = async |ctx: &netpatch_types::RequestContext, site| {
+        world.auth.relay_addresses(ctx, site, 8).await.unwrap()
+    };
+    let elsewhere = world.site(organization, "Valley").await.id;
+    let stranger = world.person(world.customer().await);
+    assert_eq!(told(&ctx, relay.site).await, ["relay.test:8443"]);
+    assert!(told(&ctx, elsewhere).await.is_empty());
+    assert!(told(&stranger, relay.site).await.is_empty());
 
     // Not by a wrong code, nor by who may not, nor in another's site.
     let (second, new_key) = start(&world).await;

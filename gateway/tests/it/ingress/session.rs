@@ -46,6 +46,20 @@ async fn acknowledged(session: &mut SessionClient, host: &Holder, mut n: u64) {
 }
 
 #[tokio::test]
+async fn a_host_that_comes_directly_is_told_of_its_sites_relays_and_comes_in_without_them_too() {
+    let world = World::start().await;
+    let host = world.host();
+    let relays = vec!["relay.test:8443".to_owned(), "192.0.2.7:8443".to_owned()];
+    world.played.script.lock().unwrap().relays = relays.clone();
+    let mut session = world.agent(&host, 1, 1);
+    assert_eq!(up(&mut session).await.relay_hints, relays);
+    drop(session);
+    world.played.script.lock().unwrap().relays = Vec::new();
+    let mut session = world.agent(&host, 1, 2);
+    assert!(up(&mut session).await.relay_hints.is_empty());
+}
+
+#[tokio::test]
 async fn an_unchanged_check_in_touches_no_database_and_gets_the_time() {
     // Presence is written in batches of its own.
     let world =

@@ -28,7 +28,7 @@ use netpatch_tunnel::{
 };
 use netpatch_types::{
     DeploymentId, ErrorCode, HostId, OrganizationId, RelayId, ServiceError, ServiceResult, Sha256,
-    SharedClock, SystemClock,
+    SharedClock, SiteId, SystemClock,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams,
@@ -161,9 +161,14 @@ impl Holder {
     }
 }
 
+/// Of all hosts.
+const SITE: SiteId = SiteId(uuid::Uuid::from_u128(7));
+
 /// What the played platform has heard and will say.
 #[derive(Default)]
 pub(super) struct Script {
+    /// Where the relays of the site are.
+    pub(super) relays: Vec<String>,
     pub(super) quarantined: HashSet<HostId>,
     pub(super) seen: Vec<Seen>,
     pub(super) facts: Vec<HostFactsReport>,
@@ -379,7 +384,17 @@ impl Services for Played {
         Ok(HostStanding {
             manifest: script.manifest,
             quarantined: script.quarantined.contains(&host),
+            site: Some(SITE),
         })
+    }
+
+    async fn relays(
+        &self,
+        organization: OrganizationId,
+        site: SiteId,
+    ) -> ServiceResult<Vec<String>> {
+        assert_eq!(site, SITE);
+        Ok(self.call(organization)?.relays.clone())
     }
 
     async fn seen(&self, organization: OrganizationId, seen: Vec<Seen>) -> ServiceResult<()> {
