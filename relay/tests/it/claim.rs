@@ -1,7 +1,7 @@
 use crate::world::{Authority, Edge, clock, limits};
 use netpatch_relay::claim::{Claim, ClaimError};
 use netpatch_relay::{DataDir, PendingClaim};
-use netpatch_types::Sha256;
+use netpatch_types::{Sha256, SharedClock};
 use std::sync::atomic::Ordering::Relaxed;
 
 struct Ready {
@@ -22,15 +22,19 @@ impl Ready {
         }
     }
 
-    async fn token(&self, platform_root: Sha256, secret: &str) -> Result<(), ClaimError> {
-        let clock = clock();
-        let claim = Claim {
+    fn claim<'a>(&'a self, platform_root: Sha256, clock: &'a SharedClock) -> Claim<'a> {
+        Claim {
             server: self.server.as_str().into(),
             platform_root,
             data: &self.data,
-            clock: &clock,
+            clock,
             limits: limits(),
-        };
+        }
+    }
+
+    async fn token(&self, platform_root: Sha256, secret: &str) -> Result<(), ClaimError> {
+        let clock = clock();
+        let claim = self.claim(platform_root, &clock);
         claim.by_token(secret).await.map(|_| ())
     }
 }
@@ -39,13 +43,7 @@ impl Ready {
 async fn a_person_types_the_code_and_the_relay_gets_its_certificate() {
     let ready = Ready::new().await;
     let clock = clock();
-    let claim = Claim {
-        server: ready.server.as_str().into(),
-        platform_root: ready.edge.platform.fingerprint(),
-        data: &ready.data,
-        clock: &clock,
-        limits: limits(),
-    };
+    let claim = ready.claim(ready.edge.platform.fingerprint(), &clock);
     let desk = ready.edge.desk.clone();
     let enrolment = claim
         .by_code(|pending| {
@@ -101,13 +99,7 @@ fn a_key_that_others_can_read_is_refused() {
 async fn a_relay_that_was_killed_while_it_waited_asks_for_the_same_claim() {
     let ready = Ready::new().await;
     let clock = clock();
-    let claim = Claim {
-        server: ready.server.as_str().into(),
-        platform_root: ready.edge.platform.fingerprint(),
-        data: &ready.data,
-        clock: &clock,
-        limits: limits(),
-    };
+    let claim = ready.claim(ready.edge.platform.fingerprint(), &clock);
     let mut shown = None;
     let waiting = claim.by_code(|pending| shown = Some(pending.clone()));
     // Dropped as by kill -9, once it is kept.

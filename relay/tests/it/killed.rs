@@ -50,9 +50,8 @@ pub(crate) async fn run(data: &Path, listen: &str) -> (Child, String) {
     (child, address)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_relay_killed_during_a_fetch_serves_the_whole_payload_when_it_is_back() {
-    let (edge, upstream) = (Edge::start().await, Upstream::start().await);
+/// The folder of a relay whose site has one repository.
+fn claimed_for(edge: &Edge, upstream: &Upstream) -> tempfile::TempDir {
     *edge.desk.settings.lock().unwrap() = SiteSettings {
         site_id: "a-site".into(),
         upstreams: vec![Source {
@@ -63,6 +62,13 @@ async fn a_relay_killed_during_a_fetch_serves_the_whole_payload_when_it_is_back(
     };
     let folder = tempfile::tempdir().unwrap();
     edge.claimed(folder.path());
+    folder
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_killed_during_a_fetch_serves_the_whole_payload_when_it_is_back() {
+    let (edge, upstream) = (Edge::start().await, Upstream::start().await);
+    let folder = claimed_for(&edge, &upstream);
     let wanted: Vec<u8> = (0..400_000u32).flat_map(u32::to_be_bytes).collect();
     let hold = Arc::new(Notify::new());
     let held = Served {
@@ -111,16 +117,7 @@ async fn a_relay_killed_during_a_fetch_serves_the_whole_payload_when_it_is_back(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_killed_again_and_again_holds_nothing_wrong() {
     let (edge, upstream) = (Edge::start().await, Upstream::start().await);
-    *edge.desk.settings.lock().unwrap() = SiteSettings {
-        site_id: "a-site".into(),
-        upstreams: vec![Source {
-            repository: upstream.base.clone(),
-            urls: Vec::new(),
-        }],
-        ..SiteSettings::default()
-    };
-    let folder = tempfile::tempdir().unwrap();
-    edge.claimed(folder.path());
+    let folder = claimed_for(&edge, &upstream);
     let payload = |n: usize| bytes(1_000 + n * n * 977);
     let path = |n: usize| match n % 5 {
         0 => format!("dists/x/{n}/Packages"),
