@@ -314,6 +314,19 @@ async fn another_organizations_ids_are_unknown_in_every_operation() {
     auth.certificate_live(theirs, &certificate.certificate_der)
         .await
         .unwrap();
+    // Where a site's relays are reached is told to its own organization.
+    let report = RelayReport {
+        address: "10.0.0.5:4433".into(),
+        ..RelayReport::default()
+    };
+    auth.relay_report(owner, relay, &report).await.unwrap();
+    let addresses = auth.relay_addresses(&own, place, 8).await.unwrap();
+    assert_eq!(addresses, [report.address]);
+    own_only!(
+        relay_addresses,
+        auth.relay_addresses(&ctx, place, 8),
+        |list| list.unwrap().is_empty()
+    );
     // No organization's id comes in from outside here: the platform's own calls, secrets that name their organization
     // (their tests stand with the noun), and requests that reach somebody else's organization on purpose.
     for named in [
