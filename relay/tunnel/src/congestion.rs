@@ -8,7 +8,13 @@
 //! Packets wait when the usual round trip says so and that of the packet that waited least in the last two as well: a burst of our own,
 //! such as many small requests at once, makes the packets behind it wait and none before it; and where little is sent, a late
 //! acknowledgement looks like a wait, which the usual round trip, taken without it, does not show.
+//!
+//! While a stream of the connection yields to others, less is in flight: see [`background`].
 
+mod background;
+
+use background::Background;
+pub(crate) use background::{Yielding, Yields};
 use quinn::congestion::{Controller, ControllerFactory, CubicConfig};
 use std::any::Any;
 use std::sync::Arc;
@@ -37,8 +43,10 @@ impl ControllerFactory for TolerantConfig {
             usual: Duration::ZERO,
             least: [Duration::MAX; 2],
             until: now,
+            packet: u64::from(current_mtu),
             arrived: 0,
             lost: 0,
+            background: Background::new(now),
         })
     }
 }
@@ -53,9 +61,19 @@ struct Tolerant {
     least: [Duration; 2],
     /// The end of this span.
     until: Instant,
+    /// Bytes that a packet has at most.
+    packet: u64,
     /// Bytes, lately.
     arrived: u64,
     lost: u64,
+    background: Background,
+}
+
+/// Tells a connection's controller that a stream yields, if it is of this kind.
+pub(crate) fn yielding(connection: &quinn::Connection) -> Option<Yielding> {
+    let state = connection.congestion_state().into_any();
+    let tolerant = state.downcast::<Tolerant>().ok()?;
+    Some(tolerant.background.yielding.clone())
 }
 
 impl Tolerant {
@@ -73,6 +91,10 @@ impl Tolerant {
     fn took(&mut self, now: Instant, time: Duration) {
         if now >= self.until {
             let [_, last] = self.least;
+            if last < Duration::MAX {
+                let (window, packet) = (self.cubic.window(), self.packet);
+                self.background.round(now, last, window, packet);
+            }
             self.least = [last, Duration::MAX];
             self.until = now + self.usual;
         }
@@ -107,9 +129,13 @@ impl Controller for Tolerant {
     ) {
         self.fastest = rtt.min();
         self.usual = rtt.get();
-        self.took(now, now.saturating_duration_since(sent));
+        let time = now.saturating_duration_since(sent);
+        self.took(now, time);
+        self.background.arrived(time, app_limited);
         self.count(bytes, 0);
-        self.cubic.on_ack(now, sent, bytes, app_limited, rtt);
+        // A window that is not used shows nothing.
+        let is_unused = app_limited || self.background.is_below(self.cubic.window());
+        self.cubic.on_ack(now, sent, bytes, is_unused, rtt);
     }
 
     fn on_end_acks(
@@ -140,16 +166,18 @@ impl Controller for Tolerant {
     }
 
     fn on_mtu_update(&mut self, new_mtu: u16) {
+        self.packet = u64::from(new_mtu);
         self.cubic.on_mtu_update(new_mtu);
     }
 
     fn window(&self) -> u64 {
-        self.cubic.window()
+        self.background.of(self.cubic.window())
     }
 
     fn clone_box(&self) -> Box<dyn Controller> {
         Box::new(Self {
             cubic: self.cubic.clone_box(),
+            background: self.background.clone(),
             ..*self
         })
     }
@@ -178,8 +206,10 @@ mod tests {
             usual,
             least: [usual, usual],
             until: now,
+            packet: 1200,
             arrived: 0,
             lost: 0,
+            background: Background::new(now),
         };
         tolerant.count(200_000, 0);
         tolerant

@@ -163,7 +163,7 @@ impl LinkStream {
     }
 
     /// What is sent here goes after what other streams send; over TCP all streams take turns.
-    pub(crate) fn yield_to_others(&self) {
+    pub(crate) fn yield_to_others(&mut self) {
         if let Self::Quic(stream) = self {
             stream.yield_to_others();
         }

@@ -1,5 +1,6 @@
 //! QUIC: dialling, listening, and a bidirectional QUIC stream that keeps its connection alive.
 
+use crate::congestion::{self, Yields};
 use crate::identity::Identity;
 use crate::message::{receive_one, send_one};
 use crate::reach::{NEXT_ADDRESS, addresses, first_success};
@@ -27,6 +28,7 @@ pub struct QuicStream {
     connection: quinn::Connection,
     /// Told of every write, on the side that connected.
     pulse: Option<Arc<Pulse>>,
+    yields: Option<Yields>,
 }
 
 /// A connection. Clones share it.
@@ -79,6 +81,7 @@ impl QuicStream {
             recv,
             connection,
             pulse: None,
+            yields: None,
         }
     }
 
@@ -88,10 +91,14 @@ impl QuicStream {
         let _ = self.recv.stop(crate::close_code::PROTOCOL.into());
     }
 
-    /// What is sent here goes after what other streams of the connection send.
-    pub fn yield_to_others(&self) {
+    /// What is sent here goes after what other streams of the connection send, and keeps the queue before the line short for as long
+    /// as the stream lives.
+    pub fn yield_to_others(&mut self) {
         // Fails only when the stream has ended: then nothing is sent.
         let _ = self.send.set_priority(-1);
+        if self.yields.is_none() {
+            self.yields = congestion::yielding(&self.connection).map(|all| all.one());
+        }
     }
 
     /// Where the peer is.

@@ -68,6 +68,9 @@ async fn a_session_goes_on_when_its_address_changes() {
     assert_eq!(edge.seen.hostnames.lock().unwrap().len(), 5);
 }
 
+/// The repository of what yields.
+const YIELDS: &str = "yields";
+
 /// A server that sends for as long as it is listened to.
 struct Source {
     address: SocketAddr,
@@ -100,11 +103,16 @@ impl Source {
                         .open()
                         .await
                         .expect("opens");
-                    assert!(matches!(kind, stream_open::Kind::Payload(_)));
+                    let stream_open::Kind::Payload(request) = kind else {
+                        panic!("{kind:?}");
+                    };
                     let answer = StreamAnswer {
                         status: 200,
                         ..StreamAnswer::default()
                     };
+                    if request.repository == YIELDS {
+                        stream.yield_to_others();
+                    }
                     site::send_answer(&mut stream, &answer).await.expect("sent");
                     let bytes = vec![7u8; 65_536];
                     while stream.write_all(&bytes).await.is_ok() {}
@@ -125,14 +133,24 @@ impl Source {
         line: std::sync::Arc<Line>,
         enough: impl Fn(usize, Instant) -> bool,
     ) -> usize {
+        self.fetch_from("", line, enough).await
+    }
+
+    async fn fetch_from(
+        &self,
+        repository: &str,
+        line: std::sync::Arc<Line>,
+        enough: impl Fn(usize, Instant) -> bool,
+    ) -> usize {
+        let request = PayloadRequest {
+            repository: repository.to_owned(),
+            ..PayloadRequest::default()
+        };
         let way = Way::to(self.address, line).await;
         let at = way.address.to_string();
         let client = SiteClient::new(at, self.ca.clone(), self.host.clone(), clock(), limits());
         let connection = client.connection().await.expect("connects");
-        let (_, mut stream) = connection
-            .payload(PayloadRequest::default())
-            .await
-            .expect("answered");
+        let (_, mut stream) = connection.payload(request).await.expect("answered");
         let (mut got, begun) = (0, Instant::now());
         let mut bytes = vec![0u8; 65_536];
         while !enough(got, begun) {
@@ -196,4 +214,23 @@ async fn bulk_leaves_its_share_of_the_line_to_others() {
         (cubic + tolerant) as f64 * 1e-6
     );
     assert!((0.2..=0.8).contains(&share), "cubic gets {share}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_yields_leaves_the_line_to_what_does_not_and_fills_it_alone() {
+    let enough = |_, begun: Instant| begun.elapsed() > Duration::from_secs(8);
+    let alone = Source::start(Congestion::Tolerant);
+    let alone = alone.fetch_from(YIELDS, Line::new(7, far(0)), enough).await;
+    let line = Line::new(7, far(0));
+    let (others, yielding) = (
+        Source::start(Congestion::Tolerant),
+        Source::start(Congestion::Tolerant),
+    );
+    let (theirs, beside) = tokio::join!(
+        others.fetch(line.clone(), enough),
+        yielding.fetch_from(YIELDS, line.clone(), enough)
+    );
+    println!("alone {alone} bytes, beside {theirs} only {beside}");
+    assert!(alone > 3 * beside, "{alone} alone, {beside} beside another");
+    assert!(theirs > 3 * beside, "{beside} beside {theirs}");
 }
