@@ -13,7 +13,8 @@ mod stage;
 mod transaction;
 
 use super::{
-    Installable, Installer, Inventory, PlanError, Provider, StageOutcome, Step, Verification,
+    Installable, Installer, Inventory, Located, PlanError, Provider, StageOutcome, Step,
+    Verification,
 };
 use crate::command::{CommandLine, Output, Runner};
 use crate::provider::files::io_failure;
@@ -173,6 +174,13 @@ impl Installer for Pacman {
 
     async fn installable(&self) -> Result<Vec<Installable>, Failure> {
         self.find_installable().await
+    }
+
+    async fn sources(&self) -> Vec<Located> {
+        self.find_sources().await.unwrap_or_else(|failure| {
+            tracing::warn!(%failure, "cannot say where payloads lie");
+            Vec::new()
+        })
     }
 
     async fn plan(&self, wanted: &[Wanted]) -> Result<Plan, PlanError> {

@@ -98,6 +98,21 @@ async fn what_is_installed_and_what_could_be() {
     assert!(find(&updates, "np-suite").requires.is_empty());
     let brings = &find(&updates, "np-new-dependency").requires;
     assert_eq!(brings.len(), 1, "{brings:?}");
+    let sources = host.apk.sources().await;
+    for (sha256, file) in [
+        (Some(good.sha256), "np-good-2.0-r0.apk"),
+        (brings[0].sha256, "np-dependency-1.0-r0.apk"),
+        (
+            Some(find(&updates, "np-unmet").sha256),
+            "np-unmet-2.0-r0.apk",
+        ),
+    ] {
+        let found = sources.iter().find(|source| Some(source.sha256) == sha256);
+        let found = found.unwrap_or_else(|| panic!("{file} lies nowhere: {sources:?}"));
+        assert_eq!(found.url, format!("{URL}/x86_64/{file}"));
+        let bytes = fs::read(folder().join("x86_64").join(file)).expect("a package");
+        assert_eq!(found.sha256, Sha256::of(&bytes));
+    }
     assert_eq!(
         (brings[0].name.as_str(), brings[0].change),
         ("np-dependency", Change::Install)

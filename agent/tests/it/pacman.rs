@@ -86,6 +86,25 @@ async fn what_is_installed_and_what_could_be() {
         (brings[0].name.as_str(), brings[0].change),
         ("np-dependency", Change::Install)
     );
+    let sources = host.pacman.sources().await;
+    for (sha256, file) in [
+        (Some(good.sha256), "np-good-2.0-1-any.pkg.tar.gz"),
+        (brings[0].sha256, "np-dependency-1.0-1-any.pkg.tar.gz"),
+    ] {
+        let found = sources.iter().find(|source| Some(source.sha256) == sha256);
+        let found = found.unwrap_or_else(|| panic!("{file} lies nowhere: {sources:?}"));
+        assert_eq!(found.url, format!("{URL}/{file}"));
+        let bytes = fs::read(folder().join(file)).expect("a package");
+        assert_eq!(found.sha256, Sha256::of(&bytes));
+    }
+    // What lies on the host's own disk lies nowhere else.
+    configure(
+        &host.machine,
+        "file:///srv/np",
+        "Required DatabaseOptional",
+        "",
+    );
+    assert_eq!(host.pacman.sources().await, []);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// How the names of package files end: dpkg's, rpm's, apk's, pacman's.
-const PACKAGES: [&str; 7] = [
+const PACKAGES: [&str; 8] = [
     ".deb",
     ".udeb",
     ".ddeb",
@@ -13,6 +13,7 @@ const PACKAGES: [&str; 7] = [
     ".apk",
     ".pkg.tar.zst",
     ".pkg.tar.xz",
+    ".pkg.tar.gz",
 ];
 /// Longest path, bytes.
 pub const MAX_PATH_BYTES: usize = 1024;

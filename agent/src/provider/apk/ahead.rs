@@ -7,6 +7,7 @@
 use super::ask::{Offered, Target};
 use super::database::{Installed, Package};
 use super::{Apk, diagnose};
+use crate::provider::Located;
 use crate::provider::files::{RESERVE_BYTES, hash_file, io_failure};
 use netpatch_agent_core::{Failure, FailureCause};
 use netpatch_types::Sha256;
@@ -96,6 +97,42 @@ impl Apk {
             return Err(Failure::new(FailureCause::DiskFull, [line]));
         }
         Ok(())
+    }
+
+    /// Where what a refresh fetched ahead lies: apk says from which address it would fetch each.
+    pub(super) async fn find_sources(&self) -> Result<Vec<Located>, Failure> {
+        let (local, offered) = (self.installed()?, self.offered().await?);
+        let newer = self.newer(&local).await?;
+        if newer.is_empty() {
+            return Ok(Vec::new());
+        }
+        let brought = self.brought(&local, &offered, &newer).await?;
+        let brought = brought
+            .into_iter()
+            .filter_map(|target| Some((target.name, target.version?)));
+        let wanted: BTreeMap<String, String> = newer.into_iter().chain(brought).collect();
+        // By the name of the file as a repository has it.
+        let mut hashes = BTreeMap::new();
+        for (name, version) in &wanted {
+            let package = offered.get(&(name.clone(), version.clone()));
+            let file = package.and_then(Package::file_name);
+            if let Some(sha256) = file.and_then(|file| self.known_hash(&file)) {
+                hashes.insert(format!("{name}-{version}.apk"), sha256);
+            }
+        }
+        let words = ["fetch", "--simulate", "--url", "--"].map(str::to_owned);
+        let words = words.into_iter().chain(wanted.into_keys());
+        let said = self.ask(words).await?.stdout;
+        let configured = self.configured();
+        let located = said.lines().filter_map(|line| {
+            let url = line.split_whitespace().find(|word| word.contains("://"))?;
+            let (_, file) = url.rsplit_once('/')?;
+            Some(Located {
+                sha256: *hashes.get(file)?,
+                url: configured.file_as_configured(url)?,
+            })
+        });
+        Ok(located.collect())
     }
 
     /// What the newer packages bring: of all together, else of each source alone.

@@ -78,6 +78,17 @@ impl Repositories {
         lines.map(|line| line + "\n").collect()
     }
 
+    /// The address of a file as the host's configuration has it, from one below the agent's version of a repository; `None` when it is
+    /// below none on the web.
+    pub(super) fn file_as_configured(&self, url: &str) -> Option<String> {
+        let (_, place) = url.split_once("://")?;
+        self.web().into_iter().find_map(|base| {
+            let (_, below) = base.split_once("://")?;
+            let rest = place.strip_prefix(below)?.strip_prefix('/')?;
+            (!rest.is_empty()).then(|| format!("{base}/{rest}"))
+        })
+    }
+
     /// The address as the host's configuration has it, from one of the agent's version.
     pub(super) fn as_configured(&self, url: &str) -> String {
         let bare = |url: &str| url.split_once("://").map(|(_, rest)| rest.to_owned());
@@ -134,6 +145,18 @@ mod tests {
             found.as_configured("http://a.example.invalid/alpine/edge/main"),
             "https://a.example.invalid/alpine/edge/main"
         );
+        let file = |url| found.file_as_configured(url);
+        assert_eq!(
+            file("http://a.example.invalid/alpine/edge/main/x86_64/a-1-r0.apk").as_deref(),
+            Some("https://a.example.invalid/alpine/edge/main/x86_64/a-1-r0.apk")
+        );
+        for url in [
+            "http://a.example.invalid/alpine/edge/mainly/a-1-r0.apk",
+            "http://a.example.invalid/alpine/edge/main/",
+            "/media/cdrom/apks/x86_64/a-1-r0.apk",
+        ] {
+            assert_eq!(file(url), None, "{url}");
+        }
     }
 
     #[test]

@@ -76,6 +76,12 @@ impl Configuration {
         servers.into_iter().collect()
     }
 
+    /// Where a repository's packages lie on the web: its first server.
+    pub(super) fn server_of(&self, repository: &str) -> Option<&str> {
+        let own = self.repositories.iter().find(|one| one.name == repository);
+        own?.server().filter(|url| is_web(url))
+    }
+
     /// Whether something vouches for what a repository offers: signed packages or a signed database.
     pub(super) fn checks(&self, repository: &str) -> bool {
         let own = self.repositories.iter().find(|one| one.name == repository);
@@ -168,6 +174,14 @@ mod tests {
         assert_eq!(
             found.servers(),
             ["https://mirror.example.invalid/core/os/x86_64"]
+        );
+        assert_eq!(
+            found.server_of("core"),
+            Some("https://mirror.example.invalid/core/os/x86_64")
+        );
+        assert_eq!(
+            (found.server_of("mine"), found.server_of("no")),
+            (None, None)
         );
         let own = found.own("/work/db");
         assert!(own.contains("\nDBPath = /work/db\n[core]\n"), "{own}");

@@ -3,7 +3,7 @@
 use super::database::{Description, Local, compare};
 use super::{Pacman, READ_LIMIT, diagnose};
 use crate::command::CommandLine;
-use crate::provider::{Installable, PlanError, UpdateState};
+use crate::provider::{Installable, Located, PlanError, UpdateState};
 use netpatch_agent_core::plan::{Change, Plan, PlanItem, Wanted};
 use netpatch_agent_core::{Failure, FailureCause, Refusal, Refused};
 use std::cmp::Ordering;
@@ -161,6 +161,49 @@ impl Pacman {
             }
         }
         Ok(())
+    }
+
+    /// Where what is newer lies, and what all of it together brings along.
+    pub(super) async fn find_sources(&self) -> Result<Vec<Located>, Failure> {
+        let (local, offered) = (self.local()?, self.offered().await?);
+        let configuration = self.configuration().await?;
+        let mut names: BTreeSet<String> = BTreeSet::new();
+        for package in &local.packages {
+            let offer = offered.get(&package.name);
+            let is_newer = |version: &str| compare(version, &package.version) == Ordering::Greater;
+            if offer.is_some_and(|(_, found)| is_newer(found.get("VERSION"))) {
+                names.insert(package.name.clone());
+            }
+        }
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        names.extend(self.brought(&names).await?);
+        let located = names.iter().filter_map(|name| {
+            let (repository, found) = offered.get(name)?;
+            let item = item(name, &local, &offered).ok()?;
+            let server = configuration.server_of(repository)?.trim_end_matches('/');
+            Some(Located {
+                sha256: found.get("SHA256SUM").parse().ok()?,
+                url: format!("{server}/{}", item.file_name),
+            })
+        });
+        Ok(located.collect())
+    }
+
+    /// What these bring along; where they do not go together, each as far as it goes alone.
+    async fn brought(&self, names: &BTreeSet<String>) -> Result<Vec<String>, Failure> {
+        let names: Vec<String> = names.iter().cloned().collect();
+        let mut brought = Vec::new();
+        match self.targets(&names).await? {
+            Ok(targets) => brought.extend(targets),
+            Err(_) => {
+                for name in names {
+                    brought.extend(self.targets(&[name]).await?.unwrap_or_default());
+                }
+            }
+        }
+        Ok(brought.into_iter().map(|(name, _)| name).collect())
     }
 
     pub(super) async fn make_plan(&self, wanted: &[Wanted]) -> Result<Plan, PlanError> {
