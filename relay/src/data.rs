@@ -114,6 +114,12 @@ impl DataDir {
         Ok(Self(path.to_owned()))
     }
 
+    /// The folder as it is, or would be: for looking. Only [`Self::key`] and what saves something need it to be there.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
     /// A path inside.
     #[must_use]
     pub fn join(&self, name: &str) -> PathBuf {
@@ -126,20 +132,28 @@ impl DataDir {
         &self.0
     }
 
+    /// The identity key, PKCS #8 DER; `None` before it is made.
+    pub fn made_key(&self) -> Result<Option<Vec<u8>>, DataError> {
+        let path = self.join("key.der");
+        let Some(key) = self.read("key.der")? else {
+            return Ok(None);
+        };
+        let mode = fs::metadata(&path)
+            .map_err(|e| self.failed("key.der", e))?
+            .permissions()
+            .mode();
+        if mode & 0o077 != 0 {
+            return Err(DataError::OpenKey {
+                path: path.display().to_string(),
+                mode: mode & 0o777,
+            });
+        }
+        Ok(Some(key))
+    }
+
     /// The identity key, PKCS #8 DER; made at the first call.
     pub fn key(&self) -> Result<Vec<u8>, DataError> {
-        let path = self.join("key.der");
-        if let Some(key) = self.read("key.der")? {
-            let mode = fs::metadata(&path)
-                .map_err(|e| self.failed("key.der", e))?
-                .permissions()
-                .mode();
-            if mode & 0o077 != 0 {
-                return Err(DataError::OpenKey {
-                    path: path.display().to_string(),
-                    mode: mode & 0o777,
-                });
-            }
+        if let Some(key) = self.made_key()? {
             return Ok(key);
         }
         let key = generate_key()?;
@@ -150,6 +164,13 @@ impl DataDir {
     /// The key's fingerprint, which people compare when they claim the relay.
     pub fn fingerprint(&self) -> Result<Sha256, DataError> {
         Ok(key_fingerprint(&self.key()?)?)
+    }
+
+    /// The same, if the key is made; else empty.
+    pub fn made_fingerprint(&self) -> Result<String, DataError> {
+        let key = self.made_key()?;
+        let fingerprint = key.map(|key| key_fingerprint(&key)).transpose()?;
+        Ok(fingerprint.map_or_else(String::new, |digest| digest.to_string()))
     }
 
     /// What the claim gave; `None` before it.

@@ -2,24 +2,21 @@
 
 use crate::config::Config;
 use crate::data::DataDir;
+use crate::status::Status;
 use netpatch_protocol::site::{SiteRequest, stream_open};
 use netpatch_tunnel::identity::{renewal_due, validity};
 use netpatch_tunnel::{Limits, Over, RelayUplink, TunnelError};
 use netpatch_types::SharedClock;
 use netpatch_types::doctor::{Check, DoctorReport};
+use rustix::fs::Access;
 use std::net::UdpSocket;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 /// Looks at key, certificate, disk, cache, settings, ports, limits and edge.
 pub async fn examine(data: &DataDir, config: &Config, clock: &SharedClock) -> DoctorReport {
-    let mut checks = vec![match data.fingerprint() {
-        Ok(fingerprint) => Check::ok("identity.key", fingerprint.to_string()),
-        Err(error) => Check::fail(
-            "identity.key",
-            error.to_string(),
-            "restore the data directory or claim the relay anew",
-        ),
-    }];
+    let mut checks = vec![key(data)];
     checks.push(certificate(data, clock));
     checks.push(disk(data, config));
     checks.push(folder(data, clock));
@@ -29,6 +26,18 @@ pub async fn examine(data: &DataDir, config: &Config, clock: &SharedClock) -> Do
     checks.push(open_files(data, clock));
     checks.extend(edge(data, config, clock).await);
     DoctorReport::new(checks)
+}
+
+fn key(data: &DataDir) -> Check {
+    let id = "identity.key";
+    let help = "restore the data directory or claim the relay anew";
+    match data.made_fingerprint() {
+        Ok(fingerprint) if fingerprint.is_empty() => {
+            Check::fail(id, "not made yet", "run `netpatch-relay claim`")
+        }
+        Ok(fingerprint) => Check::ok(id, fingerprint),
+        Err(error) => Check::fail(id, error.to_string(), help),
+    }
 }
 
 fn certificate(data: &DataDir, clock: &SharedClock) -> Check {
@@ -67,7 +76,7 @@ fn certificate(data: &DataDir, clock: &SharedClock) -> Check {
 
 fn disk(data: &DataDir, config: &Config) -> Check {
     let id = "disk.free";
-    let free = nix::sys::statvfs::statvfs(data.path())
+    let free = nix::sys::statvfs::statvfs(there(data.path()))
         .map(|stat| stat.blocks_available() * stat.fragment_size());
     match free {
         Ok(free) if free < 256 << 20 => Check::fail(
@@ -89,24 +98,50 @@ fn disk(data: &DataDir, config: &Config) -> Check {
 fn folder(data: &DataDir, clock: &SharedClock) -> Check {
     let id = "cache.folder";
     let help = "make room, mount the disk writable or give the folder back to the relay: meanwhile nothing is kept";
-    let status = crate::status::Status::read(data, clock.now().timestamp_millis());
+    let status = running(data, clock);
     let problem = status
-        .ok()
-        .filter(|status| matches!(status.state.as_str(), "online" | "offline"))
         .map(|status| status.cache_problem)
         .unwrap_or_default();
     if !problem.is_empty() {
         return Check::fail(id, problem, help);
     }
     let folder = data.join("cache");
+    let failed = |reason: String| Check::fail(id, format!("{}: {reason}", folder.display()), help);
+    if !folder.exists() {
+        // The relay makes it; a doctor that did would be its owner.
+        let place = there(data.path());
+        let writable = rustix::fs::access(place, Access::WRITE_OK | Access::EXEC_OK);
+        return match writable {
+            Ok(()) => Check::ok(id, "made at the first start"),
+            Err(error) => failed(format!("{}: {error}", place.display())),
+        };
+    }
+    let owner = |path: &Path| std::fs::metadata(path).map(|about| about.uid());
+    if let (Ok(own), Ok(other)) = (owner(data.path()), owner(&folder))
+        && own != other
+    {
+        return failed(format!(
+            "belongs to user {other}, the data directory to {own}"
+        ));
+    }
     let probe = folder.join("doctor.new");
-    let written = std::fs::create_dir_all(&folder)
-        .and_then(|()| std::fs::write(&probe, [0; 4096]))
-        .and_then(|()| std::fs::remove_file(&probe));
+    let written = std::fs::write(&probe, [0; 4096]).and_then(|()| std::fs::remove_file(&probe));
     match written {
         Ok(()) => Check::ok(id, folder.display().to_string()),
-        Err(error) => Check::fail(id, format!("{}: {error}", folder.display()), help),
+        Err(error) => failed(error.to_string()),
     }
+}
+
+/// What the relay says of itself, if it runs.
+fn running(data: &DataDir, clock: &SharedClock) -> Option<Status> {
+    let status = Status::written(data, clock.now().timestamp_millis()).ok()??;
+    matches!(status.state.as_str(), "online" | "offline").then_some(status)
+}
+
+/// A folder, or the first above it that is there.
+fn there(path: &Path) -> &Path {
+    let found = path.ancestors().find(|folder| folder.is_dir());
+    found.unwrap_or(Path::new("/"))
 }
 
 fn repositories(data: &DataDir) -> Check {
@@ -129,8 +164,7 @@ fn repositories(data: &DataDir) -> Check {
 /// The port is free, or this relay has it.
 fn port(data: &DataDir, config: &Config, clock: &SharedClock) -> Check {
     let id = "listen.udp";
-    let running = crate::status::Status::read(data, clock.now().timestamp_millis())
-        .is_ok_and(|status| matches!(status.state.as_str(), "online" | "offline"));
+    let running = running(data, clock).is_some();
     match UdpSocket::bind(config.listen) {
         Ok(_) if running => Check::ok(id, "the relay runs on another address"),
         Ok(_) => Check::warn(
@@ -158,10 +192,8 @@ fn proxy(data: &DataDir, config: &Config, clock: &SharedClock) -> Option<Check> 
             "the site does not allow it: an administrator can, on the portal's page of sites",
         ));
     }
-    let status = crate::status::Status::read(data, clock.now().timestamp_millis());
-    let is_open = status.is_ok_and(|status| {
-        matches!(status.state.as_str(), "online" | "offline") && !status.proxy.is_empty()
-    });
+    let status = running(data, clock);
+    let is_open = status.is_some_and(|status| !status.proxy.is_empty());
     Some(if is_open {
         Check::ok(id, at.to_string())
     } else {
@@ -182,7 +214,7 @@ fn proxy(data: &DataDir, config: &Config, clock: &SharedClock) -> Option<Check> 
 
 /// The edge by UDP, by TCP, and whether it takes this relay.
 async fn edge(data: &DataDir, config: &Config, clock: &SharedClock) -> Vec<Check> {
-    let (Ok(Some(enrolment)), Ok(key)) = (data.enrolment(), data.key()) else {
+    let (Ok(Some(enrolment)), Ok(Some(key))) = (data.enrolment(), data.made_key()) else {
         let help = "run `netpatch-relay claim`";
         return vec![Check::fail("edge.reach", "not claimed", help)];
     };
@@ -244,10 +276,7 @@ async fn admitted(link: &RelayUplink) -> Check {
 fn open_files(data: &DataDir, clock: &SharedClock) -> Check {
     const ENOUGH: u64 = 4096;
     let id = "limits.files";
-    let status = crate::status::Status::read(data, clock.now().timestamp_millis());
-    let running = status
-        .ok()
-        .filter(|status| matches!(status.state.as_str(), "online" | "offline"));
+    let running = running(data, clock);
     let of = running.map_or("self".to_owned(), |status| status.pid.to_string());
     let limits = std::fs::read_to_string(format!("/proc/{of}/limits"));
     let limit = limits.ok().and_then(|text| most_open_files(&text));

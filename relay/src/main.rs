@@ -160,7 +160,11 @@ fn exit_code(error: &anyhow::Error) -> u8 {
 
 async fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let clock = SystemClock::shared();
-    let data = DataDir::open(&arguments.data_dir)?;
+    let data = match arguments.command {
+        // It looks, and makes nothing: started by root it would make folders that the relay's user cannot write.
+        Command::Doctor { .. } => DataDir::at(&arguments.data_dir),
+        _ => DataDir::open(&arguments.data_dir)?,
+    };
     match arguments.command {
         Command::Claim {
             server,

@@ -173,8 +173,15 @@ pub const WRITE_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
 /// What is older than this was written by a relay that runs no more.
 const STALE_MS: i64 = 15_000;
 
+fn idle(data: &DataDir) -> Result<Standing, DataError> {
+    Ok(match data.enrolment()? {
+        Some(_) => Standing::Stopped,
+        None => Standing::Unclaimed,
+    })
+}
+
 impl Status {
-    /// A relay that says nothing but its fingerprint.
+    /// A relay that says nothing but its fingerprint; makes its key if there is none.
     pub fn new(data: &DataDir, now_ms: i64, state: Standing) -> Result<Self, DataError> {
         let enrolment = data.enrolment()?;
         let field = |read: fn(&crate::Enrolment) -> &String| {
@@ -222,22 +229,27 @@ impl Status {
 
     /// What the file says, corrected by its age: a relay that has stopped writes nothing.
     pub fn read(data: &DataDir, now_ms: i64) -> Result<Self, DataError> {
-        let idle = match data.enrolment()? {
-            Some(_) => Standing::Stopped,
-            None => Standing::Unclaimed,
-        };
+        match Self::written(data, now_ms)? {
+            Some(status) => Ok(status),
+            None => Self::new(data, now_ms, idle(data)?),
+        }
+    }
+
+    /// The same, if there is a file.
+    pub fn written(data: &DataDir, now_ms: i64) -> Result<Option<Self>, DataError> {
         let written = data.read("status.json")?;
         let Some(mut status) = written.and_then(|text| serde_json::from_slice::<Self>(&text).ok())
         else {
-            return Self::new(data, now_ms, idle);
+            return Ok(None);
         };
+        let idle = idle(data)?;
         if now_ms > status.claim_expires_at_ms {
             status.claim_code.clear();
         }
         if now_ms.saturating_sub(status.updated_at_ms) > STALE_MS && status.claim_code.is_empty() {
             status.state = idle;
         }
-        Ok(status)
+        Ok(Some(status))
     }
 
     /// A line for each value that says something.

@@ -74,3 +74,47 @@ async fn an_edge_that_cannot_be_reached_fails_both_ways() {
         assert!(of(id).1.contains("edge.invalid"), "{:?}", of(id));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn looking_makes_nothing_and_sees_whose_the_cache_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("not/there");
+    let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_netpatch-relay"));
+    let program = program
+        .args(["doctor", "-o", "json", "--data-dir"])
+        .arg(&place);
+    let output = program.output().await.unwrap();
+    let said: Value = serde_json::from_slice(&output.stdout).expect("a report");
+    assert_eq!(said["status"], "fail", "{said}");
+    assert!(!folder.path().join("not").exists());
+    let nothing = DataDir::at(&place);
+    let of = examined(&nothing).await;
+    assert_eq!(of("identity.key").0, "fail");
+    assert_eq!(
+        of("cache.folder"),
+        ("ok".into(), "made at the first start".into())
+    );
+    // How much that is depends on the machine.
+    assert!(
+        of("disk.free").1.ends_with(" bytes"),
+        "{:?}",
+        of("disk.free")
+    );
+    // A claimed relay that has not been started.
+    let edge = Edge::start().await;
+    let data = edge.claimed(&place);
+    let of = examined(&data).await;
+    assert_eq!(of("cache.folder").0, "ok");
+    assert!(!data.join("cache").exists());
+    // As an earlier doctor left it behind when root started it.
+    std::fs::create_dir(data.join("cache")).unwrap();
+    if std::os::unix::fs::chown(data.join("cache"), Some(4_711), None).is_ok() {
+        let of = examined(&data).await;
+        assert_eq!(of("cache.folder").0, "fail");
+        assert!(
+            of("cache.folder").1.contains("4711"),
+            "{:?}",
+            of("cache.folder")
+        );
+    }
+}
