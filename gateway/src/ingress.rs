@@ -4,7 +4,7 @@
 //! accept ─┬─ enrolment ─► enrol.rs            one request, one answer, rate-limited, no certificate needed
 //!         ├─ agent ─► session.rs ─► message.rs   hello, then messages in order; parts.rs puts large ones together,
 //!         │                                      deliver.rs sends what waits
-//!         └─ relay ─► relay.rs ─┬─ report, settings, what to fetch ahead (staging.rs), differences (delta.rs)
+//!         └─ relay ─► relay.rs ─┬─ report, settings, what to fetch ahead (staging.rs), differences (delta.rs), kept payloads (stored.rs)
 //!                               └─ agents and enrolments behind it, as above
 //! ```
 //!
@@ -29,10 +29,11 @@ mod relay;
 mod services;
 mod session;
 mod staging;
+mod stored;
 mod week;
 
 pub use platform::PlatformServices;
-pub use services::{Admitted, HostStanding, Recipe, Services};
+pub use services::{Admitted, HostStanding, Recipe, Services, StoredPayload};
 
 use crate::throttle::{Buckets, Rate};
 use certificate::EdgeCertificate;
@@ -80,6 +81,9 @@ pub struct Options {
     pub reports: usize,
     /// Differences that are read and sent to relays at the same time; further relays take whole files.
     pub deltas: usize,
+    /// Kept payloads that are looked up, and sent where they have no address of their own, at the same time; for more a relay is told to
+    /// go to its mirrors.
+    pub payloads: usize,
     /// Enrolment requests of one address.
     pub enrolments: Rate,
     /// Enrolment requests behind one relay.
@@ -99,6 +103,7 @@ impl Default for Options {
             manifests: 512,
             reports: 8,
             deltas: 16,
+            payloads: 16,
             enrolments: Rate {
                 maximum: 60,
                 restore_rate: 1,
@@ -122,6 +127,7 @@ pub(crate) struct Shared {
     pub(crate) manifests: Semaphore,
     pub(crate) reports: Semaphore,
     pub(crate) deltas: Semaphore,
+    pub(crate) payloads: Semaphore,
     pub(crate) enrolments: Buckets,
     pub(crate) relayed_enrolments: Buckets,
     /// Peers go, each in its own time; see [`Shared::leaving`].
@@ -189,6 +195,7 @@ impl Ingress {
             manifests: Semaphore::new(options.manifests.max(1)),
             reports: Semaphore::new(options.reports.max(1)),
             deltas: Semaphore::new(options.deltas),
+            payloads: Semaphore::new(options.payloads),
             enrolments: Buckets::new(options.enrolments, clock.clone()),
             relayed_enrolments: Buckets::new(options.relayed_enrolments, clock.clone()),
             clock,

@@ -6,26 +6,31 @@
 //! the held table of contents names just these bytes, and asked for when it names others; a detached signature while it is for the held
 //! table.
 
+pub mod ahead;
 pub mod care;
 mod contents;
 pub mod delta;
+mod doubts;
 pub mod fill;
 pub mod hot;
 pub mod origin;
 mod pairs;
 mod reach;
+mod source;
 pub mod store;
+pub mod stored;
 
 use crate::counters::{Counters, add};
 use crate::line::Line;
+pub use ahead::Unstaged;
 use contents::Tables;
 use delta::{Deltas, Recipes};
+use doubts::Doubts;
 use fill::{End, Fill, Head};
 use futures::FutureExt as _;
 use hot::{Hot, HotTable};
 use netpatch_protocol::site::PayloadRequest;
 use netpatch_relay_core::freshness::decide;
-use netpatch_relay_core::staging::Staged;
 use netpatch_relay_core::{
     ByteRange, CacheIndex, Decision, Entry, Flights, KeyId, PayloadKey, Role, Upstreams, Validators,
 };
@@ -33,24 +38,18 @@ use netpatch_types::{Sha256, SharedClock};
 use origin::Origin;
 use pairs::Pairs;
 use reach::Reach;
-use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use store::{Store, StoreError};
+use stored::{Kept, Stored};
 use tokio::task::JoinSet;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Most bytes of one payload: an upstream that never ends is given up there.
 const MAX_PAYLOAD_BYTES: u64 = 16 << 30;
-
-/// A payload that is held is fetched anew, because hosts expect other bytes, so often in vain in so long.
-const DOUBTED: u32 = 3;
-const DOUBT: Duration = Duration::from_secs(600);
-/// Payloads that are remembered for it. With so many, nothing is fetched anew for that reason.
-const MAX_DOUBTS: usize = 10_000;
 
 /// The cache. Dropping it ends its fills.
 pub struct Cache {
@@ -71,7 +70,8 @@ pub(crate) struct Inner {
     hot: HotTable,
     tables: Tables,
     pairs: Pairs,
-    doubts: Mutex<HashMap<KeyId, (Instant, u32)>>,
+    doubts: Doubts,
+    stored: Stored,
     max_payload_bytes: AtomicU64,
     fresh_seconds: i64,
 }
@@ -115,32 +115,6 @@ pub enum Reply {
     },
 }
 
-/// Why a payload cannot be fetched ahead.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}")]
-pub struct Unstaged {
-    /// For a person.
-    pub reason: String,
-    /// Whether trying again is of no use.
-    pub is_final: bool,
-}
-
-impl Unstaged {
-    fn for_now(reason: &str) -> Self {
-        Self {
-            reason: reason.to_owned(),
-            is_final: false,
-        }
-    }
-
-    fn for_good(reason: &str) -> Self {
-        Self {
-            reason: reason.to_owned(),
-            is_final: true,
-        }
-    }
-}
-
 impl Cache {
     /// Opens the cache and takes stock of what is there.
     pub fn open(
@@ -173,7 +147,8 @@ impl Cache {
                 hot: HotTable::default(),
                 tables: Tables::default(),
                 pairs: Pairs::default(),
-                doubts: Mutex::default(),
+                doubts: Doubts::default(),
+                stored: Stored::new()?,
                 max_payload_bytes: AtomicU64::new(MAX_PAYLOAD_BYTES),
                 fresh_seconds: i64::from(fresh_seconds),
             }),
@@ -191,6 +166,11 @@ impl Cache {
     /// Makes packages of older versions and recipes from here, where there is one; a package may have so many decompressed bytes. Once.
     pub fn use_recipes(&self, recipes: Arc<dyn Recipes>, plain_bytes: usize) {
         self.inner.deltas.use_recipes(recipes, plain_bytes);
+    }
+
+    /// Asks the platform for payloads that it keeps, before the mirrors or after them; some hosts inside the network may be sent to. Once.
+    pub fn use_kept(&self, kept: Arc<dyn Kept>, is_first: bool, hosts: &[String]) {
+        self.inner.stored.use_kept(kept, is_first, hosts);
     }
 
     /// Whether recipes are asked for from now on: what the site says.
@@ -357,54 +337,6 @@ impl Cache {
         decision == Decision::Serve
     }
 
-    /// What is never given up from now on.
-    pub fn pin(&self, wanted: HashSet<Sha256>) {
-        self.inner.index().pin(wanted);
-    }
-
-    /// Whether a payload that is wanted ahead is here.
-    #[must_use]
-    pub fn holds(&self, payload: &Staged) -> bool {
-        self.inner.index().holds(payload.key.id(), payload.sha256)
-    }
-
-    /// Fetches a payload ahead; whoever asks for it meanwhile joins, and then it is urgent.
-    pub async fn stage(&self, payload: &Staged) -> Result<(), Unstaged> {
-        let Some(urls) = self.inner.reach.upstreams().urls_of(&payload.key) else {
-            return Err(Unstaged::for_good(
-                "its repository is not one of the site's",
-            ));
-        };
-        let fits = self
-            .inner
-            .index()
-            .would_keep(&payload.key, payload.size_bytes);
-        if !fits {
-            return Err(Unstaged::for_now(
-                "it does not fit beside what else is staged",
-            ));
-        }
-        let other = || Unstaged::for_good("what lies there has another hash");
-        let id = payload.key.id();
-        if self.inner.index().look(id).is_some()
-            && !self.inner.is_doubtful(&payload.key, payload.sha256)
-        {
-            return Err(other());
-        }
-        let (fill, _) = self.join(&payload.key, urls, Some(payload.sha256));
-        fill.ended()
-            .await
-            .map_err(|(status, message)| Unstaged::for_now(&format!("{status} {message}")))?;
-        if self.holds(payload) {
-            return Ok(());
-        }
-        if fill.is_other() {
-            return Err(other());
-        }
-        // Not tried again: each time would cost the line as much.
-        Err(Unstaged::for_good("it was fetched but not kept"))
-    }
-
     fn join(
         &self,
         key: &PayloadKey,
@@ -506,32 +438,6 @@ impl Inner {
 
     pub(crate) fn now(&self) -> i64 {
         self.clock.now().timestamp()
-    }
-
-    /// Whether what is held should be other bytes, in the words of a host, and it is worth asking for them.
-    fn is_doubtful(&self, key: &PayloadKey, expected: Sha256) -> bool {
-        let id = key.id();
-        let is_other = |held: &Entry| held.sha256 != expected;
-        if !self.index().look(id).is_some_and(is_other) {
-            return false;
-        }
-        let mut doubts = lock(&self.doubts);
-        if doubts.len() >= MAX_DOUBTS {
-            doubts.retain(|_, (since, _)| since.elapsed() < DOUBT);
-        }
-        let is_tried =
-            |(since, times): &(Instant, u32)| since.elapsed() < DOUBT && *times >= DOUBTED;
-        doubts.len() < MAX_DOUBTS && !doubts.get(&id).is_some_and(is_tried)
-    }
-
-    /// What was fetched is not what a host expects.
-    fn doubt(&self, id: KeyId) {
-        let mut doubts = lock(&self.doubts);
-        let (since, times) = doubts.entry(id).or_insert((Instant::now(), 0));
-        if since.elapsed() >= DOUBT {
-            (*since, *times) = (Instant::now(), 0);
-        }
-        *times += 1;
     }
 
     /// Forgets an entry and deletes what nothing names any more; not if another version has taken its place: then false.

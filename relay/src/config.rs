@@ -24,6 +24,10 @@ pub struct Config {
     pub metadata_fresh_seconds: u32,
     /// Most decompressed bytes of a package that is rebuilt from an older version and a difference; 0: none is.
     pub delta_plain_bytes: usize,
+    /// When the platform is asked for payloads that it keeps.
+    pub platform_payloads: PlatformPayloads,
+    /// Hosts inside the network that the platform's blob store may be at.
+    pub platform_store_hosts: Vec<String>,
     /// The site's forward proxy, for the way to the edge over TCP.
     #[serde(deserialize_with = "proxy_or_empty")]
     pub proxy: Proxies,
@@ -37,6 +41,18 @@ pub struct Config {
     /// Where hosts without an agent reach the cache as an HTTP proxy, TCP; `None` for nowhere.
     #[serde(deserialize_with = "address_or_empty")]
     pub proxy_listen: Option<SocketAddr>,
+}
+
+/// When the platform is asked for payloads that it keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlatformPayloads {
+    /// When no mirror has it, or answers.
+    After,
+    /// Before the mirrors.
+    Before,
+    /// Not at all.
+    Never,
 }
 
 /// A configuration that cannot be used.

@@ -31,6 +31,8 @@ pub struct Counters {
     pub deltas: AtomicU64,
     /// How much shorter the recipes of these were than the payloads.
     pub delta_saved_bytes: AtomicU64,
+    /// Payloads that the platform had where mirrors did not.
+    pub stored: AtomicU64,
     /// Fills that brought their payload, by how long they took: up to each bound, and beyond the last.
     pub fills: [AtomicU64; FILL_MILLIS.len() + 1],
     /// Milliseconds of all of them.
@@ -59,6 +61,8 @@ pub struct Counted {
     pub deltas: u64,
     /// See [`Counters::delta_saved_bytes`].
     pub delta_saved_bytes: u64,
+    /// See [`Counters::stored`].
+    pub stored: u64,
     /// See [`Counters::fills`].
     pub fills: [u64; FILL_MILLIS.len() + 1],
     /// See [`Counters::fill_millis`].
@@ -94,6 +98,7 @@ impl Counters {
             recipe_bytes: at(kept.recipe_bytes),
             deltas: at(kept.deltas),
             delta_saved_bytes: at(kept.delta_saved_bytes),
+            stored: at(kept.stored),
             fills: kept.fills.map(at),
             fill_millis: at(kept.fill_millis),
             // Who is there comes again.
@@ -133,6 +138,7 @@ impl Counters {
             recipe_bytes: read(&self.recipe_bytes),
             deltas: read(&self.deltas),
             delta_saved_bytes: read(&self.delta_saved_bytes),
+            stored: read(&self.stored),
             fills: self.fills.each_ref().map(read),
             fill_millis: read(&self.fill_millis),
             sessions: read(&self.sessions),

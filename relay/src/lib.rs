@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! agents ──QUIC, LAN──► agents.rs ──┬─ session, enrol ─► uplink.rs ══ one QUIC connection ══► edge
-//!                                   └─ payload ─► cache.rs ──► disk, else the repository's upstreams
+//!                                   └─ payload ─► cache.rs ──► disk, else the repository's upstreams, else what the platform keeps
 //! hosts  ◄──TCP connects, where the site allows it── probe.rs ◄── what they say they listen on ── edge
 //! ```
 //!
@@ -29,6 +29,7 @@ pub mod renew;
 pub mod run;
 pub mod staging;
 pub mod status;
+mod stored;
 pub mod uplink;
 
 pub use config::Config;

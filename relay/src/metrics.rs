@@ -157,6 +157,8 @@ impl Sample {
         text.counter("payload_deltas_total", help, c.deltas);
         let help = "How much shorter the recipes of these were than the payloads";
         text.counter("delta_saved_bytes_total", help, c.delta_saved_bytes);
+        let help = "Payloads that came from those that the platform keeps";
+        text.counter("payload_stored_total", help, c.stored);
         text.fills(&c);
         let help = "Payload bytes served that did not cross the WAN again";
         let saved = c.bytes_served.saturating_sub(c.bytes_fetched);

@@ -4,7 +4,7 @@ use crate::agents::Agents;
 use crate::announce::{self, Announcement};
 use crate::cache::Cache;
 use crate::cache::store::{Store, StoreError};
-use crate::config::Config;
+use crate::config::{Config, PlatformPayloads};
 use crate::counters::{self, Counters};
 use crate::data::{DataDir, DataError};
 use crate::delta::FromEdge;
@@ -14,6 +14,7 @@ use crate::probe::{Connected, Prober};
 use crate::renew::Renewal;
 use crate::staging::{Progress, Stager};
 use crate::status::{Standing, Status, WRITE_EVERY};
+use crate::stored;
 use crate::uplink::{LinkState, Uplink};
 use netpatch_relay_core::Upstreams;
 use netpatch_tunnel::{CarrierKind, Limits, RelayUplink, SiteEndpoint, TunnelError};
@@ -108,6 +109,11 @@ impl Relay {
         let (allow_probes, probes_allowed) = watch::channel(false);
         if config.delta_plain_bytes > 0 {
             cache.use_recipes(Arc::new(FromEdge(link.clone())), config.delta_plain_bytes);
+        }
+        if config.platform_payloads != PlatformPayloads::Never {
+            let is_first = config.platform_payloads == PlatformPayloads::Before;
+            let kept = Arc::new(stored::FromEdge(link.clone()));
+            cache.use_kept(kept, is_first, &config.platform_store_hosts);
         }
         let connected = Arc::<Connected>::default();
         let report_every = Duration::from_secs(u64::from(config.report_seconds));

@@ -41,7 +41,7 @@ fn digest(bytes: &[u8]) -> ServiceResult<Sha256> {
 }
 
 /// Where the platform fetches a file, if it lies in one of the site's repositories: with the scheme that the site writes.
-fn url(upstreams: &[String], repository: &str, path: &str) -> Option<String> {
+pub(super) fn url(upstreams: &[String], repository: &str, path: &str) -> Option<String> {
     let asked = format!("{}/{path}", repository.trim_end_matches('/'));
     let (base, path) = staging::locate(upstreams, &asked)?;
     let dots = |segment: &str| segment.is_empty() || segment == "." || segment == "..";

@@ -1,7 +1,7 @@
 //! What the edge asks for, answered by identity and the services.
 
-use super::services::{Admitted, HostStanding, RELAY_HINTS, Recipe, Services};
-use super::{convert, delta, probe, staging, week};
+use super::services::{Admitted, HostStanding, RELAY_HINTS, Recipe, Services, StoredPayload};
+use super::{convert, delta, probe, staging, stored, week};
 use netpatch_auth::{
     Auth, ClaimStart, ClaimState, IssuedCertificate, RelayReport as IdentityRelayReport, RoleKeys,
 };
@@ -18,7 +18,7 @@ use netpatch_protocol::enrol::{
 use netpatch_protocol::session::Renewed;
 use netpatch_protocol::site::{
     DeltaRequest, ProbePlan, ProbeRequest, ProbeResults, RelayReport, SiteSettings, StagingPlan,
-    StagingRequest, Upstream,
+    StagingRequest, StoredFound, StoredRequest, Upstream,
 };
 use netpatch_protocol::{IdentityName, SubjectKind};
 use netpatch_reporting_api::{LedgerKeyGet, ReportingApi};
@@ -52,7 +52,7 @@ pub struct PlatformServices {
     pub scheduler: Arc<dyn SchedulerApi>,
     /// The ledger's key.
     pub reporting: Arc<dyn ReportingApi>,
-    /// Recipes of differences.
+    /// Recipes of differences, and payloads that are kept.
     pub blobs: Blobs,
 }
 
@@ -369,12 +369,17 @@ impl Services for PlatformServices {
         let get = StagingPlanGet { site: site.id };
         let plan = self.scheduler.staging_plan(&ctx, get).await?;
         let plan = staging::plan(plan, &site.upstreams);
-        let is_known = plan.plan == request.plan;
-        Ok(if is_known {
-            StagingPlan::default()
-        } else {
-            plan
-        })
+        if plan.plan == request.plan {
+            return Ok(StagingPlan::default());
+        }
+        // Its mirrors may lose them before the relay has them.
+        let keep = stored::of_plan(&plan, &site.upstreams);
+        if !keep.payloads.is_empty()
+            && let Err(error) = self.inventory.payloads_store(&ctx, keep).await
+        {
+            tracing::warn!(tenant.id = %organization, %error, "payloads of a plan are not kept");
+        }
+        Ok(plan)
     }
 
     async fn delta(
@@ -398,6 +403,33 @@ impl Services for PlatformServices {
         let bytes = self.blobs.get(&there.blob).await?;
         let found = delta::found(&there);
         Ok(bytes.map(|bytes| Recipe { found, bytes }))
+    }
+
+    async fn stored(
+        &self,
+        organization: OrganizationId,
+        relay: RelayId,
+        request: StoredRequest,
+    ) -> ServiceResult<Option<StoredPayload>> {
+        let ctx = self.edge(organization);
+        let relay = self.auth.relay_get(&ctx, relay).await?;
+        let site = self.auth.site_get(&ctx, relay.site).await?;
+        let Some(get) = stored::get(&request, &site.upstreams)? else {
+            return Ok(None);
+        };
+        let Some(there) = self.inventory.stored_payload_get(&ctx, get).await? else {
+            return Ok(None);
+        };
+        let lifetime = stored::ADDRESS_LIFETIME;
+        if let Some(url) = self.blobs.presigned(&there.blob, lifetime).await? {
+            let expires_at = self.auth.clock().now() + lifetime;
+            return Ok(Some(StoredPayload::At(StoredFound {
+                url,
+                expires_at_ms: expires_at.timestamp_millis(),
+            })));
+        }
+        let reading = self.blobs.read(&there.blob, request.offset).await?;
+        Ok(reading.map(StoredPayload::Bytes))
     }
 
     async fn probe_plan(

@@ -1,6 +1,6 @@
-//! A relay's connection: its own reports, settings, probes and differences, and the agents and enrolments that it carries unread.
+//! A relay's connection: its own reports, settings, probes, differences and kept payloads, and the agents and enrolments that it carries unread.
 
-use super::{Shared, delta, enrol, session};
+use super::{Shared, delta, enrol, session, stored};
 use futures::future::BoxFuture;
 use netpatch_protocol::site::StreamAnswer;
 use netpatch_protocol::{IdentityName, SubjectKind};
@@ -110,6 +110,9 @@ async fn stream(
         }
         Ok(RelayStream::Delta(request, to)) => {
             Box::pin(delta::serve(&shared, relay, request, to)).await
+        }
+        Ok(RelayStream::Stored(request, to)) => {
+            Box::pin(stored::serve(&shared, relay, request, to)).await
         }
         Ok(RelayStream::Probe(request, to)) => {
             let plan = shared

@@ -14,9 +14,10 @@ use netpatch_protocol::enrol::{
 use netpatch_protocol::session::Renewed;
 use netpatch_protocol::site::{
     DeltaFound, DeltaRequest, ProbePlan, ProbeRequest, ProbeResults, RelayReport, SiteSettings,
-    StagingPlan, StagingRequest,
+    StagingPlan, StagingRequest, StoredFound, StoredRequest,
 };
 use netpatch_scheduler_api::{OrderAnswered, RunReport, RunStored};
+use netpatch_storage::blobs::Reading;
 use netpatch_tunnel::ServerIdentity;
 use netpatch_types::{
     DeploymentId, HostId, OrganizationId, RelayId, ServiceResult, Sha256, SiteId,
@@ -52,6 +53,15 @@ pub struct Recipe {
     pub found: DeltaFound,
     /// How to make one of the other.
     pub bytes: Bytes,
+}
+
+/// A payload that the platform keeps, as a relay may get it.
+#[derive(Debug)]
+pub enum StoredPayload {
+    /// From the store itself, by an address that is good for a while.
+    At(StoredFound),
+    /// Through the edge.
+    Bytes(Reading),
 }
 
 /// What the edge asks for. The organization always comes from a certificate or token, never from a message.
@@ -109,6 +119,17 @@ pub trait Services: Send + Sync + 'static {
         relay: RelayId,
         request: DeltaRequest,
     ) -> ServiceResult<Option<Recipe>>;
+
+    /// A payload that the platform keeps, if it keeps it and the relay may have it; it may be fetched for the next who asks.
+    async fn stored(
+        &self,
+        organization: OrganizationId,
+        relay: RelayId,
+        request: StoredRequest,
+    ) -> ServiceResult<Option<StoredPayload>> {
+        let _ = (organization, relay, request);
+        Ok(None)
+    }
 
     /// What a relay may try to reach now; refused where its site does not allow it.
     async fn probe_plan(

@@ -42,6 +42,22 @@ impl Upstreams {
         }
     }
 
+    /// Of no repository, with these hosts (names or addresses, without ports) as where may be connected to.
+    #[must_use]
+    pub fn of_hosts(hosts: &[String]) -> Self {
+        let plain = |host: &String| host.trim_matches(['[', ']']).to_ascii_lowercase();
+        Self {
+            by_repository: BTreeMap::new(),
+            hosts: hosts.iter().map(plain).collect(),
+        }
+    }
+
+    /// Whether one of the URLs has this host.
+    #[must_use]
+    pub fn has_host(&self, host: &str) -> bool {
+        self.origin_of(host) != Origin::Elsewhere
+    }
+
     /// The URLs of a payload, in the order to try; `None` when its repository is not listed. Whether a host writes
     /// http or https makes no difference: on the loopback its https sources become http.
     #[must_use]

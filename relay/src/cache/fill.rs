@@ -81,6 +81,11 @@ impl Fill {
         lock(&self.expected).first().copied()
     }
 
+    /// The hashes that it may have, in the words of those who know.
+    pub(crate) fn all_expected(&self) -> Vec<Sha256> {
+        lock(&self.expected).clone()
+    }
+
     /// Whether somebody knows its hash, and nobody that it is this one.
     pub(crate) fn refuses(&self, sha256: Sha256) -> bool {
         let expected = lock(&self.expected);
@@ -227,13 +232,13 @@ async fn fetch(
         return Fetching::made(inner, key, fill, rebuilt).await;
     }
     let ask = held.map_or(Ask::Whole, |entry| Ask::IfChanged(&entry.validators));
-    let urls = &inner.origin.in_order(urls);
+    let sources = &inner.sources(urls);
     let mut failure = (502, "no upstream is set".to_owned());
     let mut wait = FIRST_WAIT;
     for attempt in 0..ATTEMPTS {
         let mut absent = 0;
-        for url in urls {
-            match inner.origin.ask(url, &ask).await {
+        for (at, source) in sources.iter().enumerate() {
+            match inner.ask(source, key, fill, &ask).await {
                 Answer::Unchanged => {
                     if let Some(entry) = inner.confirm(key) {
                         inner.note_confirmed(&entry);
@@ -241,9 +246,9 @@ async fn fetch(
                     }
                     failure = (502, "held version went while it was confirmed".into());
                 }
-                Answer::Whole(head, response) => {
+                Answer::Whole(head, body) => {
                     return Fetching::begin(inner, key, head, fill)?
-                        .receive(urls, url, response)
+                        .receive(sources, at, body)
                         .await;
                 }
                 Answer::Absent => absent += 1,
@@ -251,7 +256,7 @@ async fn fetch(
                 Answer::Failed(message) => failure = (502, message),
             }
         }
-        if absent == urls.len() && absent > 0 {
+        if absent == sources.len() && absent > 0 {
             return Err((404, "no upstream has it".into()));
         }
         // With something to serve instead there is no use in waiting.
@@ -265,7 +270,7 @@ async fn fetch(
 }
 
 /// Only what never changes has one hash.
-fn is_refused(key: &PayloadKey, fill: &Fill, sha256: Sha256) -> bool {
+pub(super) fn is_refused(key: &PayloadKey, fill: &Fill, sha256: Sha256) -> bool {
     key.kind().is_immutable() && fill.refuses(sha256)
 }
 

@@ -5,6 +5,7 @@
 use super::lock;
 use super::reach::Reach;
 use super::store::StoreError;
+use bytes::{Bytes, BytesMut};
 use netpatch_relay_core::Validators;
 use reqwest::header::{self, HeaderMap, HeaderName};
 use reqwest::{Response, StatusCode, Url, Version};
@@ -12,6 +13,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 /// So long is waited for an upstream's next byte.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -19,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const SHUNNED: Duration = Duration::from_secs(60);
 /// Upstreams that are remembered for it.
 const MAX_SHUNNED: usize = 1_000;
+/// Bytes that are taken from the one connection at once.
+const CARRIED_BYTES: usize = 64 << 10;
 
 /// The HTTP client.
 pub struct Origin {
@@ -34,13 +38,42 @@ pub enum Answer {
     /// The held version is the current one.
     Unchanged,
     /// The payload, from its first byte.
-    Whole(Head, Response),
+    Whole(Head, Body),
     /// The payload from the byte that was asked for.
-    Rest(Head, Response),
+    Rest(Head, Body),
     /// It says that there is no such payload.
     Absent,
     /// It cannot answer; another one, or later, might.
     Failed(String),
+}
+
+/// Bytes on their way.
+pub enum Body {
+    /// From an upstream.
+    Http(Response),
+    /// From the platform, over the one connection.
+    Carried(Box<dyn AsyncRead + Send + Unpin>),
+}
+
+impl Body {
+    /// The next bytes; `None` at the end.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, String> {
+        match self {
+            // An address may be one that lets in whoever has it.
+            Self::Http(response) => {
+                let came = response.chunk().await;
+                came.map_err(|error| chain(&error.without_url()))
+            }
+            Self::Carried(stream) => {
+                let mut piece = BytesMut::with_capacity(CARRIED_BYTES);
+                match stream.read_buf(&mut piece).await {
+                    Ok(0) => Ok(None),
+                    Ok(_) => Ok(Some(piece.freeze())),
+                    Err(error) => Err(chain(&error)),
+                }
+            }
+        }
+    }
 }
 
 /// What an upstream says of a payload.
@@ -64,6 +97,8 @@ pub enum Ask<'a> {
     IfChanged(&'a Validators),
     /// The payload from a byte on, if it is still this version.
     From(u64, &'a Validators),
+    /// The payload from a byte on, whatever its version is called there: its hash will tell.
+    Part(u64),
 }
 
 impl Origin {
@@ -128,11 +163,13 @@ impl Origin {
     async fn ask_once(&self, url: &str, what: &Ask<'_>) -> Answer {
         let parsed = match Url::parse(url) {
             Ok(parsed) => parsed,
-            Err(error) => return Answer::Failed(format!("{url:?} is not a url: {error}")),
+            Err(error) => return Answer::Failed(format!("{:?} is not a url: {error}", place(url))),
         };
         if let Err(error) = self.reach.check(&parsed) {
             return Answer::Failed(error.to_string());
         }
+        // Of addresses that let in whoever has them nothing is told.
+        let is_signed = parsed.query().is_some();
         let mut request = self.client.get(parsed);
         match what {
             Ask::Whole => {}
@@ -154,9 +191,13 @@ impl Origin {
                     request = request.header(header::IF_RANGE, version);
                 }
             }
+            Ask::Part(offset) => {
+                request = request.header(header::RANGE, format!("bytes={offset}-"));
+            }
         }
         match tokio::time::timeout(self.patience(), request.send()).await {
             Ok(Ok(response)) => judge(response, what),
+            Ok(Err(error)) if is_signed => Answer::Failed(chain(&error.without_url())),
             Ok(Err(error)) => Answer::Failed(chain(&error)),
             Err(_) => Answer::Failed("upstream does not answer".into()),
         }
@@ -191,13 +232,22 @@ fn judge(response: Response, what: &Ask<'_>) -> Answer {
     let is_old = response.version() <= Version::HTTP_11;
     head.may_be_torn = head.total_bytes.is_none() && is_old && !is_chunked;
     match (response.status(), what) {
-        (StatusCode::OK, _) => Answer::Whole(head, response),
+        (StatusCode::OK, _) => Answer::Whole(head, Body::Http(response)),
         (StatusCode::NOT_MODIFIED, Ask::IfChanged(_)) => Answer::Unchanged,
         (StatusCode::PARTIAL_CONTENT, Ask::From(offset, held)) => {
             match content_range(&text(headers, &header::CONTENT_RANGE)) {
                 Some((start, total)) if start == *offset && head.validators.same_version(held) => {
                     head.total_bytes = Some(total);
-                    Answer::Rest(head, response)
+                    Answer::Rest(head, Body::Http(response))
+                }
+                _ => Answer::Failed("upstream answered another part than asked for".into()),
+            }
+        }
+        (StatusCode::PARTIAL_CONTENT, Ask::Part(offset)) => {
+            match content_range(&text(headers, &header::CONTENT_RANGE)) {
+                Some((start, total)) if start == *offset => {
+                    head.total_bytes = Some(total);
+                    Answer::Rest(head, Body::Http(response))
                 }
                 _ => Answer::Failed("upstream answered another part than asked for".into()),
             }

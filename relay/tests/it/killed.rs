@@ -3,8 +3,9 @@
 use crate::front::bytes;
 use crate::upstream::{Served, Upstream};
 use crate::world::{Edge, clock, limits};
-use netpatch_protocol::site::{PayloadRequest, SiteSettings, Upstream as Source};
+use netpatch_protocol::site::{PayloadRequest, SiteSettings, StoredFound, Upstream as Source};
 use netpatch_tunnel::SiteClient;
+use netpatch_types::Sha256;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -28,7 +29,12 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
 
 /// A running relay that knows its site, and where it listens.
 pub(crate) async fn run(data: &Path, listen: &str) -> (Child, String) {
+    run_with(data, listen, &[]).await
+}
+
+async fn run_with(data: &Path, listen: &str, more: &[&str]) -> (Child, String) {
     let mut command = program(&["run", "--listen", listen], data);
+    command.args(more);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let first = within(lines.next_line()).await.unwrap().unwrap();
@@ -174,4 +180,62 @@ async fn a_relay_killed_again_and_again_holds_nothing_wrong() {
         assert_eq!(found["evicted"], serde_json::json!([]), "{text}");
         assert_eq!(audit.status.code(), Some(0), "{text}");
     }
+}
+
+/// Killed while a payload comes from the platform's store: the next process asks for an address anew and serves the whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_killed_during_a_fetch_from_the_platforms_store_asks_for_it_again() {
+    let (edge, upstream) = (Edge::start().await, Upstream::start().await);
+    let folder = claimed_for(&edge, &upstream);
+    let configuration = folder.path().join("relay.toml");
+    std::fs::write(&configuration, "platform_store_hosts = [\"127.0.0.1\"]\n").unwrap();
+    let store = Upstream::start().await;
+    let wanted = bytes(1_600_000);
+    let hold = Arc::new(Notify::new());
+    let held = Served {
+        body: wanted.clone(),
+        hold: Some(hold.clone()),
+        ..Served::default()
+    };
+    store.put("blob?X-Amz-Signature=1", held);
+    *edge.desk.stored.lock().unwrap() = Some(StoredFound {
+        url: format!("{}/blob?X-Amz-Signature=1", store.base),
+        expires_at_ms: 0,
+    });
+    let request = PayloadRequest {
+        repository: upstream.base.clone(),
+        path: "pool/a.deb".into(),
+        sha256: Sha256::of(&wanted).0.to_vec(),
+        ..PayloadRequest::default()
+    };
+    let host = edge.organization.host();
+    let connect = async |address: &str| {
+        let ca = edge.organization.der.clone();
+        let client = SiteClient::new(address.to_owned(), ca, host.clone(), clock(), limits());
+        within(client.connection()).await.expect("connected")
+    };
+    let with = ["--config", configuration.to_str().unwrap()];
+
+    let (mut relay, address) = run_with(folder.path(), "127.0.0.1:0", &with).await;
+    let connection = connect(&address).await;
+    let (answer, mut stream) = within(connection.payload(request.clone())).await.unwrap();
+    assert_eq!((answer.status, answer.size_bytes), (200, 1_600_000));
+    let mut got = vec![0; 1000];
+    within(stream.read_exact(&mut got)).await.unwrap();
+    relay.kill().await.unwrap();
+    let ended = within(stream.read_to_end(&mut got)).await;
+    assert!(ended.is_err(), "half a payload does not look whole");
+
+    let (_relay, _) = run_with(folder.path(), &address, &with).await;
+    hold.notify_one();
+    let connection = connect(&address).await;
+    let (answer, mut stream) = within(connection.payload(request)).await.unwrap();
+    assert_eq!((answer.status, answer.from_cache), (200, false));
+    let mut whole = Vec::new();
+    within(stream.read_to_end(&mut whole)).await.unwrap();
+    assert!(whole == wanted);
+    assert_eq!(edge.desk.stored_asked.lock().unwrap().len(), 2);
+    let audit = program(&["cache", "verify", "-o", "json"], folder.path());
+    let audit = { audit }.output().await.unwrap();
+    assert_eq!(audit.status.code(), Some(0), "{audit:?}");
 }

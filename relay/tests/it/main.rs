@@ -21,6 +21,7 @@ mod probe;
 mod relay;
 mod renewal;
 mod staging;
+mod stored;
 mod uplink;
 mod upstream;
 mod world;

@@ -166,7 +166,8 @@ async fn answer(stream: TcpStream, state: Arc<Mutex<State>>) -> std::io::Result<
         .strip_prefix("bytes=")
         .and_then(|r| r.trim_end_matches('-').parse().ok())
         .unwrap_or(0);
-    let part = header("if-range") == served.etag && !range.is_empty();
+    let version = header("if-range");
+    let part = (version.is_empty() || version == served.etag) && !range.is_empty();
     let (status, from) = if part {
         ("206 Partial Content", from)
     } else {

@@ -9,7 +9,7 @@ use netpatch_protocol::session::{
 };
 use netpatch_protocol::site::{
     DeltaFound, DeltaRequest, ProbePlan, ProbeRequest, ProbeResults, RelayReport, SiteSettings,
-    StagingPlan, StagingRequest, StreamAnswer,
+    StagingPlan, StagingRequest, StoredFound, StoredRequest, StreamAnswer,
 };
 use netpatch_protocol::{IdentityName, SubjectKind};
 use netpatch_relay::{Config, DataDir, Enrolment};
@@ -173,6 +173,9 @@ pub(crate) struct Desk {
     /// The difference that is there, whatever is asked for.
     pub(crate) delta: Mutex<Option<(DeltaFound, Vec<u8>)>>,
     pub(crate) deltas_asked: Mutex<Vec<DeltaRequest>>,
+    /// Where the platform keeps whatever is asked for.
+    pub(crate) stored: Mutex<Option<StoredFound>>,
+    pub(crate) stored_asked: Mutex<Vec<StoredRequest>>,
     /// The person has typed the code.
     pub(crate) approved: Mutex<bool>,
     /// The code has ended.
@@ -328,6 +331,14 @@ impl Serving {
                                 let body = found.encode_to_vec();
                                 answer.answer_with(&ok(body), &recipe).await
                             }
+                            None => answer.answer(&nothing()).await,
+                        };
+                    }
+                    Ok(RelayStream::Stored(request, answer)) => {
+                        this.desk.stored_asked.lock().unwrap().push(request);
+                        let there = this.desk.stored.lock().unwrap().clone();
+                        let _ = match there {
+                            Some(found) => answer.answer(&ok(found.encode_to_vec())).await,
                             None => answer.answer(&nothing()).await,
                         };
                     }

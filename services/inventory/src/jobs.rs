@@ -5,5 +5,6 @@ mod delta;
 mod fetch;
 mod reevaluate;
 mod rescore;
+mod stored;
 
 pub use fetch::FetchOutcome;

@@ -19,7 +19,9 @@ mod store;
 
 pub use fetch::{FeedSource, FetchError};
 pub use jobs::FetchOutcome;
-pub use service::{DeltaSettings, DeltaStore, FeedSettings, Inventory};
+pub use service::{
+    DeltaSettings, DeltaStore, FeedSettings, Inventory, PayloadSettings, PayloadStore,
+};
 
 use netpatch_storage::Migrations;
 

@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use netpatch_chassis::service::{Made, Service};
 use netpatch_chassis::{BoxError, Process};
-use netpatch_inventory::{DeltaSettings, DeltaStore, FeedSettings, Inventory, migrations};
+use netpatch_inventory::{
+    DeltaSettings, DeltaStore, FeedSettings, Inventory, PayloadSettings, PayloadStore, migrations,
+};
 use netpatch_inventory_api::inventory_router;
 use netpatch_storage::{Blobs, Database, PoolSettings, bus};
 use std::process::ExitCode;
@@ -25,15 +27,22 @@ impl Service for Program {
         let bus = bus::connect(configuration.bus.address()).await?;
         let feeds = &configuration.feeds;
         let feeds = FeedSettings::of(&feeds.operators, &feeds.sources, feeds.allow_private)?;
-        // The embedded blob store belongs to `netpatch serve`: without one that both reach there are no differences.
-        let deltas = match DeltaSettings::of(&configuration.deltas) {
-            Some(settings) if !configuration.blobs.embedded() => Some(DeltaStore {
-                blobs: Blobs::connect(&configuration.blobs.external()?).await?,
-                settings,
-            }),
-            _ => None,
+        // The embedded blob store belongs to `netpatch serve`: without one that both reach there are no differences
+        // and no payloads.
+        let blobs = match configuration.blobs.embedded() {
+            false => Some(Blobs::connect(&configuration.blobs.external()?).await?),
+            true => None,
         };
-        let service = Inventory::with_deltas(database, bus, process.clock(), feeds, deltas);
+        let deltas = blobs.clone().and_then(|blobs| {
+            let settings = DeltaSettings::of(&configuration.deltas)?;
+            Some(DeltaStore { blobs, settings })
+        });
+        let payloads = blobs.and_then(|blobs| {
+            let settings = PayloadSettings::of(&configuration.payloads)?;
+            Some(PayloadStore { blobs, settings })
+        });
+        let clock = process.clock();
+        let service = Inventory::with_payloads(database, bus, clock, feeds, deltas, payloads);
         let stop = process.tasks.stop_token();
         Ok(Made {
             router: inventory_router(service.clone(), process.verifier()),

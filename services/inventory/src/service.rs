@@ -24,12 +24,14 @@ mod queue;
 mod registration;
 mod sbom;
 mod software;
+pub(crate) mod stored;
 mod together;
 mod weights;
 
 pub(crate) use catalog::{Catalog, CatalogAdvisory};
 pub use delta::{DeltaSettings, DeltaStore};
 pub use feed::FeedSettings;
+pub use stored::{PayloadSettings, PayloadStore};
 
 use crate::store;
 use chrono::{DateTime, Utc};
@@ -58,6 +60,8 @@ pub struct Inventory {
     pub(crate) reported: Notify,
     /// Differences between payloads, where they are made.
     pub(crate) deltas: Option<delta::Deltas>,
+    /// Payloads, where they are kept.
+    pub(crate) stored: Option<stored::Stored>,
     dictionary: dictionary::Dictionary,
     ingest: ingest::Ingest,
     registrations: registration::Registrations,
@@ -89,20 +93,22 @@ impl Inventory {
         clock: SharedClock,
         feeds: FeedSettings,
     ) -> Arc<Self> {
-        Self::with_deltas(db, bus, clock, feeds, None)
+        Self::with_payloads(db, bus, clock, feeds, None, None)
     }
 
-    /// The same, making differences between payloads.
+    /// The same, making differences between payloads, and keeping payloads.
     #[must_use]
-    pub fn with_deltas(
+    pub fn with_payloads(
         db: Database,
         bus: SharedBus,
         clock: SharedClock,
         feeds: FeedSettings,
         deltas: Option<DeltaStore>,
+        payloads: Option<PayloadStore>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             deltas: deltas.map(delta::Deltas::new),
+            stored: payloads.map(stored::Stored::new),
             feeds,
             db,
             bus,
@@ -398,6 +404,25 @@ impl InventoryApi for Inventory {
     ) -> ServiceResult<Option<Delta>> {
         guard::platform(ctx)?;
         self.delta(ctx, request).await
+    }
+
+    async fn stored_payload_get(
+        &self,
+        ctx: &RequestContext,
+        request: StoredPayloadGet,
+    ) -> ServiceResult<Option<StoredPayload>> {
+        guard::platform(ctx)?;
+        self.stored_payload(ctx, request).await
+    }
+
+    async fn payloads_store(
+        &self,
+        ctx: &RequestContext,
+        request: PayloadsStore,
+    ) -> ServiceResult<Done> {
+        guard::platform(ctx)?;
+        self.store_payloads(ctx, request).await?;
+        Ok(Done {})
     }
 
     async fn patch_pending(

@@ -5,7 +5,9 @@ use futures::future::BoxFuture;
 use netpatch_auth::Auth;
 use netpatch_chassis::rpc::RpcService;
 use netpatch_chassis::{ContextSigner, Remote, WireError, configuration::Services, wire};
-use netpatch_inventory::{DeltaSettings, DeltaStore, FeedSettings, Inventory};
+use netpatch_inventory::{
+    DeltaSettings, DeltaStore, FeedSettings, Inventory, PayloadSettings, PayloadStore,
+};
 use netpatch_inventory_api::InventoryApi;
 use netpatch_policy::{PolicyParts, PolicyService};
 use netpatch_policy_api::PolicyApi;
@@ -35,6 +37,8 @@ pub struct Parts {
     pub feeds: FeedSettings,
     /// How differences between payloads are bounded; `None`: none are made.
     pub deltas: Option<DeltaSettings>,
+    /// How payloads that are kept are bounded; `None`: none are.
+    pub payloads: Option<PayloadSettings>,
     /// Settings of reporting.
     pub reporting: ReportingSettings,
 }
@@ -146,9 +150,14 @@ impl Roles {
             keys,
             feeds,
             deltas,
+            payloads,
             reporting: settings,
         } = parts;
         let deltas = deltas.map(|settings| DeltaStore {
+            blobs: blobs.clone(),
+            settings,
+        });
+        let payloads = payloads.map(|settings| PayloadStore {
             blobs: blobs.clone(),
             settings,
         });
@@ -161,7 +170,7 @@ impl Roles {
 
         let own_inventory = services.inventory.is_none().then(|| {
             let (database, bus, clock) = (database.clone(), bus.clone(), clock.clone());
-            Inventory::with_deltas(database, bus, clock, feeds, deltas)
+            Inventory::with_payloads(database, bus, clock, feeds, deltas, payloads)
         });
         let local = own_inventory
             .clone()

@@ -5,7 +5,7 @@ use crate::platform::{self, Store};
 use crate::roles::{Network, Parts, Roles};
 use async_trait::async_trait;
 use netpatch_chassis::{App, BoxError, Process, Server};
-use netpatch_inventory::{DeltaSettings, FeedSettings};
+use netpatch_inventory::{DeltaSettings, FeedSettings, PayloadSettings};
 use netpatch_reporting::ReportingSettings;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -82,6 +82,7 @@ impl App for Platform {
                 configuration.feeds.allow_private,
             )?,
             deltas: DeltaSettings::of(&configuration.deltas),
+            payloads: PayloadSettings::of(&configuration.payloads),
             reporting: ReportingSettings {
                 allow_private_webhooks: self.allow_private_webhooks,
                 ..ReportingSettings::default()

@@ -3,12 +3,12 @@
 use super::{ATTEMPTS, End, FIRST_WAIT, Failure, Fill, Growing, Head, State, is_refused};
 use crate::cache::Inner;
 use crate::cache::delta::Rebuilt;
-use crate::cache::origin::{Answer, Ask, chain};
+use crate::cache::origin::{Answer, Ask, Body};
+use crate::cache::source::Source;
 use crate::cache::store::{StoreError, Unfinished};
 use crate::counters::add;
 use netpatch_relay_core::{Admission, Entry, PayloadKey};
 use netpatch_types::Sha256;
-use reqwest::Response;
 use sha2::Digest as _;
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
@@ -110,42 +110,48 @@ impl<'a> Fetching<'a> {
             making.append(piece)?;
             tokio::task::yield_now().await;
         }
-        making.complete("").await;
+        making.complete(&Source::Rebuilt).await;
         Ok(End::Grown)
     }
 
     /// Receives to the end; when the connection breaks, the rest is asked for, there first and then from the others.
     pub(super) async fn receive(
         mut self,
-        urls: &[String],
-        from: &str,
-        response: Response,
+        sources: &[Source],
+        from: usize,
+        body: Body,
     ) -> Result<End, Failure> {
-        let mut next = Some(response);
+        let mut next = Some(body);
         let (mut idle, mut wait) = (0, FIRST_WAIT);
-        let mut at = urls.iter().position(|url| url == from).unwrap_or(0);
-        let others = u32::try_from(urls.len())
+        let mut at = from;
+        let others = u32::try_from(sources.len())
             .unwrap_or(u32::MAX)
             .saturating_sub(1);
         loop {
             let before = self.written;
-            let url = urls.get(at).map_or(from, String::as_str);
+            let Some(source) = sources.get(at) else {
+                return Err((502, "no upstream is set".into()));
+            };
+            let is_first = at == from;
             let broken = match next.take() {
-                Some(response) => self.take_body(response).await?,
-                None => match self.inner.origin.ask(url, &self.rest()).await {
-                    Answer::Rest(head, response) if self.fits(&head) => {
-                        self.take_body(response).await?
+                Some(body) => self.take_body(body).await?,
+                None => {
+                    let rest = self.rest(is_first && !source.is_platform());
+                    match self.inner.ask(source, self.key, self.fill, &rest).await {
+                        Answer::Rest(head, body) if self.fits(&head) => {
+                            self.take_body(body).await?
+                        }
+                        Answer::Failed(message) => Broken::off(message),
+                        // The version went, or the upstream knows no parts: what was sent cannot be completed from there.
+                        _ if is_first && !source.is_platform() => {
+                            return Err((502, "payload changed while it was fetched".into()));
+                        }
+                        _ => Broken::off("the upstreams have different versions"),
                     }
-                    Answer::Failed(message) => Broken::off(message),
-                    // The version went, or the upstream knows no parts: what was sent cannot be completed from there.
-                    _ if url == from => {
-                        return Err((502, "payload changed while it was fetched".into()));
-                    }
-                    _ => Broken::off("the upstreams have different versions"),
-                },
+                }
             };
             let Some(Broken { message, is_silent }) = broken else {
-                self.complete(url).await;
+                self.complete(source).await;
                 return Ok(End::Grown);
             };
             if self.written - before >= LEAST_BYTES {
@@ -156,8 +162,8 @@ impl<'a> Fetching<'a> {
                 return Err((502, message));
             }
             if idle > 1 || is_silent {
-                self.inner.origin.shun(url);
-                at = (at + 1) % urls.len().max(1);
+                self.inner.shun(source);
+                at = (at + 1) % sources.len();
             }
             tracing::debug!(payload = self.key.path(), at = self.written, %message, "resuming");
             tokio::time::sleep(wait).await;
@@ -165,8 +171,13 @@ impl<'a> Fetching<'a> {
         }
     }
 
-    fn rest(&self) -> Ask<'_> {
-        Ask::From(self.written, &self.head.validators)
+    /// The rest, from where the beginning came from or from elsewhere. What has a hash is put together of any sources, for that tells.
+    fn rest(&self, is_same: bool) -> Ask<'_> {
+        let is_known = self.key.kind().is_immutable() && self.fill.expected().is_some();
+        match is_known && !is_same {
+            true => Ask::Part(self.written),
+            false => Ask::From(self.written, &self.head.validators),
+        }
     }
 
     fn fits(&self, rest: &Head) -> bool {
@@ -174,12 +185,12 @@ impl<'a> Fetching<'a> {
     }
 
     /// Takes what one response has; why it broke off, or `None` when the payload is whole.
-    async fn take_body(&mut self, mut response: Response) -> Result<Option<Broken>, Failure> {
+    async fn take_body(&mut self, mut body: Body) -> Result<Option<Broken>, Failure> {
         let patience = self.inner.origin.patience();
         let (mut waited, mut brought) = (Duration::ZERO, 0);
         loop {
             let begun = Instant::now();
-            let Ok(came) = timeout(patience, response.chunk()).await else {
+            let Ok(came) = timeout(patience, body.chunk()).await else {
                 return Ok(Broken::silent("upstream has fallen silent"));
             };
             waited += begun.elapsed();
@@ -197,7 +208,7 @@ impl<'a> Fetching<'a> {
                         _ => None,
                     });
                 }
-                Err(error) => return Ok(Broken::off(chain(&error))),
+                Err(message) => return Ok(Broken::off(message)),
             }
             if waited >= patience * 2 {
                 if brought < LEAST_BYTES {
@@ -266,7 +277,7 @@ impl<'a> Fetching<'a> {
     }
 
     /// Keeps the payload if there is room and it is what it should be. Its readers have it in any case, and judge it themselves.
-    async fn complete(self, url: &str) {
+    async fn complete(self, source: &Source) {
         let entry = Entry {
             key: self.key.clone(),
             sha256: Sha256(self.hasher.finalize().into()),
@@ -276,10 +287,13 @@ impl<'a> Fetching<'a> {
             checked_at: self.inner.now(),
         };
         if is_refused(self.key, self.fill, entry.sha256) {
-            tracing::warn!(payload = self.key.path(), from = url, sha256 = %entry.sha256, "what came is not what hosts expect; not keeping it");
+            tracing::warn!(payload = self.key.path(), from = %source, sha256 = %entry.sha256, "what came is not what hosts expect; not keeping it");
             self.fill.is_other.store(true, Ordering::Relaxed);
-            self.inner.origin.shun(url);
+            self.inner.shun(source);
             self.inner.doubt(self.key.id());
+        }
+        if source.is_platform() && !self.fill.is_other() {
+            add(&self.inner.counters.stored, 1);
         }
         self.fill.grow(self.written, true);
         let is_torn = self.head.may_be_torn && !self.fill.is_proven(entry.sha256);

@@ -5,11 +5,12 @@ use crate::link::LinkStream;
 use crate::message::{MessageStream, receive_one, send_one};
 use crate::{ByteStream, Limits, TunnelError, tcp, within};
 use netpatch_protocol::site::{
-    DeltaRequest, ProbeRequest, ProbeResults, RelayReport, StagingRequest, StreamAnswer,
-    StreamOpen, stream_open,
+    DeltaRequest, ProbeRequest, ProbeResults, RelayReport, StagingRequest, StoredRequest,
+    StreamAnswer, StreamOpen, stream_open,
 };
 use netpatch_protocol::{ALPN_AGENT, ALPN_ENROL};
 use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Bytes behind an answer that are handed over at once, and must be taken in time.
 const PIECE: usize = 64 << 10;
@@ -39,6 +40,8 @@ pub enum RelayStream {
     Staging(StagingRequest, RelayAnswer),
     /// It wants a difference; the recipe follows the answer.
     Delta(DeltaRequest, RelayAnswer),
+    /// It wants a payload that the platform keeps; the bytes may follow the answer.
+    Stored(StoredRequest, RelayAnswer),
 }
 
 /// Where the answer to a relay's own request goes.
@@ -92,6 +95,9 @@ impl RelayHandshake {
             Some(stream_open::Kind::Delta(request)) => {
                 Ok(RelayStream::Delta(request, RelayAnswer { stream, limits }))
             }
+            Some(stream_open::Kind::Stored(request)) => {
+                Ok(RelayStream::Stored(request, RelayAnswer { stream, limits }))
+            }
             Some(stream_open::Kind::Payload(_)) | None => {
                 let answer = StreamAnswer {
                     status: 400,
@@ -131,15 +137,21 @@ async fn inner_tls(
 }
 
 impl RelayAnswer {
-    /// Answers with bytes behind the answer, whose length it names. They yield to everything else on the connection; a relay that
-    /// takes none for a while gets no more.
-    pub async fn answer_with(
+    /// Answers with bytes behind the answer, whose length it names.
+    pub async fn answer_with(self, answer: &StreamAnswer, bytes: &[u8]) -> Result<(), TunnelError> {
+        self.answer_from(answer, bytes.len() as u64, bytes).await
+    }
+
+    /// Answers with so many bytes behind the answer, as they are read. They yield to everything else on the connection; a relay that
+    /// takes none for a while, or whose bytes do not come for a while, gets no more.
+    pub async fn answer_from(
         mut self,
         answer: &StreamAnswer,
-        bytes: &[u8],
+        size_bytes: u64,
+        mut from: impl AsyncRead + Unpin,
     ) -> Result<(), TunnelError> {
         let answer = StreamAnswer {
-            size_bytes: bytes.len() as u64,
+            size_bytes,
             ..answer.clone()
         };
         self.stream.yield_to_others();
@@ -150,11 +162,23 @@ impl RelayAnswer {
             send_one(&mut self.stream, &answer),
         )
         .await?;
-        for piece in bytes.chunks(PIECE) {
-            let writing = tokio::io::AsyncWriteExt::write_all(&mut self.stream, piece);
+        let mut piece = vec![0; PIECE];
+        let mut left = size_bytes;
+        while left > 0 {
+            let most = PIECE.min(usize::try_from(left).unwrap_or(PIECE));
+            let reading = from.read(&mut piece[..most]);
+            let what = "reading what a relay gets";
+            let count = within(limit, what, async { Ok(reading.await?) }).await?;
+            if count == 0 {
+                return Err(TunnelError::Unexpected(
+                    "bytes for a relay ended early".into(),
+                ));
+            }
+            let writing = self.stream.write_all(&piece[..count]);
             within(limit, "sending to a relay", async { Ok(writing.await?) }).await?;
+            left -= count as u64;
         }
-        let ending = tokio::io::AsyncWriteExt::shutdown(&mut self.stream);
+        let ending = self.stream.shutdown();
         within(limit, "answering a relay", async { Ok(ending.await?) }).await
     }
 
@@ -162,7 +186,7 @@ impl RelayAnswer {
     pub async fn answer(mut self, answer: &StreamAnswer) -> Result<(), TunnelError> {
         within(self.limits.handshake_timeout, "answering a relay", async {
             send_one(&mut self.stream, answer).await?;
-            tokio::io::AsyncWriteExt::shutdown(&mut self.stream).await?;
+            self.stream.shutdown().await?;
             Ok(())
         })
         .await

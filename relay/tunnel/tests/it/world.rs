@@ -226,7 +226,8 @@ async fn serve(incoming: EdgeIncoming, ca: &[u8], seen: &Arc<Seen>) {
                             | RelayStream::Probe(_, answer)
                             | RelayStream::Probed(_, answer)
                             | RelayStream::Staging(_, answer)
-                            | RelayStream::Delta(_, answer),
+                            | RelayStream::Delta(_, answer)
+                            | RelayStream::Stored(_, answer),
                         ) => {
                             let settings = SiteSettings {
                                 site_id: "site".into(),

@@ -24,6 +24,7 @@ pub mod risk;
 pub mod sbom;
 pub mod software;
 pub mod ssvc;
+pub mod stored;
 
 pub use advisory::*;
 pub use asset::*;
@@ -47,6 +48,7 @@ pub use risk::*;
 pub use sbom::*;
 pub use software::*;
 pub use ssvc::*;
+pub use stored::*;
 
 use netpatch_types::{EventPage, Page};
 use serde::{Deserialize, Serialize};
@@ -124,6 +126,11 @@ netpatch_chassis::rpc_service! {
         /// A difference for a payload that hosts of the organization named, if one is there; else one is made in the background, for
         /// the next who asks. System.
         delta_get(DeltaGet) -> Option<Delta>;
+        /// A payload that hosts of the organization named, if the platform keeps it from the address that is named; else it is fetched
+        /// in the background, for the next who asks. System.
+        stored_payload_get(StoredPayloadGet) -> Option<StoredPayload>;
+        /// Payloads to be kept, of those that hosts of the organization named; they are fetched in the background. System.
+        payloads_store(PayloadsStore) -> Done;
         /// Which of these patches a host still needs, by its newest manifest and applicability. `Read`.
         patch_pending(PatchPending) -> Vec<netpatch_types::PatchId>;
         /// Patches that hosts cannot take, and why; they are offered to nobody there. `Read`.

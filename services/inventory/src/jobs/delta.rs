@@ -1,22 +1,22 @@
 //! Makes the differences that relays asked for, one after the other: both versions from the blob store or from their own addresses,
 //! believed only by their hashes. Keeps what is stored within its bound.
 
-use crate::fetch::{Answer, Client, FetchError, Known, Reach, Wanted};
+use super::stored::{Unstored, client, fetched};
+use crate::fetch::{Client, FetchError};
 use crate::service::Inventory;
 use crate::service::delta::{DeltaStore, FOLDER, Job, blob};
+use crate::service::stored::Stored;
 use bytes::Bytes;
 use netpatch_delta::{DeltaError, Limits, make};
-use netpatch_inventory_api::DeltaBase;
+use netpatch_inventory_api::{DeltaBase, StoredPayloadGet};
 use netpatch_storage::blobs::BlobError;
-use netpatch_types::Sha256;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How long fetching one version may take.
-const PATIENCE: Duration = Duration::from_secs(600);
 /// Threads of the encoder.
 const THREADS: u32 = 2;
-/// Versions that were fetched, by their hash: the next one's base is often gone from where it came.
+/// New versions that were fetched, by their hash, where payloads are not kept anyway: the next one's base is often gone from where it
+/// came.
 const FILES: &str = "deltas/file";
 
 /// Why there is no difference.
@@ -24,8 +24,8 @@ const FILES: &str = "deltas/file";
 enum Unmade {
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    #[error("{0} has other bytes than were named")]
-    Other(String),
+    #[error(transparent)]
+    Version(#[from] Unstored),
     #[error(transparent)]
     Delta(#[from] DeltaError),
     #[error(transparent)]
@@ -44,7 +44,7 @@ impl Inventory {
             let work = async {
                 let job = deltas.next().await;
                 let begun = Instant::now();
-                let made = make_one(&deltas.store, &job).await;
+                let made = make_one(&deltas.store, self.stored.as_ref(), &job).await;
                 let (base, target) = (job.base.sha256, job.target.sha256);
                 match &made {
                     Ok(bytes) => {
@@ -74,16 +74,10 @@ impl Inventory {
 }
 
 /// Makes and stores a recipe; its length.
-async fn make_one(store: &DeltaStore, job: &Job) -> Result<usize, Unmade> {
-    let own: Vec<String> = store
-        .settings
-        .private_hosts
-        .iter()
-        .map(|host| host.to_ascii_lowercase())
-        .collect();
-    let client = Client::new(Reach::Payloads(own.into()))?;
-    let new = version(store, &client, &job.target).await?;
-    let old = version(store, &client, &job.base).await?;
+async fn make_one(store: &DeltaStore, stored: Option<&Stored>, job: &Job) -> Result<usize, Unmade> {
+    let client = client(&store.settings.private_hosts)?;
+    let new = version(store, stored, &client, &job.target).await?;
+    let old = version(store, stored, &client, &job.base).await?;
     let limits = Limits {
         plain_bytes: store.settings.max_plain_bytes,
         threads: THREADS,
@@ -93,7 +87,9 @@ async fn make_one(store: &DeltaStore, job: &Job) -> Result<usize, Unmade> {
         .await
         .ok_or(Unmade::Ended)??;
     let length = recipe.len();
-    store.blobs.put_named(FILES, kept).await?;
+    if stored.is_none() {
+        store.blobs.put_named(FILES, kept).await?;
+    }
     store.blobs.put_durable(&blob(job.name()), recipe).await?;
     Ok(length)
 }
@@ -109,29 +105,40 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
     told.await.ok()
 }
 
-/// The bytes of a version, if they have its hash.
+/// The bytes of a version, if they have its hash. Where payloads are kept, it is one of them from then on.
 async fn version(
     store: &DeltaStore,
+    stored: Option<&Stored>,
     client: &Client,
     version: &DeltaBase,
 ) -> Result<Bytes, Unmade> {
+    let held = match stored {
+        Some(stored) => stored.store.bytes(version.sha256).await?,
+        None => held(store, version).await?,
+    };
+    if let Some(held) = held {
+        return Ok(held);
+    }
+    let payload = StoredPayloadGet {
+        url: version.url.clone(),
+        sha256: version.sha256,
+    };
+    let bytes = fetched(client, &payload, store.settings.max_package_bytes).await?;
+    if let Some(stored) = stored {
+        stored.store.put(&payload, bytes.clone()).await?;
+        stored.grew(bytes.len() as u64).await?;
+    }
+    Ok(bytes)
+}
+
+async fn held(store: &DeltaStore, version: &DeltaBase) -> Result<Option<Bytes>, BlobError> {
     match store.blobs.get_named(FILES, &version.sha256).await {
-        Ok(Some(held)) => return Ok(held),
-        Ok(None) => {}
         Err(BlobError::Damaged(key)) => {
             tracing::warn!(key, "a kept version is damaged, fetching it again");
             store.blobs.delete(&key).await?;
+            Ok(None)
         }
-        Err(error) => return Err(error.into()),
-    }
-    let wanted = Wanted {
-        url: &version.url,
-        max_bytes: store.settings.max_package_bytes,
-        timeout: PATIENCE,
-    };
-    match client.get(wanted, &Known::default()).await? {
-        Answer::Fresh(bytes, _) if Sha256::of(&bytes) == version.sha256 => Ok(bytes.into()),
-        Answer::Fresh(..) | Answer::NotModified => Err(Unmade::Other(version.url.clone())),
+        other => other,
     }
 }
 

@@ -21,7 +21,8 @@ impl Inventory {
         tokio::join!(
             self.keep_evaluating(stop.clone()),
             self.keep_fetching(stop.clone()),
-            self.keep_making_deltas(stop),
+            self.keep_making_deltas(stop.clone()),
+            self.keep_storing_payloads(stop),
             tending
         );
     }

@@ -176,11 +176,13 @@ impl Deltas {
     }
 }
 
+/// Whether an address of a payload is one.
+pub(super) fn plain_url(url: &str) -> bool {
+    let web = url.starts_with("http://") || url.starts_with("https://");
+    web && url.len() <= MAX_URL_BYTES && url.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 fn check(request: &DeltaGet) -> ServiceResult<()> {
-    let plain = |url: &str| {
-        let web = url.starts_with("http://") || url.starts_with("https://");
-        web && url.len() <= MAX_URL_BYTES && url.bytes().all(|byte| byte.is_ascii_graphic())
-    };
     if request.bases.len() > MAX_DELTA_BASES {
         return Err(ServiceError::invalid(
             "bases",
@@ -188,7 +190,7 @@ fn check(request: &DeltaGet) -> ServiceResult<()> {
         ));
     }
     let mut urls = request.bases.iter().map(|base| base.url.as_str());
-    if plain(&request.url) && urls.all(plain) {
+    if plain_url(&request.url) && urls.all(plain_url) {
         Ok(())
     } else {
         Err(ServiceError::invalid(

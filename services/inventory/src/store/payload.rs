@@ -1,7 +1,7 @@
 //! Where hosts say that payloads lie.
 
 use chrono::{DateTime, Duration, Utc};
-use netpatch_inventory_api::{Payload, PayloadSource};
+use netpatch_inventory_api::{Payload, PayloadSource, StoredPayloadGet};
 use netpatch_storage::{StorageResult, TenantTx};
 use netpatch_types::{HostId, PatchId, Sha256, TenantId};
 use sea_orm::FromQueryResult;
@@ -101,4 +101,33 @@ pub(crate) async fn at(
         .await?;
     let named = rows.iter().map(|row| Sha256::from_slice(&row.sha256));
     Ok(named.flatten().collect())
+}
+
+#[derive(FromQueryResult)]
+struct Place {
+    sha256: Vec<u8>,
+    url: String,
+}
+
+/// Where an organization's hosts say that these payloads lie; at most eight addresses each.
+pub(crate) async fn places(
+    tx: &TenantTx,
+    tenant: TenantId,
+    payloads: &[Sha256],
+) -> StorageResult<Vec<StoredPayloadGet>> {
+    let hashes: Vec<Vec<u8>> = payloads.iter().map(|sha256| sha256.0.to_vec()).collect();
+    let rows: Vec<Place> = tx
+        .all(
+            "select s.sha256, s.url from unnest($2::bytea[]) as w(sha256) cross join lateral \
+             (select p.sha256, p.url from inventory.payload_sources p where p.tenant_id = $1 and p.sha256 = w.sha256 order by p.url limit 8) s",
+            [tenant.0.into(), hashes.into()],
+        )
+        .await?;
+    let place = |row: Place| {
+        Some(StoredPayloadGet {
+            sha256: Sha256::from_slice(&row.sha256)?,
+            url: row.url,
+        })
+    };
+    Ok(rows.into_iter().filter_map(place).collect())
 }

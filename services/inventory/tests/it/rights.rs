@@ -208,6 +208,11 @@ async fn every_operation_needs_its_right() {
             code(api.patch_refusals(ctx, PatchRefusals::default()).await),
             code(api.patch_payloads(ctx, PatchPayloads::default()).await),
             code(api.delta_get(ctx, DeltaGet::default()).await),
+            code(
+                api.stored_payload_get(ctx, StoredPayloadGet::default())
+                    .await,
+            ),
+            code(api.payloads_store(ctx, PayloadsStore::default()).await),
             code(api.sbom_hosts(ctx, SbomHosts::default()).await),
             code(api.sbom_findings(ctx, SbomFindings::default()).await),
             code(
@@ -265,7 +270,7 @@ async fn every_operation_needs_its_right() {
                 .await,
             ),
         ];
-        assert_eq!(codes, [ErrorCode::Forbidden; 45]);
+        assert_eq!(codes, [ErrorCode::Forbidden; 47]);
     }
 }
 

@@ -429,6 +429,36 @@ async fn asked(
             ),
         ),
         (
+            "stored_payload_get",
+            api.stored_payload_get(
+                ctx,
+                StoredPayloadGet {
+                    url: "http://deb.example/debian/pool/curl.deb".into(),
+                    ..StoredPayloadGet::default()
+                },
+            )
+            .await
+            .map_or_else(
+                |error| error.code == ErrorCode::Forbidden,
+                |stored| stored.is_none(),
+            ),
+        ),
+        (
+            "payloads_store",
+            // What nobody of the organization named is left out.
+            api.payloads_store(
+                ctx,
+                PayloadsStore {
+                    payloads: vec![StoredPayloadGet {
+                        url: "http://deb.example/debian/pool/curl.deb".into(),
+                        ..StoredPayloadGet::default()
+                    }],
+                },
+            )
+            .await
+            .map_or_else(|error| error.code == ErrorCode::Forbidden, |_| true),
+        ),
+        (
             "patch_pending",
             not_found(code(
                 api.patch_pending(

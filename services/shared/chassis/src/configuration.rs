@@ -49,6 +49,22 @@ pub struct Configuration {
     pub feeds: Feeds,
     /// Differences between versions of packages.
     pub deltas: Deltas,
+    /// Payloads that the platform keeps.
+    pub payloads: Payloads,
+}
+
+/// Payloads that the platform keeps.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Payloads {
+    /// Whether any are kept.
+    pub enabled: bool,
+    /// Largest payload.
+    pub max_bytes: u64,
+    /// Most bytes that are kept.
+    pub store_bytes: u64,
+    /// Hosts that may be fetched from although they are inside the network.
+    pub private_hosts: Vec<String>,
 }
 
 /// Differences between versions of packages.

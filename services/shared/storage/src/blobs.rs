@@ -13,10 +13,14 @@ use aws_sdk_s3::config::{
     BehaviorVersion, Region, RequestChecksumCalculation, ResponseChecksumValidation,
 };
 use aws_sdk_s3::error::{DisplayErrorContext, SdkError};
+use aws_sdk_s3::presigning::PresigningConfig;
 use bytes::Bytes;
 use netpatch_types::{ServiceError, Sha256};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncRead;
 
 /// What every function of [`Blobs`] returns.
 pub type BlobResult<T> = Result<T, BlobError>;
@@ -90,6 +94,20 @@ pub struct Stored {
     pub size_bytes: u64,
     /// When it was written, Unix seconds.
     pub written_at: i64,
+}
+
+/// An object that is read piece by piece.
+pub struct Reading {
+    /// Length of the whole object.
+    pub total_bytes: u64,
+    /// Its bytes, from where reading began.
+    pub bytes: Pin<Box<dyn AsyncRead + Send>>,
+}
+
+impl std::fmt::Debug for Reading {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Reading({} bytes)", self.total_bytes)
+    }
 }
 
 impl Blobs {
@@ -219,6 +237,47 @@ impl Blobs {
         }
     }
 
+    /// Reads an object from a byte on, without holding it in memory; `None` if there is no such object or no such byte.
+    pub async fn read(&self, key: &str, offset: u64) -> BlobResult<Option<Reading>> {
+        let key = checked(key)?;
+        // No object is so long, and not every server can read the number.
+        if i64::try_from(offset).is_err() {
+            return Ok(None);
+        }
+        let part = (offset > 0).then(|| format!("bytes={offset}-"));
+        let getting = self.client.get_object().bucket(&self.bucket).key(key);
+        let output = match getting.set_range(part).send().await {
+            Ok(output) => output,
+            Err(error) if is_absent(&error) || ends_before(&error) => return Ok(None),
+            Err(error) => return Err(failed("get", key, error)),
+        };
+        let rest = u64::try_from(output.content_length().unwrap_or(0)).unwrap_or(0);
+        Ok(Some(Reading {
+            total_bytes: offset.saturating_add(rest),
+            bytes: Box::pin(output.body.into_async_read()),
+        }))
+    }
+
+    /// An address at which whoever has it may read an object for so long, with a range or without; `None` where the store is in this
+    /// process and has no address. It says nothing of whether there is such an object.
+    pub async fn presigned(&self, key: &str, lifetime: Duration) -> BlobResult<Option<String>> {
+        let key = checked(key)?;
+        if self.embedded.is_some() {
+            return Ok(None);
+        }
+        let signing = |cause: String| BlobError::Store {
+            operation: "presign",
+            key: key.to_owned(),
+            cause,
+        };
+        let lifetime =
+            PresigningConfig::expires_in(lifetime).map_err(|error| signing(error.to_string()))?;
+        let getting = self.client.get_object().bucket(&self.bucket).key(key);
+        let signed = getting.presigned(lifetime).await;
+        let signed = signed.map_err(|error| signing(DisplayErrorContext(&error).to_string()))?;
+        Ok(Some(signed.uri().to_owned()))
+    }
+
     /// Whether there is an object.
     pub async fn exists(&self, key: &str) -> BlobResult<bool> {
         let key = checked(key)?;
@@ -335,6 +394,12 @@ fn is_absent<E>(error: &SdkError<E>) -> bool {
     error
         .raw_response()
         .is_some_and(|response| response.status().as_u16() == 404)
+}
+
+fn ends_before<E>(error: &SdkError<E>) -> bool {
+    error
+        .raw_response()
+        .is_some_and(|response| response.status().as_u16() == 416)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! For tests only: a clock that is moved by hand, seeded randomness, a database per test, waiting for a condition.
+//! For tests only: a clock that is moved by hand, seeded randomness, a database per test, an S3 server, waiting for a condition.
 //!
 //! ```text
 //! #[tokio::test]
@@ -19,6 +19,7 @@ mod database;
 mod plan;
 mod process;
 mod random;
+mod s3;
 mod wait;
 
 pub use clock::ManualClock;
@@ -26,6 +27,7 @@ pub use database::TestDatabase;
 pub use plan::plan;
 pub use process::ServiceProcess;
 pub use random::{seed, seeded};
+pub use s3::{S3Server, has_s3_keys};
 pub use wait::{poll_until, poll_until_blocking};
 
 use netpatch_types::{RequestContext, TenantId};

@@ -14,7 +14,7 @@ use netpatch_relay::{Config, DataDir, Enrolment, Relay};
 use netpatch_storage::bus;
 use netpatch_testkit::poll_until;
 use netpatch_tunnel::identity::{certificate_request, generate_key};
-use netpatch_tunnel::{Identity, Limits as TunnelLimits, SiteClient};
+use netpatch_tunnel::{Identity, Limits as TunnelLimits, SiteClient, TunnelError};
 use netpatch_types::{
     Ecosystem, ErrorCode, HostId, Labels, OrganizationId, RelayId, RequestContext, Sha256, SiteId,
 };
@@ -57,6 +57,12 @@ impl Repository {
             asked,
             _task: tokio_util::task::AbortOnDropHandle::new(task),
         }
+    }
+
+    /// The vendor takes it away.
+    pub(crate) fn remove(&self, path: &str) {
+        let path = format!("/debian/{path}");
+        self.files.lock().unwrap().remove(&path);
     }
 
     pub(crate) fn put(&self, path: &str, bytes: &[u8]) {
@@ -175,7 +181,7 @@ pub(crate) async fn relay_token(sandbox: &Sandbox, place: &Place) -> String {
     made.unwrap().1
 }
 
-async fn relay(sandbox: &Sandbox, place: &Place) -> RelayId {
+pub(crate) async fn relay(sandbox: &Sandbox, place: &Place) -> RelayId {
     let auth = &sandbox.roles.auth;
     let text = relay_token(sandbox, place).await;
     let secret = text.split('.').nth(1).unwrap();
@@ -412,6 +418,8 @@ pub(crate) async fn running_relay(
         listen: "127.0.0.1:0".parse().unwrap(),
         metrics_listen: None,
         report_seconds: 1,
+        // Where tests have their blob store.
+        platform_store_hosts: vec!["127.0.0.1".into()],
         ..Config::load(None).unwrap()
     };
     let limits = TunnelLimits::default();
@@ -421,14 +429,14 @@ pub(crate) async fn running_relay(
 }
 
 /// A relay of the place, running, and a host that asks it.
-struct Site {
-    relay: Relay,
+pub(crate) struct Site {
+    pub(crate) relay: Relay,
     client: SiteClient,
     _folder: tempfile::TempDir,
 }
 
 impl Site {
-    async fn start(sandbox: &Sandbox, place: &Place, edge: &str) -> Self {
+    pub(crate) async fn start(sandbox: &Sandbox, place: &Place, edge: &str) -> Self {
         let auth = &sandbox.roles.auth;
         let (relay, folder) = running_relay(sandbox, place, edge).await;
         let limits = TunnelLimits::default();
@@ -452,17 +460,38 @@ impl Site {
     }
 
     async fn get(&self, repository: &str, path: &str) -> Vec<u8> {
+        self.ask(repository, path, &[]).await.expect("payload")
+    }
+
+    /// As an agent asks whose plan names the hash.
+    pub(crate) async fn get_known(
+        &self,
+        repository: &str,
+        path: &str,
+        bytes: &[u8],
+    ) -> Result<Vec<u8>, u32> {
+        self.ask(repository, path, &Sha256::of(bytes).0).await
+    }
+
+    async fn ask(&self, repository: &str, path: &str, sha256: &[u8]) -> Result<Vec<u8>, u32> {
         let connection = self.client.connection().await.unwrap();
         let request = PayloadRequest {
             repository: repository.to_owned(),
             path: path.to_owned(),
+            sha256: sha256.to_vec(),
             ..PayloadRequest::default()
         };
-        let (answer, mut stream) = connection.payload(request).await.unwrap();
-        assert_eq!(answer.status, 200, "{}", answer.message);
+        let (answer, mut stream) = match connection.payload(request).await {
+            Ok(answered) => answered,
+            Err(TunnelError::Refused { status, .. }) => return Err(status),
+            Err(error) => panic!("{error}"),
+        };
+        if answer.status != 200 {
+            return Err(answer.status);
+        }
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).await.unwrap();
-        bytes
+        Ok(bytes)
     }
 
     async fn kept(&self, payloads: usize) {

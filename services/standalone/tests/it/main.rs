@@ -24,5 +24,6 @@ mod sandbox;
 mod scan_schedule;
 mod site;
 mod staging;
+mod stored;
 mod the_loop;
 mod version;

@@ -3,7 +3,7 @@
 use netpatch::roles::{Parts, Roles, Wiring};
 use netpatch_chassis::rpc::RpcService;
 use netpatch_chassis::{WireError, through_rpc};
-use netpatch_inventory::DeltaSettings;
+use netpatch_inventory::{DeltaSettings, PayloadSettings};
 use netpatch_reporting::ReportingSettings;
 use netpatch_storage::{
     Blobs, Database, KeyFolder, Migrations, PoolSettings, bus, postgres, roles,
@@ -67,13 +67,27 @@ impl Sandbox {
 
     /// With a clock of the test's own.
     pub(crate) async fn at(topology: Topology, clock: SharedClock) -> Self {
-        let database = TestDatabase::new(&migrations()).await;
         let folder = tempfile::tempdir().unwrap();
+        let blobs = format!("file:{}", folder.path().join("blobs").display());
+        Self::over(topology, clock, folder, &blobs).await
+    }
+
+    /// With a blob store of the test's own.
+    pub(crate) async fn with_blobs(topology: Topology, blobs: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self::over(topology, SystemClock::shared(), folder, blobs).await
+    }
+
+    async fn over(
+        topology: Topology,
+        clock: SharedClock,
+        folder: tempfile::TempDir,
+        blobs: &str,
+    ) -> Self {
+        let database = TestDatabase::new(&migrations()).await;
         let parts = Parts {
             database: database.database().clone(),
-            blobs: Blobs::connect(&format!("file:{}", folder.path().join("blobs").display()))
-                .await
-                .unwrap(),
+            blobs: Blobs::connect(blobs).await.unwrap(),
             bus: bus::connect("memory:").await.unwrap(),
             clock: clock.clone(),
             keys: KeyFolder::open(folder.path().join("keys")).unwrap(),
@@ -82,6 +96,10 @@ impl Sandbox {
                 // Where tests have their repositories.
                 private_hosts: vec!["127.0.0.1".into()],
                 ..DeltaSettings::default()
+            }),
+            payloads: Some(PayloadSettings {
+                private_hosts: vec!["127.0.0.1".into()],
+                ..PayloadSettings::default()
             }),
             reporting: ReportingSettings::default(),
         };
@@ -127,6 +145,7 @@ impl Sandbox {
             keys: KeyFolder::open(data_dir.join("keys")).unwrap(),
             feeds: netpatch_inventory::FeedSettings::default(),
             deltas: None,
+            payloads: None,
             reporting: ReportingSettings::default(),
         };
         let between = Between {

@@ -1,10 +1,10 @@
 //! The same suite on the embedded store and on an S3 server behind a socket.
 
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use netpatch_storage::blobs::{BlobError, Blobs, content_key};
+use netpatch_testkit::{S3Server, has_s3_keys, poll_until};
 use netpatch_types::Sha256;
-use s3s::auth::SimpleAuth;
-use s3s::service::S3ServiceBuilder;
+use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
 
 async fn conforms(blobs: &Blobs) {
     assert_eq!(blobs.get("a/none").await.unwrap(), None);
@@ -14,6 +14,15 @@ async fn conforms(blobs: &Blobs) {
     assert_eq!(blobs.get("a/one").await.unwrap().unwrap(), &b"eins"[..]);
     blobs.put_durable("a/b/two", Vec::new()).await.unwrap();
     assert_eq!(blobs.get("a/b/two").await.unwrap().unwrap().len(), 0);
+    assert!(blobs.read("a/none", 0).await.unwrap().is_none());
+    for (offset, rest) in [(0, "eins"), (1, "ins"), (3, "s")] {
+        let mut reading = blobs.read("a/one", offset).await.unwrap().unwrap();
+        let mut bytes = String::new();
+        reading.bytes.read_to_string(&mut bytes).await.unwrap();
+        assert_eq!((reading.total_bytes, bytes.as_str()), (4, rest));
+    }
+    assert!(blobs.read("a/one", 4).await.unwrap().is_none());
+    assert!(blobs.read("a/one", u64::MAX).await.unwrap().is_none());
     let large: Vec<u8> = (0..3_000_000u32)
         .map(|number| (number % 251) as u8)
         .collect();
@@ -82,49 +91,64 @@ async fn a_folder_belongs_to_one_store_at_a_time() {
     Blobs::connect(&address).await.unwrap();
 }
 
-/// Set by the test below for the copy of this program that has the credentials in its environment.
-const STORE: &str = "NETPATCH_TEST_S3_ADDRESS";
-
 #[tokio::test]
 async fn a_store_behind_a_socket_conforms() {
-    if let Ok(address) = std::env::var(STORE) {
-        return conforms(&Blobs::connect(&address).await.unwrap()).await;
+    if has_s3_keys("blobs::a_store_behind_a_socket_conforms").await {
+        let server = S3Server::start().await;
+        conforms(&Blobs::connect(&server.address()).await.unwrap()).await;
     }
+}
+
+#[tokio::test]
+async fn an_address_lets_in_whoever_has_it_for_a_while() {
+    if !has_s3_keys("blobs::an_address_lets_in_whoever_has_it_for_a_while").await {
+        return;
+    }
+    let server = S3Server::start().await;
+    let blobs = Blobs::connect(&server.address()).await.unwrap();
+    blobs.put("a/one", &b"0123456789"[..]).await.unwrap();
+    let signed = async |key: &str, seconds: u64| {
+        let signed = blobs.presigned(key, Duration::from_secs(seconds)).await;
+        signed.unwrap().expect("an address")
+    };
+    let client = reqwest::Client::new();
+    let get = async |url: &str, range: &str| {
+        let request = client.get(url).header("range", range).send().await.unwrap();
+        let status = request.status().as_u16();
+        (status, request.text().await.unwrap())
+    };
+    let url = signed("a/one", 300).await;
+    assert_eq!(get(&url, "").await, (200, "0123456789".to_owned()));
+    assert_eq!(get(&url, "bytes=4-").await, (206, "456789".to_owned()));
+    // Of another object, another bucket or another lifetime it says nothing.
+    for other in [
+        url.replace("a/one", "a/two"),
+        url.replace("/bucket/", "/bucke/"),
+        url.replace("Expires=300", "Expires=3000"),
+        url.split_once('?').unwrap().0.to_owned(),
+    ] {
+        assert_ne!(other, url);
+        assert_eq!(get(&other, "").await.0, 403, "{other}");
+    }
+    let writing = client.put(&url).body("x").send().await.unwrap();
+    assert_eq!(writing.status().as_u16(), 403);
+    assert_eq!(get(&signed("a/none", 300).await, "").await.0, 404);
+    // It ends.
+    let short = signed("a/one", 1).await;
+    poll_until("its end", Duration::from_secs(30), async || {
+        (get(&short, "").await.0 == 403).then_some(())
+    })
+    .await;
+    // Embedded there is none.
     let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("bucket")).unwrap();
-    let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
-    service.set_auth(SimpleAuth::from_single("access", "secret"));
-    let service = service.build();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let server = tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let service = service.clone();
-            tokio::spawn(async move {
-                let server = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-                server.serve_connection(TokioIo::new(stream), service).await
-            });
-        }
-    });
-    let client = tokio::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "blobs::a_store_behind_a_socket_conforms"])
-        .env(
-            STORE,
-            format!("s3://bucket?endpoint=http://127.0.0.1:{port}&region=eu-test-1"),
-        )
-        .env("AWS_ACCESS_KEY_ID", "access")
-        .env("AWS_SECRET_ACCESS_KEY", "secret")
-        // Nothing outside this machine is asked.
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .output()
-        .await
-        .unwrap();
-    assert!(
-        client.status.success(),
-        "{}",
-        String::from_utf8_lossy(&client.stdout)
-    );
-    server.abort();
+    let embedded = Blobs::connect(&format!("file:{}", folder.path().display())).await;
+    let none = embedded
+        .unwrap()
+        .presigned("a/one", Duration::from_secs(60))
+        .await;
+    assert_eq!(none.unwrap(), None);
+    let bad = blobs.presigned("../a", Duration::from_secs(60)).await;
+    assert!(matches!(bad, Err(BlobError::Key(_))));
 }
 
 #[tokio::test]

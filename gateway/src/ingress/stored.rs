@@ -1,0 +1,135 @@
+//! Kept payloads for relays, between the wire and inventory: only files of the site's own repositories, by an address of the blob store where
+//! that has addresses, else through the edge.
+
+use super::services::StoredPayload;
+use super::{Shared, delta};
+use netpatch_inventory_api::{PayloadsStore, StoredPayloadGet};
+use netpatch_protocol::IdentityName;
+use netpatch_protocol::site as wire;
+use netpatch_storage::blobs::Reading;
+use netpatch_tunnel::TunnelError;
+use netpatch_tunnel::edge::RelayAnswer;
+use netpatch_types::{RelayId, ServiceError, ServiceResult, Sha256};
+use prost::Message as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long an address of the blob store is good. A fetch that has begun goes on; for one that is resumed later a relay asks again.
+pub(super) const ADDRESS_LIFETIME: Duration = Duration::from_secs(300);
+
+/// The question to inventory; `None` when the payload lies in none of the site's repositories.
+pub(super) fn get(
+    request: &wire::StoredRequest,
+    upstreams: &[String],
+) -> ServiceResult<Option<StoredPayloadGet>> {
+    let sha256 = Sha256::from_slice(&request.sha256)
+        .ok_or_else(|| ServiceError::invalid("sha256", "not 32 bytes"))?;
+    let url = delta::url(upstreams, &request.repository, &request.path);
+    Ok(url.map(|url| StoredPayloadGet { url, sha256 }))
+}
+
+/// What of a plan is to be kept: it says with which scheme the site writes its repositories.
+pub(super) fn of_plan(plan: &wire::StagingPlan, upstreams: &[String]) -> PayloadsStore {
+    let payload = |payload: &wire::StagedPayload| {
+        Some(StoredPayloadGet {
+            url: delta::url(upstreams, &payload.repository, &payload.path)?,
+            sha256: Sha256::from_slice(&payload.sha256)?,
+        })
+    };
+    PayloadsStore {
+        payloads: plan.payloads.iter().filter_map(payload).collect(),
+    }
+}
+
+/// Answers a relay. Nobody waits here for others: a relay that gets nothing goes to its mirrors.
+pub(super) async fn serve(
+    shared: &Arc<Shared>,
+    relay: IdentityName,
+    request: wire::StoredRequest,
+    to: RelayAnswer,
+) -> Result<(), TunnelError> {
+    let refused = |status: u32, message: &str| wire::StreamAnswer {
+        status,
+        message: message.to_owned(),
+        ..wire::StreamAnswer::default()
+    };
+    let Ok(_place) = shared.payloads.try_acquire() else {
+        return to.answer(&refused(503, "too many at once")).await;
+    };
+    let (id, offset) = (RelayId(relay.id), request.offset);
+    let asked = shared.services.stored(relay.organization, id, request);
+    let ok = |found: &wire::StoredFound, total_bytes: u64| wire::StreamAnswer {
+        status: 200,
+        total_bytes,
+        body: found.encode_to_vec(),
+        ..wire::StreamAnswer::default()
+    };
+    match asked.await {
+        Ok(Some(StoredPayload::At(found))) => to.answer(&ok(&found, 0)).await,
+        Ok(Some(StoredPayload::Bytes(Reading { total_bytes, bytes }))) => {
+            let answer = ok(&wire::StoredFound::default(), total_bytes);
+            to.answer_from(&answer, total_bytes.saturating_sub(offset), bytes)
+                .await
+        }
+        Ok(None) => to.answer(&refused(404, "no such payload is kept")).await,
+        Err(error) => {
+            let status = u32::from(error.code.http_status());
+            to.answer(&refused(status, &error.message)).await
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(repository: &str, path: &str) -> wire::StoredRequest {
+        wire::StoredRequest {
+            repository: repository.into(),
+            path: path.into(),
+            sha256: vec![1; 32],
+            offset: 0,
+        }
+    }
+
+    #[test]
+    fn only_files_of_the_sites_repositories_are_asked_about() {
+        let upstreams = ["https://deb.example/debian/".to_owned()];
+        let get = |request: &wire::StoredRequest| get(request, &upstreams).expect("valid");
+        let own = "http://deb.example/debian";
+        let asked = get(&request(own, "pool/b")).expect("the site's");
+        assert_eq!(asked.url, "https://deb.example/debian/pool/b");
+        for other in [
+            request("http://other.example/debian", "pool/b"),
+            request("http://deb.example/debian2", "pool/b"),
+            request(own, "../pool/b"),
+            request(own, ""),
+        ] {
+            assert_eq!(get(&other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_digest_is_refused_and_left_out_of_a_plan() {
+        let upstreams = ["http://deb.example/debian".to_owned()];
+        let own = "http://deb.example/debian";
+        let mut odd = request(own, "pool/b");
+        odd.sha256.pop();
+        get(&odd, &upstreams).expect_err("digest");
+        let payload = |repository: &str, digest: usize| wire::StagedPayload {
+            repository: repository.into(),
+            path: "pool/b".into(),
+            sha256: vec![1; digest],
+            ..wire::StagedPayload::default()
+        };
+        let plan = wire::StagingPlan {
+            plan: Vec::new(),
+            payloads: vec![
+                payload(own, 32),
+                payload(own, 31),
+                payload("http://other.example", 32),
+            ],
+        };
+        assert_eq!(of_plan(&plan, &upstreams).payloads.len(), 1);
+    }
+}
