@@ -19,6 +19,7 @@ mod counter;
 mod deliver;
 mod delta;
 mod enrol;
+mod gather;
 mod message;
 mod parts;
 mod platform;
@@ -32,7 +33,7 @@ mod staging;
 mod stored;
 mod week;
 
-pub use platform::PlatformServices;
+pub use platform::{PlatformParts, PlatformServices};
 pub use services::{Admitted, HostStanding, Recipe, Services, StoredPayload};
 
 use crate::throttle::{Buckets, Rate};
@@ -51,7 +52,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 /// Where wishes for a scan are told; see [`request_scan`].
 pub const SCAN_TOPIC: &str = "ingress.scan";
@@ -218,8 +221,12 @@ impl Ingress {
     /// spread over a time; what is left at its end is cut.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut peers = JoinSet::new();
-        let mut presence = tokio::time::interval(self.shared.options.presence_every);
-        presence.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut tick = tokio::time::interval(self.shared.options.presence_every);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // In a task of its own: whoever knocks does not wait for a database.
+        let over = CancellationToken::new();
+        let presence = presence::keep(self.shared.clone(), over.clone());
+        let presence = AbortOnDropHandle::new(tokio::spawn(presence));
         let hints = follow_hints(self.bus.clone(), self.shared.clone());
         tokio::pin!(hints);
         loop {
@@ -234,10 +241,7 @@ impl Ingress {
                         tracing::error!(%error, "the task of a peer ended unexpectedly");
                     }
                 }
-                _ = presence.tick() => {
-                    self.certificate.renew_when_due(&self.endpoint, &self.shared);
-                    self.shared.presence.write(&*self.shared.services).await;
-                }
+                _ = tick.tick() => self.certificate.renew_when_due(&self.endpoint, &self.shared),
                 () = &mut hints => {}
             }
         }
@@ -260,6 +264,9 @@ impl Ingress {
         if in_time.is_err() {
             tracing::warn!(peers = peers.len(), "peers that did not go in time are cut");
         }
+        // What it is writing, it writes.
+        over.cancel();
+        let _ = presence.await;
         self.shared.presence.write(&*self.shared.services).await;
         self.endpoint.close();
         peers.shutdown().await;
@@ -302,14 +309,31 @@ pub async fn request_scan(bus: &SharedBus, organization: OrganizationId, hosts: 
     }
 }
 
+/// Several events of one change come together.
+const HINTS_TOGETHER: Duration = Duration::from_millis(100);
+/// All sessions look at most this often because of hints: while deployments run, there is one after the other.
+const WAKE_EVERY: Duration = Duration::from_secs(1);
+
 /// Never ends: wakes the sessions that a hint is about.
 async fn follow_hints(bus: SharedBus, shared: Arc<Shared>) {
     let mut scans = bus.subscribe(SCAN_TOPIC).await;
     let [first, second] = DOCUMENT_TOPICS;
     let mut documents =
         futures::stream::select(bus.subscribe(first).await, bus.subscribe(second).await);
+    let mut woken: Option<Instant> = None;
+    let mut wake_at: Option<Instant> = None;
     loop {
+        let due = async move {
+            match wake_at {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
+            () = due => {
+                (woken, wake_at) = (Some(Instant::now()), None);
+                shared.registry.wake_all();
+            }
             Some(hint) = scans.next() => {
                 // An empty hint says that hints may have been lost.
                 if let Ok(wish) = serde_json::from_slice::<ScanWish>(&hint) {
@@ -319,12 +343,10 @@ async fn follow_hints(bus: SharedBus, shared: Arc<Shared>) {
                 }
             }
             Some(_) = documents.next() => {
-                // Several events of one change come together.
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                while let Some(Some(_)) = futures::FutureExt::now_or_never(documents.next()) {}
-                shared.registry.wake_all();
+                let soon = Instant::now() + HINTS_TOGETHER;
+                let at = woken.map_or(soon, |woken| soon.max(woken + WAKE_EVERY));
+                wake_at.get_or_insert(at);
             }
-            else => std::future::pending::<()>().await,
         }
     }
 }

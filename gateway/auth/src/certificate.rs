@@ -14,6 +14,9 @@ use rcgen::{
     CertificateParams, CertificateSigningRequestParams, ExtendedKeyUsagePurpose, KeyUsagePurpose,
     SanType,
 };
+use sea_orm::FromQueryResult;
+use std::collections::HashMap;
+use uuid::Uuid;
 use x509_parser::prelude::FromDer as _;
 
 /// Whom a certificate names.
@@ -37,6 +40,11 @@ impl Auth {
     pub async fn organization_ca(&self, organization: OrganizationId) -> ServiceResult<Vec<u8>> {
         let ctx = RequestContext::system(organization, "certificate authority", self.clock.now());
         self.organization_get(&ctx, organization).await?;
+        self.ca(organization)
+    }
+
+    /// The same of an organization that is known to have issued certificates; asks no database.
+    pub fn issuing_ca(&self, organization: OrganizationId) -> ServiceResult<Vec<u8>> {
         self.ca(organization)
     }
 
@@ -113,25 +121,48 @@ impl Auth {
         subject: Subject,
         certificate_der: &[u8],
     ) -> ServiceResult<()> {
-        let ctx = RequestContext::system(subject.organization, "certificate", self.clock.now());
-        let tx = self.db.read(&ctx).await?;
-        let sql = "select count(*) from identity.certificates where tenant_id = $1 and fingerprint = $2 and subject_id = $3 and kind = $4 and revoked_at is null";
-        let live: Option<i64> = tx
-            .value(
-                sql,
-                [
-                    subject.organization.0.into(),
-                    Sha256::of(certificate_der).0.to_vec().into(),
-                    subject.id.into(),
-                    subject.kind.as_str().into(),
-                ],
-            )
-            .await?;
-        if live == Some(1) {
+        let asked = [(subject, Sha256::of(certificate_der))];
+        let live = self.certificates_live(subject.organization, &asked).await?;
+        if live == [true] {
             Ok(())
         } else {
-            Err(revoked())
+            Err(certificate_revoked())
         }
+    }
+
+    /// The same for many certificates of an organization, by the SHA-256 of each: one answer for each, in order.
+    pub async fn certificates_live(
+        &self,
+        organization: OrganizationId,
+        certificates: &[(Subject, Sha256)],
+    ) -> ServiceResult<Vec<bool>> {
+        #[derive(FromQueryResult)]
+        struct Row {
+            fingerprint: Vec<u8>,
+            subject_id: Uuid,
+            kind: String,
+        }
+        let ctx = RequestContext::system(organization, "certificate", self.clock.now());
+        let tx = self.db.read(&ctx).await?;
+        let sql = "select fingerprint, subject_id, kind from identity.certificates where tenant_id = $1 and fingerprint = any($2::bytea[]) and revoked_at is null";
+        let fingerprints: Vec<Vec<u8>> = certificates
+            .iter()
+            .map(|(_, fingerprint)| fingerprint.0.to_vec())
+            .collect();
+        let rows: Vec<Row> = tx
+            .all(sql, [organization.0.into(), fingerprints.into()])
+            .await?;
+        let live: HashMap<Vec<u8>, (Uuid, String)> = rows
+            .into_iter()
+            .map(|row| (row.fingerprint, (row.subject_id, row.kind)))
+            .collect();
+        let is_live = |(subject, fingerprint): &(Subject, Sha256)| {
+            subject.organization == organization
+                && live
+                    .get(fingerprint.0.as_slice())
+                    .is_some_and(|(id, kind)| *id == subject.id && kind == subject.kind.as_str())
+        };
+        Ok(certificates.iter().map(is_live).collect())
     }
 
     /// Whether a host or relay has a certificate that is neither revoked nor at its end.
@@ -215,7 +246,7 @@ impl Auth {
         let old = old.map(|old| old.0.to_vec());
         let live: Option<i64> = tx.value(sql, [tenant, id, kind, old.into()]).await?;
         if live.unwrap_or(0) == 0 {
-            return Err(revoked());
+            return Err(certificate_revoked());
         }
         let issued = self.issue(&tx, subject, csr_der).await?;
         if subject.kind == SubjectKind::Relay {
@@ -276,7 +307,9 @@ impl Auth {
     }
 }
 
-fn revoked() -> ServiceError {
+/// What a certificate that was not issued here, or is revoked, is answered.
+#[must_use]
+pub fn certificate_revoked() -> ServiceError {
     ServiceError::new(
         ErrorCode::Unauthenticated,
         "the certificate is unknown or revoked; enrol again",

@@ -33,7 +33,7 @@ mod user;
 
 pub use access::Role;
 pub use bootstrap::BootstrapAdmin;
-pub use certificate::{IssuedCertificate, Subject};
+pub use certificate::{IssuedCertificate, Subject, certificate_revoked};
 pub use claim::{Claim, ClaimPreview, ClaimStart, ClaimState, ClaimTaken};
 pub use client::{AccessToken, ApiClient, ApiClientCreate, ApiClientCreated};
 pub use delegation::{Delegation, DelegationStatus};

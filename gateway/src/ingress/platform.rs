@@ -1,9 +1,12 @@
 //! What the edge asks for, answered by identity and the services.
 
-use super::services::{Admitted, HostStanding, RELAY_HINTS, Recipe, Services, StoredPayload};
+mod together;
+
+use super::services::{Admitted, HostStanding, Recipe, Services, StoredPayload};
 use super::{convert, delta, probe, staging, stored, week};
 use netpatch_auth::{
     Auth, ClaimStart, ClaimState, IssuedCertificate, RelayReport as IdentityRelayReport, RoleKeys,
+    certificate_revoked,
 };
 use netpatch_inventory_api::{
     ApplicabilityReport, HostFactsReport, HostGet, HostRegister, InventoryApi, ManifestDeltaReport,
@@ -36,12 +39,13 @@ use netpatch_types::{
 use prost::Message as _;
 use std::collections::HashMap;
 use std::sync::Arc;
+use together::Together;
 
 /// How often a relay asks for its claim, seconds.
 const POLL_SECONDS: u32 = 2;
 
 /// Identity and the services, wherever they run.
-pub struct PlatformServices {
+pub struct PlatformParts {
     /// Organizations, tokens, certificates, relays.
     pub auth: Auth,
     /// Hosts.
@@ -56,9 +60,25 @@ pub struct PlatformServices {
     pub blobs: Blobs,
 }
 
+/// What the edge asks of them. Questions that each session asks go together (gather.rs).
+pub struct PlatformServices {
+    parts: Arc<PlatformParts>,
+    together: Together,
+}
+
 impl PlatformServices {
+    /// Begins to gather questions; inside a tokio runtime.
+    #[must_use]
+    pub fn new(parts: PlatformParts) -> Self {
+        let parts = Arc::new(parts);
+        Self {
+            together: Together::new(&parts),
+            parts,
+        }
+    }
+
     fn edge(&self, organization: OrganizationId) -> RequestContext {
-        RequestContext::system(organization, "edge", self.auth.clock().now())
+        self.parts.edge(organization)
     }
 
     /// For what an agent does itself.
@@ -77,8 +97,8 @@ impl PlatformServices {
 
     /// The site of a relay, if it lets its relays probe.
     async fn probing_site(&self, ctx: &RequestContext, relay: RelayId) -> ServiceResult<SiteId> {
-        let relay = self.auth.relay_get(ctx, relay).await?;
-        let site = self.auth.site_get(ctx, relay.site).await?;
+        let relay = self.parts.auth.relay_get(ctx, relay).await?;
+        let site = self.parts.auth.site_get(ctx, relay.site).await?;
         if site.probes_exposure {
             Ok(site.id)
         } else {
@@ -92,22 +112,25 @@ impl PlatformServices {
         let ctx = self.edge(organization);
         let keys = RoleKeys {
             director: self
+                .parts
                 .scheduler
                 .director_key(&ctx, DirectorKeyGet {})
                 .await?
                 .public_key,
             approval: self
+                .parts
                 .policy
                 .approval_key(&ctx, ApprovalKeyGet {})
                 .await?
                 .public_key,
             ledger: self
+                .parts
                 .reporting
                 .ledger_key(&ctx, LedgerKeyGet {})
                 .await?
                 .public_key,
         };
-        self.auth.root_document(organization, &keys).await
+        self.parts.auth.root_document(organization, &keys).await
     }
 
     /// For a host `root` is read before the certificate is issued: what fails after that cannot be tried again.
@@ -124,8 +147,14 @@ impl PlatformServices {
             certificate_der: issued.certificate_der,
             ca_der: issued.ca_der,
             root: Some(root),
-            platform_root_der: self.auth.platform_root()?,
+            platform_root_der: self.parts.auth.platform_root()?,
         })
+    }
+}
+
+impl PlatformParts {
+    fn edge(&self, organization: OrganizationId) -> RequestContext {
+        RequestContext::system(organization, "edge", self.auth.clock().now())
     }
 }
 
@@ -143,7 +172,7 @@ fn not_accepted() -> ServiceError {
 #[async_trait::async_trait]
 impl Services for PlatformServices {
     fn edge_identity(&self) -> ServiceResult<ServerIdentity> {
-        let made = self.auth.edge_identity()?;
+        let made = self.parts.auth.edge_identity()?;
         Ok(ServerIdentity {
             chain: made.chain.into_iter().map(Into::into).collect(),
             key: made.key.into(),
@@ -152,21 +181,14 @@ impl Services for PlatformServices {
 
     async fn admit(&self, certificate_der: &[u8]) -> ServiceResult<Admitted> {
         let claimed = claimed_name(certificate_der).map_err(|_| not_accepted())?;
-        // Which organizations exist is nobody's business.
-        let ca = self
-            .auth
-            .organization_ca(claimed.organization)
-            .await
-            .map_err(|error| match error.code {
-                ErrorCode::NotFound => not_accepted(),
-                _ => error,
-            })?;
-        let now = u64::try_from(self.auth.clock().now().timestamp()).unwrap_or(0);
+        // Only an organization that exists has issued one: for no other a certificate authority is looked for, let alone made.
+        self.still_admitted(claimed, certificate_der).await?;
+        let ca = self.parts.auth.issuing_ca(claimed.organization)?;
+        let now = u64::try_from(self.parts.auth.clock().now().timestamp()).unwrap_or(0);
         let subject = verify_identity(certificate_der, &ca, now).map_err(|error| {
             tracing::info!(%error, "certificate is not accepted");
             not_accepted()
         })?;
-        self.auth.certificate_live(subject, certificate_der).await?;
         let (_, spki) = subject_key(certificate_der).map_err(|_| not_accepted())?;
         let key = PublicKey::p256_spki(&spki).ok_or_else(not_accepted)?;
         Ok(Admitted { subject, key })
@@ -177,14 +199,20 @@ impl Services for PlatformServices {
         subject: IdentityName,
         certificate_der: &[u8],
     ) -> ServiceResult<()> {
-        self.auth.certificate_live(subject, certificate_der).await
+        let asked = (subject, Sha256::of(certificate_der));
+        let certificates = &self.together.certificates;
+        if certificates.ask(subject.organization, asked).await? {
+            Ok(())
+        } else {
+            Err(certificate_revoked())
+        }
     }
 
     async fn enrol_host(&self, request: HostEnrolment) -> ServiceResult<Enrolled> {
         let facts = convert::facts(request.facts.unwrap_or_default())?;
-        let grant = self.auth.token_consume(&request.secret).await?;
+        let grant = self.parts.auth.token_consume(&request.secret).await?;
         let register = HostRegister {
-            id: HostId::new(self.auth.clock().now()),
+            id: HostId::new(self.parts.auth.clock().now()),
             site: grant.site,
             facts,
             labels: grant.labels.clone(),
@@ -192,8 +220,14 @@ impl Services for PlatformServices {
         let enrolling = async {
             let root = self.root(grant.organization).await?;
             let edge = self.edge(grant.organization);
-            let host = self.inventory.host_register(&edge, register).await?.id;
+            let host = self
+                .parts
+                .inventory
+                .host_register(&edge, register)
+                .await?
+                .id;
             let issued = self
+                .parts
                 .auth
                 .host_enrol(grant.organization, host, &request.csr_der)
                 .await?;
@@ -201,7 +235,7 @@ impl Services for PlatformServices {
         };
         let enrolled = enrolling.await;
         if enrolled.is_err()
-            && let Err(error) = self.auth.token_release(&grant).await
+            && let Err(error) = self.parts.auth.token_release(&grant).await
         {
             tracing::warn!(%error, "a token's use cannot be given back");
         }
@@ -215,7 +249,7 @@ impl Services for PlatformServices {
             serial: request.serial,
             version: request.version,
         };
-        let claim = self.auth.claim_start(start).await?;
+        let claim = self.parts.auth.claim_start(start).await?;
         Ok(ClaimPending {
             device_code: claim.device_code,
             claim_code: claim.claim_code,
@@ -225,7 +259,7 @@ impl Services for PlatformServices {
     }
 
     async fn claim_poll(&self, device_code: &str) -> ServiceResult<Option<Enrolled>> {
-        match self.auth.claim_poll(device_code).await? {
+        match self.parts.auth.claim_poll(device_code).await? {
             ClaimState::Pending => Ok(None),
             ClaimState::Taken {
                 organization,
@@ -240,7 +274,7 @@ impl Services for PlatformServices {
                 certificate_der,
                 ca_der,
                 root: Some(self.root(organization).await?),
-                platform_root_der: self.auth.platform_root()?,
+                platform_root_der: self.parts.auth.platform_root()?,
             })),
         }
     }
@@ -248,12 +282,14 @@ impl Services for PlatformServices {
     async fn enrol_relay(&self, request: RelayToken) -> ServiceResult<Enrolled> {
         let (model, serial, version) = (&request.model, &request.serial, &request.version);
         let (id, issued) = self
+            .parts
             .auth
             .relay_enrol(&request.secret, model, serial, version, &request.csr_der)
             .await?;
         // What fails from here on is asked again with the same key.
         let organization = issued.subject.organization;
         let site = self
+            .parts
             .auth
             .relay_get(&self.edge(organization), id)
             .await?
@@ -269,6 +305,7 @@ impl Services for PlatformServices {
             signature,
         } = request;
         let issued = self
+            .parts
             .auth
             .certificate_renew_expired(&certificate_der, &csr_der, &signature)
             .await?;
@@ -276,7 +313,8 @@ impl Services for PlatformServices {
         let ctx = self.edge(subject.organization);
         let site = match subject.kind {
             SubjectKind::Host => {
-                self.inventory
+                self.parts
+                    .inventory
                     .host_get(
                         &ctx,
                         HostGet {
@@ -286,14 +324,20 @@ impl Services for PlatformServices {
                     .await?
                     .site
             }
-            SubjectKind::Relay => self.auth.relay_get(&ctx, RelayId(subject.id)).await?.site,
+            SubjectKind::Relay => {
+                self.parts
+                    .auth
+                    .relay_get(&ctx, RelayId(subject.id))
+                    .await?
+                    .site
+            }
         };
         let root = self.root(subject.organization).await?;
         self.enrolled(issued, site, root)
     }
 
     async fn renew(&self, subject: IdentityName, csr_der: &[u8]) -> ServiceResult<Renewed> {
-        let issued = self.auth.certificate_renew(subject, csr_der).await?;
+        let issued = self.parts.auth.certificate_renew(subject, csr_der).await?;
         Ok(Renewed {
             certificate_der: issued.certificate_der,
             ca_der: issued.ca_der,
@@ -306,8 +350,8 @@ impl Services for PlatformServices {
         relay: RelayId,
     ) -> ServiceResult<SiteSettings> {
         let ctx = self.edge(organization);
-        let relay = self.auth.relay_get(&ctx, relay).await?;
-        let site = self.auth.site_get(&ctx, relay.site).await?;
+        let relay = self.parts.auth.relay_get(&ctx, relay).await?;
+        let site = self.parts.auth.site_get(&ctx, relay.site).await?;
         let mut mirrors: HashMap<String, Vec<String>> = site
             .mirrors
             .into_iter()
@@ -348,7 +392,10 @@ impl Services for PlatformServices {
             deltas: report.deltas,
             delta_saved_bytes: report.delta_saved_bytes,
         };
-        self.auth.relay_report(organization, relay, &report).await
+        self.parts
+            .auth
+            .relay_report(organization, relay, &report)
+            .await
     }
 
     async fn staging(
@@ -358,16 +405,17 @@ impl Services for PlatformServices {
         request: StagingRequest,
     ) -> ServiceResult<StagingPlan> {
         let ctx = self.edge(organization);
-        let relay = self.auth.relay_get(&ctx, relay).await?;
+        let relay = self.parts.auth.relay_get(&ctx, relay).await?;
         let waves = staging::waves(&request);
         if waves != relay.staging {
-            self.auth
+            self.parts
+                .auth
                 .relay_staging(organization, relay.id, &waves)
                 .await?;
         }
-        let site = self.auth.site_get(&ctx, relay.site).await?;
+        let site = self.parts.auth.site_get(&ctx, relay.site).await?;
         let get = StagingPlanGet { site: site.id };
-        let plan = self.scheduler.staging_plan(&ctx, get).await?;
+        let plan = self.parts.scheduler.staging_plan(&ctx, get).await?;
         let plan = staging::plan(plan, &site.upstreams);
         if plan.plan == request.plan {
             return Ok(StagingPlan::default());
@@ -375,7 +423,7 @@ impl Services for PlatformServices {
         // Its mirrors may lose them before the relay has them.
         let keep = stored::of_plan(&plan, &site.upstreams);
         if !keep.payloads.is_empty()
-            && let Err(error) = self.inventory.payloads_store(&ctx, keep).await
+            && let Err(error) = self.parts.inventory.payloads_store(&ctx, keep).await
         {
             tracing::warn!(tenant.id = %organization, %error, "payloads of a plan are not kept");
         }
@@ -389,18 +437,18 @@ impl Services for PlatformServices {
         request: DeltaRequest,
     ) -> ServiceResult<Option<Recipe>> {
         let ctx = self.edge(organization);
-        let relay = self.auth.relay_get(&ctx, relay).await?;
-        let site = self.auth.site_get(&ctx, relay.site).await?;
+        let relay = self.parts.auth.relay_get(&ctx, relay).await?;
+        let site = self.parts.auth.site_get(&ctx, relay.site).await?;
         if !site.uses_deltas {
             return Ok(None);
         }
         let Some(get) = delta::get(&request, &site.upstreams)? else {
             return Ok(None);
         };
-        let Some(there) = self.inventory.delta_get(&ctx, get).await? else {
+        let Some(there) = self.parts.inventory.delta_get(&ctx, get).await? else {
             return Ok(None);
         };
-        let bytes = self.blobs.get(&there.blob).await?;
+        let bytes = self.parts.blobs.get(&there.blob).await?;
         let found = delta::found(&there);
         Ok(bytes.map(|bytes| Recipe { found, bytes }))
     }
@@ -412,23 +460,23 @@ impl Services for PlatformServices {
         request: StoredRequest,
     ) -> ServiceResult<Option<StoredPayload>> {
         let ctx = self.edge(organization);
-        let relay = self.auth.relay_get(&ctx, relay).await?;
-        let site = self.auth.site_get(&ctx, relay.site).await?;
+        let relay = self.parts.auth.relay_get(&ctx, relay).await?;
+        let site = self.parts.auth.site_get(&ctx, relay.site).await?;
         let Some(get) = stored::get(&request, &site.upstreams)? else {
             return Ok(None);
         };
-        let Some(there) = self.inventory.stored_payload_get(&ctx, get).await? else {
+        let Some(there) = self.parts.inventory.stored_payload_get(&ctx, get).await? else {
             return Ok(None);
         };
         let lifetime = stored::ADDRESS_LIFETIME;
-        if let Some(url) = self.blobs.presigned(&there.blob, lifetime).await? {
-            let expires_at = self.auth.clock().now() + lifetime;
+        if let Some(url) = self.parts.blobs.presigned(&there.blob, lifetime).await? {
+            let expires_at = self.parts.auth.clock().now() + lifetime;
             return Ok(Some(StoredPayload::At(StoredFound {
                 url,
                 expires_at_ms: expires_at.timestamp_millis(),
             })));
         }
-        let reading = self.blobs.read(&there.blob, request.offset).await?;
+        let reading = self.parts.blobs.read(&there.blob, request.offset).await?;
         Ok(reading.map(StoredPayload::Bytes))
     }
 
@@ -441,7 +489,7 @@ impl Services for PlatformServices {
         let ctx = self.edge(organization);
         let site = self.probing_site(&ctx, relay).await?;
         let request = probe::plan_get(relay, site, &request)?;
-        let plan = self.inventory.probe_plan(&ctx, request).await?;
+        let plan = self.parts.inventory.probe_plan(&ctx, request).await?;
         Ok(probe::plan(plan))
     }
 
@@ -454,7 +502,11 @@ impl Services for PlatformServices {
         let ctx = self.edge(organization);
         let site = self.probing_site(&ctx, relay).await?;
         let report = probe::report(relay, site, &results)?;
-        self.inventory.probe_report(&ctx, report).await.map(drop)
+        self.parts
+            .inventory
+            .probe_report(&ctx, report)
+            .await
+            .map(drop)
     }
 
     async fn host(
@@ -462,14 +514,12 @@ impl Services for PlatformServices {
         organization: OrganizationId,
         host: HostId,
     ) -> ServiceResult<HostStanding> {
-        let host = self
-            .inventory
-            .host_get(&self.edge(organization), HostGet { id: host })
-            .await?;
+        let place = self.together.places.ask(organization, host).await?;
+        let place = place.ok_or_else(|| ServiceError::not_found("host"))?;
         Ok(HostStanding {
-            manifest: host.manifest,
-            quarantined: host.quarantined,
-            site: Some(host.site),
+            manifest: place.manifest,
+            quarantined: place.quarantined,
+            site: Some(place.site),
         })
     }
 
@@ -478,13 +528,13 @@ impl Services for PlatformServices {
         organization: OrganizationId,
         site: SiteId,
     ) -> ServiceResult<Vec<String>> {
-        let ctx = self.edge(organization);
-        self.auth.relay_addresses(&ctx, site, RELAY_HINTS).await
+        self.together.relays.ask(organization, site).await
     }
 
     async fn seen(&self, organization: OrganizationId, seen: Vec<Seen>) -> ServiceResult<()> {
         let report = PresenceReport { seen };
-        self.inventory
+        self.parts
+            .inventory
             .presence_report(&self.edge(organization), report)
             .await
             .map(drop)
@@ -495,7 +545,8 @@ impl Services for PlatformServices {
         organization: OrganizationId,
         report: HostFactsReport,
     ) -> ServiceResult<()> {
-        self.inventory
+        self.parts
+            .inventory
             .host_facts_report(&self.edge(organization), report)
             .await
             .map(drop)
@@ -506,7 +557,8 @@ impl Services for PlatformServices {
         organization: OrganizationId,
         report: ManifestReport,
     ) -> ServiceResult<ManifestOutcome> {
-        self.inventory
+        self.parts
+            .inventory
             .manifest_report(&self.edge(organization), report)
             .await
     }
@@ -516,7 +568,8 @@ impl Services for PlatformServices {
         organization: OrganizationId,
         report: ManifestDeltaReport,
     ) -> ServiceResult<ManifestOutcome> {
-        self.inventory
+        self.parts
+            .inventory
             .manifest_delta_report(&self.edge(organization), report)
             .await
     }
@@ -526,7 +579,8 @@ impl Services for PlatformServices {
         organization: OrganizationId,
         report: ApplicabilityReport,
     ) -> ServiceResult<()> {
-        self.inventory
+        self.parts
+            .inventory
             .applicability_report(&self.edge(organization), report)
             .await
             .map(drop)
@@ -538,7 +592,7 @@ impl Services for PlatformServices {
         report: RunReport,
     ) -> ServiceResult<RunStored> {
         let ctx = self.agent(organization, report.host);
-        self.scheduler.run_report(&ctx, report).await
+        self.parts.scheduler.run_report(&ctx, report).await
     }
 
     async fn order_answer(
@@ -547,7 +601,11 @@ impl Services for PlatformServices {
         answer: OrderAnswered,
     ) -> ServiceResult<()> {
         let ctx = self.agent(organization, answer.host);
-        self.scheduler.order_answer(&ctx, answer).await.map(drop)
+        self.parts
+            .scheduler
+            .order_answer(&ctx, answer)
+            .await
+            .map(drop)
     }
 
     async fn documents(
@@ -556,15 +614,9 @@ impl Services for PlatformServices {
         host: HostId,
         held: Vec<Sha256>,
     ) -> ServiceResult<Vec<Envelope>> {
-        let ctx = self.agent(organization, host);
-        let documents = self
-            .scheduler
-            .documents_for_host(&ctx, DocumentsForHost { host, held })
-            .await?;
-        documents
-            .iter()
-            .map(|document| envelope(&document.envelope))
-            .collect()
+        let asked = DocumentsForHost { host, held };
+        let documents = self.together.documents.ask(organization, asked).await?;
+        documents.iter().map(|bytes| envelope(bytes)).collect()
     }
 
     async fn membership(
@@ -573,9 +625,8 @@ impl Services for PlatformServices {
         host: HostId,
         held_version: u64,
     ) -> ServiceResult<Option<(u64, Envelope)>> {
-        let ctx = self.agent(organization, host);
-        let request = MembershipGet { host, held_version };
-        let newer = self.policy.membership_get(&ctx, request).await?;
+        let asked = MembershipGet { host, held_version };
+        let newer = self.together.memberships.ask(organization, asked).await?;
         newer
             .map(|newer| Ok((newer.version, envelope(&newer.envelope)?)))
             .transpose()
@@ -589,6 +640,7 @@ impl Services for PlatformServices {
     ) -> ServiceResult<Envelope> {
         let ctx = self.agent(organization, host);
         let signed = self
+            .parts
             .scheduler
             .freshness(&ctx, FreshnessGet { deployment })
             .await?;
@@ -600,6 +652,7 @@ impl Services for PlatformServices {
             nonce: nonce.0.to_vec(),
         };
         let signed = self
+            .parts
             .scheduler
             .time_sign(&self.edge(organization), request)
             .await?;

@@ -1,10 +1,12 @@
 //! Who was seen when: kept in memory, written in batches, so that a check-in touches no database.
 
+use super::Shared;
 use super::services::Services;
 use netpatch_inventory_api::Seen;
 use netpatch_types::{HostId, OrganizationId};
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_util::sync::CancellationToken;
 
 /// Hosts of one batch.
 const BATCH: usize = 1000;
@@ -13,6 +15,19 @@ const BATCH: usize = 1000;
 #[derive(Default)]
 pub(crate) struct Presence {
     waiting: Mutex<HashMap<(OrganizationId, HostId), Seen>>,
+}
+
+/// Writes what was seen, again and again, until stopped. A write that was begun is finished.
+pub(crate) async fn keep(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(shared.options.presence_every);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        shared.presence.write(&*shared.services).await;
+    }
 }
 
 impl Presence {

@@ -14,6 +14,7 @@ use netpatch_protocol::session::{
     agent_message, edge_message,
 };
 use netpatch_protocol::{IdentityName, Numbered, PROTOCOL_VERSION, Received, SubjectKind};
+use netpatch_tunnel::identity::validity;
 use netpatch_tunnel::{AgentConnection, TunnelError};
 use netpatch_types::{ErrorCode, HostId, OrganizationId, RelayId, ServiceError, Sha256, SiteId};
 use std::sync::Arc;
@@ -390,7 +391,17 @@ impl Session<'_> {
                 ErrorCode::Unauthenticated | ErrorCode::Forbidden | ErrorCode::NotFound
             )
         };
-        match services.admit(&self.connection.certificate).await {
+        // Chain and key were checked when it came, and do not change; time does.
+        let certificate = &self.connection.certificate;
+        let now = self.shared.clock.now().timestamp();
+        if validity(certificate).is_ok_and(|(_, to)| now > to) {
+            let ended = "the certificate has ended; renew it";
+            return Err(refused(ErrorCode::Unauthenticated, ended));
+        }
+        match services
+            .still_admitted(self.admitted.subject, certificate)
+            .await
+        {
             Err(error) if is_final(&error) => return Err(End::Refused(error)),
             _ => {}
         }

@@ -152,6 +152,15 @@ impl InventoryApi for Inventory {
         self.host(ctx, request.id).await
     }
 
+    async fn host_places(
+        &self,
+        ctx: &RequestContext,
+        request: HostPlaces,
+    ) -> ServiceResult<Vec<HostPlace>> {
+        guard::platform(ctx)?;
+        self.places(ctx, request).await
+    }
+
     async fn host_list(
         &self,
         ctx: &RequestContext,

@@ -396,6 +396,14 @@ impl PolicyApi for PolicyService {
         self.get_membership(ctx, request).await
     }
 
+    async fn membership_list(
+        &self,
+        ctx: &RequestContext,
+        request: MembershipList,
+    ) -> ServiceResult<Vec<HostMembership>> {
+        self.list_memberships(ctx, request).await
+    }
+
     async fn approval_key(
         &self,
         ctx: &RequestContext,

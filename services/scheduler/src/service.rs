@@ -258,6 +258,15 @@ impl SchedulerApi for SchedulerService {
         self.list_documents(ctx, request).await
     }
 
+    async fn documents_for_hosts(
+        &self,
+        ctx: &RequestContext,
+        request: DocumentsForHosts,
+    ) -> ServiceResult<HostsDocuments> {
+        system_only(ctx)?;
+        self.list_documents_of(ctx, request).await
+    }
+
     async fn freshness(
         &self,
         ctx: &RequestContext,

@@ -4,7 +4,7 @@ use crate::roles::Roles;
 use axum::Router;
 use netpatch_chassis::configuration::Limits;
 use netpatch_chassis::{BoxError, Process};
-use netpatch_gateway::ingress::{Ingress, Options, PlatformServices};
+use netpatch_gateway::ingress::{Ingress, Options, PlatformParts, PlatformServices};
 use netpatch_gateway::{Apis, GatewayState, Settings};
 use netpatch_storage::SharedBus;
 use std::net::SocketAddr;
@@ -20,14 +20,14 @@ pub(crate) fn quic(
     roles: &Roles,
     bus: &SharedBus,
 ) -> Result<SocketAddr, BoxError> {
-    let services = Arc::new(PlatformServices {
+    let services = Arc::new(PlatformServices::new(PlatformParts {
         auth: roles.auth.clone(),
         inventory: roles.inventory.clone(),
         policy: roles.policy.clone(),
         scheduler: roles.scheduler.clone(),
         reporting: roles.reporting.clone(),
         blobs: roles.blobs.clone(),
-    });
+    }));
     let address = process.configuration.quic.addr;
     let http = process.configuration.http.addr;
     let options = Options {

@@ -184,6 +184,12 @@ async fn another_organizations_ids_are_unknown_in_every_operation() {
         auth.certificate_live(mixed, &certificate.certificate_der),
         auth.certificate_live(unknown, &certificate.certificate_der)
     );
+    let fingerprint = Sha256::of(&certificate.certificate_der);
+    own_only!(
+        certificates_live,
+        auth.certificates_live(stranger, &[(mixed, fingerprint), (theirs, fingerprint)]),
+        |answer| answer.unwrap() == [false, false]
+    );
     same_as_unknown!(
         certificate_renew,
         auth.certificate_renew(mixed, &request),

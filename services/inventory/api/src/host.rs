@@ -145,6 +145,55 @@ pub struct HostGet {
     pub id: HostId,
 }
 
+/// Most hosts of one [`HostPlaces`].
+pub const MAX_PLACES: usize = 1000;
+
+/// Where these hosts stand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostPlaces {
+    /// Which, at most [`MAX_PLACES`].
+    pub hosts: Vec<HostId>,
+}
+
+/// Where a host stands: what decides about its session and its documents, without its facts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostPlace {
+    /// Id.
+    pub id: HostId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// Where.
+    pub site: SiteId,
+    /// Groups whose selector matches now.
+    pub groups: Vec<GroupId>,
+    /// Ring label, or `broad`.
+    pub ring: String,
+    /// Label `timezone`, else as reported; empty: the site's.
+    pub time_zone: String,
+    /// Whether its agent was told never to change it.
+    pub audit_only: bool,
+    /// Newest manifest.
+    pub manifest: Option<Sha256>,
+    /// Two copies of one identity were live.
+    pub quarantined: bool,
+}
+
+impl From<&Host> for HostPlace {
+    fn from(host: &Host) -> Self {
+        Self {
+            id: host.id,
+            tenant: host.tenant,
+            site: host.site,
+            groups: host.groups.clone(),
+            ring: host.ring.clone(),
+            time_zone: host.time_zone.clone(),
+            audit_only: host.facts.audit_only,
+            manifest: host.manifest,
+            quarantined: host.quarantined,
+        }
+    }
+}
+
 /// Which hosts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

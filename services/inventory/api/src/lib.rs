@@ -64,6 +64,8 @@ netpatch_chassis::rpc_service! {
         host_register(HostRegister) -> HostRegistered;
         /// One host. `Read`.
         host_get(HostGet) -> Host;
+        /// Where many hosts stand, in any order; those that nobody knows are left out. System.
+        host_places(HostPlaces) -> Vec<HostPlace>;
         /// Hosts in order of name. `Read`.
         host_list(HostList) -> Page<Host>;
         /// Changes labels, site, asset data. `Admin`.

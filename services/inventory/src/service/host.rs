@@ -7,8 +7,8 @@ use crate::service::evaluation::place_of;
 use crate::store;
 use crate::store::host::{After, StoredHost};
 use netpatch_inventory_api::{
-    Done, Group, Host, HostFacts, HostFactsReport, HostList, HostUpdate, InventoryEventV1,
-    PresenceReport,
+    Done, Group, Host, HostFacts, HostFactsReport, HostList, HostPlace, HostPlaces, HostUpdate,
+    InventoryEventV1, MAX_PLACES, PresenceReport,
 };
 use netpatch_storage::TenantTx;
 use netpatch_types::{
@@ -83,6 +83,30 @@ impl Inventory {
             .await?
             .ok_or_else(|| ServiceError::not_found("host"))?;
         Ok(with_groups(stored, &store::group::list(&tx).await?))
+    }
+
+    pub(super) async fn places(
+        &self,
+        ctx: &RequestContext,
+        request: HostPlaces,
+    ) -> ServiceResult<Vec<HostPlace>> {
+        if request.hosts.len() > MAX_PLACES {
+            return Err(ServiceError::invalid(
+                "hosts",
+                format!("more than {MAX_PLACES} hosts"),
+            ));
+        }
+        let tx = self.db.read(ctx).await?;
+        let groups = store::group::list(&tx).await?;
+        let stored = store::host::places(&tx, ctx, &request.hosts).await?;
+        let with_groups = |(mut place, labels): (HostPlace, Labels)| {
+            let mine = groups
+                .iter()
+                .filter(|group| group.tenant == place.tenant && group.selector.matches(&labels));
+            place.groups = mine.map(|group| group.id).collect();
+            place
+        };
+        Ok(stored.into_iter().map(with_groups).collect())
     }
 
     pub(super) async fn hosts(

@@ -6,7 +6,9 @@ use crate::store::{
     sql::{Query, count},
 };
 use chrono::{DateTime, Utc};
-use netpatch_inventory_api::{Host, HostFacts, HostFilter, HostRegister, Seen, SoftwareOrigin};
+use netpatch_inventory_api::{
+    Host, HostFacts, HostFilter, HostPlace, HostRegister, Seen, SoftwareOrigin,
+};
 use netpatch_storage::{StorageResult, TenantTx};
 use netpatch_types::{
     HostId, Labels, RequestContext, Selector, Severity, Sha256, SiteId, TenantId,
@@ -203,6 +205,52 @@ pub(crate) async fn lock_free(tx: &TenantTx, hosts: &[HostId]) -> StorageResult<
     );
     let rows: Vec<Row> = tx.all(&sql, [tx.tenant()?.0.into(), ids.into()]).await?;
     rows.into_iter().map(stored).collect()
+}
+
+/// Where hosts stand, without their groups, and their labels.
+pub(crate) async fn places(
+    tx: &TenantTx,
+    ctx: &RequestContext,
+    hosts: &[HostId],
+) -> StorageResult<Vec<(HostPlace, Labels)>> {
+    #[derive(FromQueryResult)]
+    struct PlaceRow {
+        tenant_id: Uuid,
+        id: Uuid,
+        site_id: Uuid,
+        labels: serde_json::Value,
+        time_zone: String,
+        audit_only: bool,
+        manifest: Option<Vec<u8>>,
+        quarantined: bool,
+    }
+    let mut query = Query::new(
+        "select h.tenant_id, h.id, h.site_id, h.labels, coalesce(h.facts ->> 'time_zone', '') as time_zone, \
+         coalesce((h.facts ->> 'audit_only')::boolean, false) as audit_only, h.manifest, h.quarantined \
+         from inventory.hosts h where true",
+    );
+    let ids: Vec<Uuid> = hosts.iter().map(|host| host.0).collect();
+    query
+        .of_tenant(ctx.write, "h")
+        .and("h.id = any(", ids, ")")
+        .in_scope(ctx, "h");
+    let rows: Vec<PlaceRow> = tx.all(&query.text, query.values).await?;
+    let place = |row: PlaceRow| {
+        let labels: Labels = decoded("a host's labels", row.labels)?;
+        let place = HostPlace {
+            id: row.id.into(),
+            tenant: row.tenant_id.into(),
+            site: row.site_id.into(),
+            groups: Vec::new(),
+            ring: ring_of(&labels),
+            time_zone: labels.get("timezone").cloned().unwrap_or(row.time_zone),
+            audit_only: row.audit_only,
+            manifest: row.manifest.as_deref().and_then(Sha256::from_slice),
+            quarantined: row.quarantined,
+        };
+        Ok((place, labels))
+    };
+    rows.into_iter().map(place).collect()
 }
 
 /// Where the list goes on: (name, id).

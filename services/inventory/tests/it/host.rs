@@ -8,6 +8,70 @@ use netpatch_types::{
 use std::time::Duration;
 
 #[tokio::test]
+async fn places_of_many_hosts_say_what_each_host_says() {
+    for world in World::both().await {
+        let berlin = world.host(1, &[("ring", "canary"), ("timezone", "Europe/Berlin")]);
+        let hosts = [berlin.await, world.host(2, &[]).await];
+        let group = GroupCreate {
+            name: "first".into(),
+            selector: Selector {
+                any_of: [("ring".to_owned(), ["canary".to_owned()].into())].into(),
+                ..Selector::default()
+            },
+        };
+        let group = world.api.group_create(&world.ctx, group).await;
+        let group = group.expect("created").id;
+        let mut audited = facts(2, "audited");
+        audited.audit_only = true;
+        audited.time_zone = "America/Lima".into();
+        let report = HostFactsReport {
+            host: hosts[1],
+            facts: audited,
+        };
+        let reported = world.api.host_facts_report(&world.ctx, report).await;
+        reported.expect("reported");
+        world.report(hosts[1], vec![component("a", "1", "a")]).await;
+        let forked = PresenceReport {
+            seen: vec![Seen {
+                host: hosts[1],
+                at: world.clock.now(),
+                relay: None,
+                reboot_pending: false,
+                forked: true,
+            }],
+        };
+        let seen = world.api.presence_report(&world.ctx, forked).await;
+        seen.expect("seen");
+        let unknown = HostId::new(world.clock.now());
+        let asked = HostPlaces {
+            hosts: vec![hosts[1], unknown, hosts[0], hosts[1]],
+        };
+        let places = world.api.host_places(&world.ctx, asked).await;
+        let mut places = places.expect("places");
+        places.sort_by_key(|place| hosts.iter().position(|host| *host == place.id));
+        let mut expected = Vec::new();
+        for host in hosts {
+            expected.push(HostPlace::from(&world.get(host).await));
+        }
+        assert_eq!(places, expected);
+        let [first, second] = [&places[0], &places[1]];
+        assert_eq!(first.groups, [group]);
+        assert_eq!(
+            (first.ring.as_str(), first.time_zone.as_str()),
+            ("canary", "Europe/Berlin")
+        );
+        assert_eq!(second.time_zone, "America/Lima");
+        assert!(second.audit_only && second.quarantined && second.manifest.is_some());
+        let too_many = HostPlaces {
+            hosts: vec![unknown; MAX_PLACES + 1],
+        };
+        let refused = world.api.host_places(&world.ctx, too_many).await;
+        let refused = refused.expect_err("too many");
+        assert_eq!(refused.code, ErrorCode::BadUserInput);
+    }
+}
+
+#[tokio::test]
 async fn enrolling_again_finds_the_host_by_site_and_machine() {
     for world in World::both().await {
         let first = world.host(1, &[("tier", "server")]).await;

@@ -62,6 +62,15 @@ async fn asked(
             not_found(code(api.host_get(ctx, HostGet { id: host }).await)),
         ),
         (
+            "host_places",
+            api.host_places(ctx, HostPlaces { hosts: vec![host] })
+                .await
+                .map_or_else(
+                    |error| error.code == ErrorCode::Forbidden,
+                    |places| places.is_empty(),
+                ),
+        ),
+        (
             "host_list",
             api.host_list(
                 ctx,

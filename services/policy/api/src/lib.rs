@@ -95,6 +95,8 @@ netpatch_chassis::rpc_service! {
         exception_list(ExceptionList) -> Page<Exception>;
         /// The signed membership document of a host, if newer than what the agent holds. System.
         membership_get(MembershipGet) -> Option<Membership>;
+        /// The same for many hosts; those that hold the newest, and those that nobody knows, are left out. System.
+        membership_list(MembershipList) -> Vec<HostMembership>;
         /// The approval key of the organization, made at first use. System.
         approval_key(ApprovalKeyGet) -> ApprovalKey;
         /// Events in commit order. System.

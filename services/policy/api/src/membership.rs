@@ -21,6 +21,25 @@ pub struct Membership {
     pub envelope: Vec<u8>,
 }
 
+/// Most hosts of one [`MembershipList`].
+pub const MAX_MEMBERSHIPS: usize = 1000;
+
+/// The membership documents of many hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembershipList {
+    /// Each host once, at most [`MAX_MEMBERSHIPS`].
+    pub held: Vec<MembershipGet>,
+}
+
+/// A newer document than the host holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostMembership {
+    /// Whose.
+    pub host: HostId,
+    /// The document.
+    pub membership: Membership,
+}
+
 /// The approval key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalKeyGet {}

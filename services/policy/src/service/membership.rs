@@ -2,14 +2,18 @@
 
 use super::PolicyService;
 use crate::store;
-use netpatch_inventory_api::{Host, HostFilter, HostGet, HostList};
-use netpatch_policy_api::{Membership, MembershipGet, PolicyEventV1, ScanRule};
+use netpatch_inventory_api::{HostFilter, HostList, HostPlace, HostPlaces};
+use netpatch_policy_api::{
+    HostMembership, MAX_MEMBERSHIPS, Membership, MembershipGet, MembershipList, PolicyEventV1,
+    ScanRule,
+};
 use netpatch_protocol::document;
 use netpatch_types::{
     ActorKind, ErrorCode, HostId, PageRequest, RequestContext, ServiceError, ServiceResult, Sha256,
     SiteId, TenantId,
 };
 use prost::Message as _;
+use std::collections::{BTreeSet, HashMap};
 
 /// How long an agent believes a document.
 const VALID_DAYS: i64 = 90;
@@ -35,6 +39,84 @@ impl PolicyService {
         Ok((newest.version > request.held_version).then_some(newest))
     }
 
+    /// One look for all of them; a document that has to be made anew costs what it costs alone.
+    pub(super) async fn list_memberships(
+        &self,
+        ctx: &RequestContext,
+        request: MembershipList,
+    ) -> ServiceResult<Vec<HostMembership>> {
+        if ctx.actor.kind != ActorKind::System {
+            return Err(ServiceError::forbidden(
+                "only the platform itself does this",
+            ));
+        }
+        if request.held.len() > MAX_MEMBERSHIPS {
+            return Err(ServiceError::invalid(
+                "held",
+                format!("more than {MAX_MEMBERSHIPS} hosts"),
+            ));
+        }
+        let tenant = ctx.tenant()?;
+        let ctx = self.system(tenant);
+        let tx = self.database.read(&ctx).await?;
+        let stored = store::membership::of(&tx, tenant, &request.held).await?;
+        let blocked = store::block::list(&tx, tenant).await?;
+        tx.rollback().await?;
+        let blocked: Vec<String> = blocked.into_iter().map(|entry| entry.package).collect();
+        let hosts = request.held.iter().map(|held| held.host).collect();
+        let found = self
+            .inventory
+            .host_places(&ctx, HostPlaces { hosts })
+            .await?;
+        let sites: BTreeSet<SiteId> = found.iter().map(|place| place.site).collect();
+        let sites: Vec<SiteId> = sites.into_iter().collect();
+        let tx = self.database.read(&ctx).await?;
+        let scans = store::scan::of_sites(&tx, tenant, &sites).await?;
+        tx.rollback().await?;
+        let scans: HashMap<SiteId, ScanRule> = scans
+            .into_iter()
+            .map(|scan| (scan.site, scan.rule))
+            .collect();
+        let held: HashMap<HostId, u64> = request
+            .held
+            .iter()
+            .map(|held| (held.host, held.held_version))
+            .collect();
+        let mut newer = Vec::new();
+        for found in found {
+            let document = place(&found, blocked.clone(), scans.get(&found.site).cloned());
+            let version = held.get(&found.id).copied().unwrap_or_default();
+            let membership = match stored.get(&found.id) {
+                Some(stored) if self.still_says(&stored.stored, &document) => {
+                    let version = stored.stored.version();
+                    let envelope = stored.newer.clone();
+                    envelope.map(|envelope| Membership { version, envelope })
+                }
+                _ => match self.refresh_membership(tenant, found.id).await {
+                    Ok(newest) => (newest.version > version).then_some(newest),
+                    // It went meanwhile.
+                    Err(error) if error.code == ErrorCode::NotFound => None,
+                    Err(error) => return Err(error),
+                },
+            };
+            newer.extend(membership.map(|membership| HostMembership {
+                host: found.id,
+                membership,
+            }));
+        }
+        Ok(newer)
+    }
+
+    /// Whether a document need not be made anew: it says this, and for long enough.
+    fn still_says(
+        &self,
+        stored: &store::membership::Stored,
+        document: &document::Membership,
+    ) -> bool {
+        stored.content_digest == Sha256::of(&document.encode_to_vec()).0
+            && stored.expires_at - self.clock.now() > chrono::Duration::days(RENEW_DAYS)
+    }
+
     /// The newest document of a host, made anew if what it says is no longer so. Idempotent.
     pub(crate) async fn refresh_membership(
         &self,
@@ -45,10 +127,21 @@ impl PolicyService {
         for _ in 0..ATTEMPTS {
             // Read before the host: if a newer document appears meanwhile, this look is older and must be repeated.
             let tx = self.database.read(&ctx).await?;
-            let stored = store::membership::get(&tx, tenant, host).await?;
+            let asked = MembershipGet {
+                host,
+                held_version: 0,
+            };
+            let stored = store::membership::of(&tx, tenant, &[asked]).await?;
+            let stored = stored.into_values().next();
+            let stored = stored.and_then(|of| Some((of.stored, of.newer?)));
             let blocked = store::block::list(&tx, tenant).await?;
             tx.rollback().await?;
-            let found = self.inventory.host_get(&ctx, HostGet { id: host }).await?;
+            let asked = HostPlaces { hosts: vec![host] };
+            let found = self.inventory.host_places(&ctx, asked).await?;
+            let found = found
+                .into_iter()
+                .next()
+                .ok_or_else(|| ServiceError::not_found("host"))?;
             let tx = self.database.read(&ctx).await?;
             let scan = store::scan::of_sites(&tx, tenant, &[found.site]).await?;
             tx.rollback().await?;
@@ -57,20 +150,17 @@ impl PolicyService {
                 blocked.into_iter().map(|entry| entry.package).collect(),
                 scan.into_iter().next().map(|scan| scan.rule),
             );
-            let digest = Sha256::of(&document.encode_to_vec());
-            let now = self.clock.now();
-            let held = stored
-                .as_ref()
-                .map_or(0, store::membership::Stored::version);
-            if let Some(stored) = stored
-                && stored.content_digest == digest.0
-                && stored.expires_at - now > chrono::Duration::days(RENEW_DAYS)
+            let held = stored.as_ref().map_or(0, |(stored, _)| stored.version());
+            if let Some((stored, envelope)) = stored
+                && self.still_says(&stored, &document)
             {
                 return Ok(Membership {
                     version: held,
-                    envelope: stored.envelope,
+                    envelope,
                 });
             }
+            let digest = Sha256::of(&document.encode_to_vec());
+            let now = self.clock.now();
             let expires_at = now + chrono::Duration::days(VALID_DAYS);
             document.version = held + 1;
             document.expires_at_ms = expires_at.timestamp_millis();
@@ -142,7 +232,7 @@ impl PolicyService {
 
 /// What the document says, without version and expiry.
 fn place(
-    host: &Host,
+    host: &HostPlace,
     blocked_packages: Vec<String>,
     scan: Option<ScanRule>,
 ) -> document::Membership {
@@ -157,7 +247,7 @@ fn place(
         time_zone: host.time_zone.clone(),
         version: 0,
         expires_at_ms: 0,
-        audit_only: host.facts.audit_only,
+        audit_only: host.audit_only,
         blocked_packages,
         scan: scan.map(|rule| document::ScanRule {
             cron: rule.cron,

@@ -73,6 +73,76 @@ async fn the_version_grows_only_when_the_place_changes() {
 }
 
 #[tokio::test]
+async fn many_hosts_at_once_get_what_each_gets_alone() {
+    let world = World::direct().await;
+    let group = GroupId::new(world.clock.now());
+    let hosts = [
+        world.host(1, vec![group]),
+        world.host(2, vec![]),
+        world.host(3, vec![]),
+    ];
+    let [newest, older, moved] = hosts;
+    for host in hosts {
+        held(&world, host, 0).await.unwrap();
+    }
+    let unknown = HostId::new(world.clock.now());
+    let without = world.host(4, vec![]);
+    // Nobody has told policy yet: it looks by itself.
+    let last = |host: &mut netpatch_inventory_api::Host| host.ring = "last".into();
+    world
+        .facts
+        .lock()
+        .unwrap()
+        .hosts
+        .get_mut(&moved)
+        .map(last)
+        .unwrap();
+    let asked = [
+        (newest, 1),
+        (older, 0),
+        (moved, 1),
+        (unknown, 0),
+        (without, 0),
+    ];
+    let list = MembershipList {
+        held: asked
+            .map(|(host, held_version)| MembershipGet { host, held_version })
+            .to_vec(),
+    };
+    let mut found = world
+        .api
+        .membership_list(&world.system(), list.clone())
+        .await
+        .unwrap();
+    found.sort_by_key(|found| found.host);
+    let mut expected = Vec::new();
+    for (host, version) in [(older, 1), (moved, 2), (without, 1)] {
+        let alone = MembershipGet {
+            host,
+            held_version: 0,
+        };
+        let membership = world.api.membership_get(&world.system(), alone).await;
+        let membership = membership.unwrap().unwrap();
+        assert_eq!(membership.version, version);
+        expected.push(HostMembership { host, membership });
+    }
+    expected.sort_by_key(|expected| expected.host);
+    assert_eq!(found, expected);
+
+    let mut agent = world.system();
+    agent.actor.kind = ActorKind::Agent;
+    for ctx in [agent, world.person(1)] {
+        let refused = world.api.membership_list(&ctx, list.clone()).await;
+        assert_eq!(refused.unwrap_err().code, ErrorCode::Forbidden);
+    }
+    let too_many = MembershipList {
+        held: vec![list.held[0]; MAX_MEMBERSHIPS + 1],
+    };
+    let refused = world.api.membership_list(&world.system(), too_many).await;
+    assert_eq!(refused.unwrap_err().code, ErrorCode::BadUserInput);
+}
+
+#[tokio::test]
 async fn the_block_list_reaches_every_host() {
     let world = World::direct().await;
     let hosts = [world.host(1, vec![]), world.host(2, vec![])];

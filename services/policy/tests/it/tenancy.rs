@@ -239,6 +239,12 @@ async fn every_operation_keeps_organizations_apart() {
         membership(owned.host),
         membership(HostId::new(now))
     );
+    let theirs = MembershipList {
+        held: vec![membership(owned.host)],
+    };
+    let none = api.membership_list(&system, theirs).await.unwrap();
+    assert_eq!(none, []);
+    tested.insert("membership_list".to_owned());
     let create = |group| BaselineCreate {
         spec: BaselineSpec {
             group: Some(group),

@@ -427,6 +427,15 @@ fn fake_inventory(facts: &Arc<Mutex<Facts>>, clock: &SharedClock) -> Arc<dyn Inv
         .filter(|host| ctx.read.contains(&host.tenant))
         .cloned()
         .ok_or_else(|| ServiceError::not_found("host")));
+    answer!(host_places, inventory::HostPlaces, |facts, ctx, asked| Ok(
+        asked
+            .hosts
+            .iter()
+            .filter_map(|host| facts.hosts.get(host))
+            .filter(|host| ctx.read.contains(&host.tenant))
+            .map(inventory::HostPlace::from)
+            .collect::<Vec<_>>()
+    ));
     answer!(host_list, inventory::HostList, |facts, ctx, _asked| Ok(
         Page::from_rows(
             facts

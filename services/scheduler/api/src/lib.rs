@@ -52,6 +52,8 @@ netpatch_chassis::rpc_service! {
         order_answer(OrderAnswered) -> RunStored;
         /// Released, unexpired documents that a host should hold: orders and halts. System.
         documents_for_host(DocumentsForHost) -> Vec<HostDocument>;
+        /// The same for many hosts. System.
+        documents_for_hosts(DocumentsForHosts) -> HostsDocuments;
         /// A signed freshness statement of a deployment, now. System.
         freshness(FreshnessGet) -> SignedBytes;
         /// A signed statement of the platform's time. System.

@@ -12,6 +12,25 @@ pub struct DocumentsForHost {
     pub held: Vec<Sha256>,
 }
 
+/// Most hosts of one [`DocumentsForHosts`].
+pub const MAX_DOCUMENT_HOSTS: usize = 1000;
+
+/// What many hosts should hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentsForHosts {
+    /// Each host once, at most [`MAX_DOCUMENT_HOSTS`].
+    pub hosts: Vec<DocumentsForHost>,
+}
+
+/// Documents for hosts: one document is for many.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostsDocuments {
+    /// Each once, oldest first.
+    pub documents: Vec<HostDocument>,
+    /// Which of them a host should hold and does not, in the same order; hosts that miss none are left out.
+    pub missing: Vec<(HostId, Vec<Sha256>)>,
+}
+
 /// A document for a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostDocument {

@@ -2,12 +2,15 @@
 
 use super::{SchedulerService, whole_organization};
 use crate::store;
-use netpatch_inventory_api::HostGet;
+use netpatch_inventory_api::{HostPlace, HostPlaces};
 use netpatch_protocol::document::{self, Envelope};
 use netpatch_protocol::target;
 use netpatch_scheduler_api::*;
-use netpatch_types::{DeploymentId, Permission, RequestContext, ServiceError, ServiceResult};
+use netpatch_types::{
+    DeploymentId, HostId, Permission, RequestContext, ServiceError, ServiceResult, Sha256,
+};
 use prost::Message as _;
+use std::collections::{BTreeSet, HashMap};
 
 impl SchedulerService {
     pub(super) async fn list_documents(
@@ -15,44 +18,81 @@ impl SchedulerService {
         ctx: &RequestContext,
         request: DocumentsForHost,
     ) -> ServiceResult<Vec<HostDocument>> {
+        let hosts = vec![request];
+        let system = self.system(ctx.tenant()?);
+        let all = self.list_documents_of(&system, DocumentsForHosts { hosts });
+        Ok(all.await?.documents)
+    }
+
+    /// One look for all of them.
+    pub(super) async fn list_documents_of(
+        &self,
+        ctx: &RequestContext,
+        request: DocumentsForHosts,
+    ) -> ServiceResult<HostsDocuments> {
+        if request.hosts.len() > MAX_DOCUMENT_HOSTS {
+            return Err(ServiceError::invalid(
+                "hosts",
+                format!("more than {MAX_DOCUMENT_HOSTS} hosts"),
+            ));
+        }
         let tx = self.database.read(ctx).await?;
         let offers = store::document::deliverable(&tx, self.clock.now()).await?;
-        let mut wanted = Vec::new();
-        for offer in offers {
-            let position = target::position(offer.deployment, request.host);
-            if request.held.contains(&offer.digest)
-                || !target::in_range(position, offer.low, offer.high)
-                || store::run::ended(&tx, request.host, offer.digest).await?
-            {
-                continue;
-            }
-            wanted.push(offer);
+        let mut wanted: Vec<(HostId, &store::document::Offer)> = Vec::new();
+        for asked in &request.hosts {
+            wanted.extend(offers.iter().filter_map(|offer| {
+                let position = target::position(offer.deployment, asked.host);
+                let fits = !asked.held.contains(&offer.digest)
+                    && target::in_range(position, offer.low, offer.high);
+                fits.then_some((asked.host, offer))
+            }));
         }
-        tx.rollback().await?;
         if wanted.is_empty() {
-            return Ok(Vec::new());
+            return Ok(HostsDocuments::default());
         }
-        let host = self
-            .inventory
-            .host_get(ctx, HostGet { id: request.host })
-            .await?;
-        // A quarantined host gets nothing new to do, but hears every halt.
-        let mine = |offer: &store::document::Offer| {
-            offer.is_halt
-                || (!host.quarantined
-                    && offer.group.is_none_or(|group| host.groups.contains(&group)))
+        let pairs = wanted.iter().map(|(host, offer)| (*host, offer.digest));
+        let ended = store::run::ended_of(&tx, pairs).await?;
+        tx.rollback().await?;
+        wanted.retain(|(host, offer)| !ended.contains(&(*host, offer.digest)));
+        let hosts: BTreeSet<HostId> = wanted.iter().map(|(host, _)| *host).collect();
+        if hosts.is_empty() {
+            return Ok(HostsDocuments::default());
+        }
+        let hosts = HostPlaces {
+            hosts: hosts.into_iter().collect(),
         };
+        let places = self.inventory.host_places(ctx, hosts).await?;
+        let places: HashMap<HostId, HostPlace> =
+            places.into_iter().map(|place| (place.id, place)).collect();
+        // A quarantined host gets nothing new to do, but hears every halt.
+        wanted.retain(|(host, offer)| {
+            places.get(host).is_some_and(|place| {
+                offer.is_halt
+                    || (!place.quarantined
+                        && offer
+                            .group
+                            .is_none_or(|group| place.groups.contains(&group)))
+            })
+        });
+        let digests: BTreeSet<Sha256> = wanted.iter().map(|(_, offer)| offer.digest).collect();
         let tx = self.database.read(ctx).await?;
-        let mut documents = Vec::new();
-        for offer in wanted.into_iter().filter(mine) {
-            if let Some(envelope) = store::document::envelope(&tx, offer.digest).await? {
-                documents.push(HostDocument {
-                    digest: offer.digest,
-                    envelope,
-                });
+        let mut envelopes = store::document::envelopes(&tx, &digests).await?;
+        let documents: Vec<HostDocument> = offers
+            .iter()
+            .filter_map(|offer| {
+                let envelope = envelopes.remove(&offer.digest)?;
+                let digest = offer.digest;
+                Some(HostDocument { digest, envelope })
+            })
+            .collect();
+        let mut missing: Vec<(HostId, Vec<Sha256>)> = Vec::new();
+        for (host, offer) in wanted {
+            match missing.last_mut() {
+                Some((last, digests)) if *last == host => digests.push(offer.digest),
+                _ => missing.push((host, vec![offer.digest])),
             }
         }
-        Ok(documents)
+        Ok(HostsDocuments { documents, missing })
     }
 
     pub(super) async fn sign_freshness(

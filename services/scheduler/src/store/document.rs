@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use netpatch_storage::{StorageResult, TenantTx};
 use netpatch_types::{DeploymentId, GroupId, Sha256, WaveId};
 use sea_orm::FromQueryResult;
+use std::collections::{BTreeSet, HashMap};
 use uuid::Uuid;
 
 /// A signed document.
@@ -167,8 +168,19 @@ pub(crate) async fn own(tx: &TenantTx, digest: Sha256) -> StorageResult<Option<S
         .map(Stored::from))
 }
 
-/// The bytes of a document, in whichever organizations the transaction sees.
-pub(crate) async fn envelope(tx: &TenantTx, digest: Sha256) -> StorageResult<Option<Vec<u8>>> {
-    let sql = "select envelope from scheduler.documents where digest = $1";
-    tx.value(sql, [digest.0.to_vec().into()]).await
+/// The bytes of documents, in whichever organizations the transaction sees.
+pub(crate) async fn envelopes(
+    tx: &TenantTx,
+    digests: &BTreeSet<Sha256>,
+) -> StorageResult<HashMap<Sha256, Vec<u8>>> {
+    #[derive(FromQueryResult)]
+    struct EnvelopeRow {
+        digest: Vec<u8>,
+        envelope: Vec<u8>,
+    }
+    let sql = "select digest, envelope from scheduler.documents where digest = any($1::bytea[])";
+    let digests: Vec<Vec<u8>> = digests.iter().map(|digest| digest.0.to_vec()).collect();
+    let rows: Vec<EnvelopeRow> = tx.all(sql, [digests.into()]).await?;
+    let read = |row: EnvelopeRow| Some((Sha256::from_slice(&row.digest)?, row.envelope));
+    Ok(rows.into_iter().filter_map(read).collect())
 }

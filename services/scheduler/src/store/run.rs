@@ -5,6 +5,7 @@ use netpatch_scheduler_api::{Run, RunEvent, RunList, RunStatus};
 use netpatch_storage::{StorageError, StorageResult, TenantTx};
 use netpatch_types::{DeploymentId, HostId, RunId, Sha256, WaveId};
 use sea_orm::FromQueryResult;
+use std::collections::HashSet;
 use uuid::Uuid;
 
 /// A run with what only the scheduler needs.
@@ -243,13 +244,28 @@ pub(crate) async fn of_deployment(
     read(tx, &sql, [deployment.0.into()]).await
 }
 
-/// Whether the host has a run of an order that has ended.
-pub(crate) async fn ended(tx: &TenantTx, host: HostId, order: Sha256) -> StorageResult<bool> {
-    let sql = "select count(*) from scheduler.runs where host_id = $1 and order_digest = $2 and ended_at is not null";
-    let count: Option<i64> = tx
-        .value(sql, [host.0.into(), order.0.to_vec().into()])
-        .await?;
-    Ok(count.unwrap_or(0) > 0)
+/// Those of these (host, order) that have a run which has ended.
+pub(crate) async fn ended_of(
+    tx: &TenantTx,
+    pairs: impl Iterator<Item = (HostId, Sha256)>,
+) -> StorageResult<HashSet<(HostId, Sha256)>> {
+    #[derive(FromQueryResult)]
+    struct EndedRow {
+        host_id: Uuid,
+        order_digest: Vec<u8>,
+    }
+    let (hosts, orders): (Vec<Uuid>, Vec<Vec<u8>>) = pairs
+        .map(|(host, order)| (host.0, order.0.to_vec()))
+        .unzip();
+    let sql = "select r.host_id, r.order_digest from scheduler.runs r \
+               join unnest($1::uuid[], $2::bytea[]) w(host_id, order_digest) on r.host_id = w.host_id and r.order_digest = w.order_digest \
+               where r.ended_at is not null";
+    let rows: Vec<EndedRow> = tx.all(sql, [hosts.into(), orders.into()]).await?;
+    let pair = |row: EndedRow| {
+        let order = Sha256::from_slice(&row.order_digest).unwrap_or_default();
+        (row.host_id.into(), order)
+    };
+    Ok(rows.into_iter().map(pair).collect())
 }
 
 pub(crate) async fn get(tx: &TenantTx, id: RunId) -> StorageResult<Option<Stored>> {

@@ -54,6 +54,32 @@ async fn a_host_gets_what_it_is_in_and_does_not_hold() {
     assert!(world.orders(late).await.is_empty());
     world.change_host(late, |host| host.groups = vec![group]);
     assert_eq!(world.orders(late).await.len(), 1);
+    // Many at once get what each gets alone.
+    let ask = |host, held| DocumentsForHost { host, held };
+    let hosts = DocumentsForHosts {
+        hosts: vec![
+            ask(late, vec![]),
+            ask(world.hosts[0], vec![digest]),
+            ask(world.hosts[1], vec![]),
+            ask(world.hosts[2], vec![]),
+            ask(HostId::new(world.clock.now()), vec![]),
+        ],
+    };
+    let system = world.system();
+    let all = world.api.documents_for_hosts(&system, hosts.clone());
+    let all = all.await.unwrap();
+    assert_eq!(all.documents, world.documents(late, vec![]).await);
+    let expected = [(late, vec![digest]), (world.hosts[1], vec![digest])];
+    assert_eq!(all.missing, expected);
+    for ctx in [world.person(), world.agent(late)] {
+        let refused = world.api.documents_for_hosts(&ctx, hosts.clone()).await;
+        assert_eq!(refused.unwrap_err().code, ErrorCode::Forbidden);
+    }
+    let too_many = DocumentsForHosts {
+        hosts: vec![ask(late, vec![]); MAX_DOCUMENT_HOSTS + 1],
+    };
+    let refused = world.api.documents_for_hosts(&system, too_many);
+    assert_eq!(refused.await.unwrap_err().code, ErrorCode::BadUserInput);
     // A quarantined one gets nothing to do.
     world.change_host(late, |host| host.quarantined = true);
     assert!(world.orders(late).await.is_empty());

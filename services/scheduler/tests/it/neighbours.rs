@@ -173,6 +173,14 @@ pub(crate) fn inventory(facts: &Shared, clock: &SharedClock) -> Arc<dyn Inventor
         } else {
             facts.host(&ctx, asked.id)
         };
+        host_places(inventory::HostPlaces) |facts, ctx, asked| if facts.inventory_down {
+            Err(ServiceError::unavailable("inventory"))
+        } else {
+            Ok(asked.hosts.iter()
+                .filter_map(|host| facts.host(&ctx, *host).ok())
+                .map(|host| inventory::HostPlace::from(&host))
+                .collect::<Vec<_>>())
+        };
         host_list(inventory::HostList) |facts, ctx, asked| Ok(Page::from_rows(
             facts.hosts.values()
                 .filter(|host| ctx.read.contains(&host.tenant))

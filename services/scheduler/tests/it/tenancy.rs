@@ -118,6 +118,11 @@ async fn every_operation_keeps_organizations_apart() {
         sees_nothing!(run_list, &ctx, list, |page| page.rows.is_empty());
     }
     let documents = DocumentsForHost { host, held: vec![] };
+    let of_many = DocumentsForHosts {
+        hosts: vec![documents.clone()],
+    };
+    sees_nothing!(documents_for_hosts, &system, of_many, |all| all
+        == HostsDocuments::default());
     sees_nothing!(documents_for_host, &system, documents, |list| list
         .is_empty());
     let site = StagingPlanGet {

@@ -4,7 +4,9 @@
 use crate::sandbox::{Sandbox, Topology};
 use netpatch_auth::{EnrolmentTokenCreate, OrganizationKind, SiteCreate};
 use netpatch_delta::{Limits, Pair, rebuild};
-use netpatch_gateway::ingress::{Ingress, Options, PlatformServices, Recipe, Services as _};
+use netpatch_gateway::ingress::{
+    Ingress, Options, PlatformParts, PlatformServices, Recipe, Services as _,
+};
 use netpatch_inventory_api::{
     ApplicabilityReport, HostFacts, HostRegister, InstallableUpdate, PayloadSource, UpdateState,
 };
@@ -245,14 +247,14 @@ pub(crate) async fn host_wants(sandbox: &Sandbox, place: &Place, new: &[u8], url
 
 pub(crate) fn services(sandbox: &Sandbox) -> PlatformServices {
     let roles = &sandbox.roles;
-    PlatformServices {
+    PlatformServices::new(PlatformParts {
         auth: roles.auth.clone(),
         inventory: roles.inventory.clone(),
         policy: roles.policy.clone(),
         scheduler: roles.scheduler.clone(),
         reporting: roles.reporting.clone(),
         blobs: roles.blobs.clone(),
-    }
+    })
 }
 
 fn request(repository: &str, base: &[u8]) -> DeltaRequest {

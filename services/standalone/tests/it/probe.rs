@@ -2,7 +2,7 @@
 
 use crate::sandbox::{Sandbox, Topology};
 use netpatch_auth::{EnrolmentTokenCreate, OrganizationKind, SiteCreate, SiteUpdate};
-use netpatch_gateway::ingress::{PlatformServices, Services as _};
+use netpatch_gateway::ingress::{PlatformParts, PlatformServices, Services as _};
 use netpatch_inventory_api::{
     HostFacts, HostGet, HostRegister, ListeningSocket, Probe, ProbeOutcome,
 };
@@ -31,14 +31,14 @@ impl World {
         let sandbox = Sandbox::new(topology).await;
         let roles = &sandbox.roles;
         roles.auth.bootstrap().await.unwrap().unwrap();
-        let edge = PlatformServices {
+        let edge = PlatformServices::new(PlatformParts {
             auth: roles.auth.clone(),
             inventory: roles.inventory.clone(),
             policy: roles.policy.clone(),
             scheduler: roles.scheduler.clone(),
             reporting: roles.reporting.clone(),
             blobs: roles.blobs.clone(),
-        };
+        });
         Self { sandbox, edge }
     }
 

@@ -7,7 +7,7 @@ use netpatch_agent::enrol::{self, EnrolFault};
 use netpatch_agent::state::StateFolder;
 use netpatch_agent::state::identity::Enrolled;
 use netpatch_auth::{EnrolmentTokenCreate, OrganizationKind, SiteCreate};
-use netpatch_gateway::ingress::{self, BindError, Ingress, PlatformServices};
+use netpatch_gateway::ingress::{self, BindError, Ingress, PlatformParts, PlatformServices};
 use netpatch_storage::bus;
 use netpatch_testkit::{ManualClock, poll_until};
 use netpatch_types::{Clock as _, ErrorCode, Labels, RequestContext, SharedClock, SiteId};
@@ -119,14 +119,14 @@ impl World {
             address = old;
         }
         let roles = &self.sandbox.roles;
-        let services = PlatformServices {
+        let services = PlatformServices::new(PlatformParts {
             auth: roles.auth.clone(),
             inventory: roles.inventory.clone(),
             policy: roles.policy.clone(),
             scheduler: roles.scheduler.clone(),
             reporting: roles.reporting.clone(),
             blobs: roles.blobs.clone(),
-        };
+        });
         let options = ingress::Options {
             heartbeat: Duration::from_secs(1),
             ..ingress::Options::default()
@@ -243,14 +243,14 @@ impl World {
 
     /// The platform's word on a certificate of the host.
     async fn accepts(&self, certificate: &[u8]) -> Result<(), ErrorCode> {
-        let services = PlatformServices {
+        let services = PlatformServices::new(PlatformParts {
             auth: self.sandbox.roles.auth.clone(),
             inventory: self.sandbox.roles.inventory.clone(),
             policy: self.sandbox.roles.policy.clone(),
             scheduler: self.sandbox.roles.scheduler.clone(),
             reporting: self.sandbox.roles.reporting.clone(),
             blobs: self.sandbox.roles.blobs.clone(),
-        };
+        });
         let admitted = ingress::Services::admit(&services, certificate).await;
         admitted.map(drop).map_err(|error| error.code)
     }

@@ -4,7 +4,7 @@ use crate::host::{FIXED, REPOSITORY};
 use crate::sandbox::{Sandbox, Topology};
 use crate::the_loop::Setting;
 use netpatch_auth::EnrolmentTokenCreate;
-use netpatch_gateway::ingress::{PlatformServices, Services as _};
+use netpatch_gateway::ingress::{PlatformParts, PlatformServices, Services as _};
 use netpatch_protocol::site::{StagedWave, StagingPlan, StagingRequest};
 use netpatch_tunnel::identity::{certificate_request, generate_key};
 use netpatch_types::{ErrorCode, Labels, OrganizationId, RelayId, Sha256};
@@ -35,14 +35,14 @@ async fn a_relay_learns_what_approved_waves_need_and_says_what_it_has() {
     let setting = Setting::within(sandbox).await;
     let relay = relay(&setting).await;
     let roles = &setting.sandbox.roles;
-    let edge = PlatformServices {
+    let edge = PlatformServices::new(PlatformParts {
         auth: roles.auth.clone(),
         inventory: roles.inventory.clone(),
         policy: roles.policy.clone(),
         scheduler: roles.scheduler.clone(),
         reporting: roles.reporting.clone(),
         blobs: roles.blobs.clone(),
-    };
+    });
     let ctx = setting.system();
     let organization = ctx.tenant().unwrap();
     let nothing = edge

@@ -1,0 +1,172 @@
+//! What every session asks when it begins and looks again, put together: one statement for many sessions.
+
+use super::super::gather::Gather;
+use super::super::services::RELAY_HINTS;
+use super::PlatformParts;
+use netpatch_inventory_api::{HostPlace, HostPlaces};
+use netpatch_policy_api::{Membership, MembershipGet, MembershipList};
+use netpatch_protocol::IdentityName;
+use netpatch_scheduler_api::{DocumentsForHost, DocumentsForHosts};
+use netpatch_types::{HostId, OrganizationId, ServiceResult, Sha256, SiteId};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An agent waits for the answer.
+const SOON: Duration = Duration::from_millis(20);
+/// Nobody waits: what is there is sent.
+const LATER: Duration = Duration::from_millis(50);
+
+/// The questions, by kind.
+pub(super) struct Together {
+    /// Whether a certificate is not revoked.
+    pub(super) certificates: Gather<(IdentityName, Sha256), bool>,
+    /// Where a host stands.
+    pub(super) places: Gather<HostId, Option<HostPlace>>,
+    /// The relays of a site.
+    pub(super) relays: Gather<SiteId, Vec<String>>,
+    /// A newer membership document.
+    pub(super) memberships: Gather<MembershipGet, Option<Membership>>,
+    /// Envelopes of orders and halts.
+    pub(super) documents: Gather<DocumentsForHost, Vec<Vec<u8>>>,
+}
+
+impl Together {
+    pub(super) fn new(parts: &Arc<PlatformParts>) -> Self {
+        Self {
+            certificates: gather(parts, SOON, certificates),
+            places: gather(parts, SOON, places),
+            relays: gather(parts, SOON, relays),
+            memberships: gather(parts, LATER, memberships),
+            documents: gather(parts, LATER, documents),
+        }
+    }
+}
+
+fn gather<Q, A, F>(
+    parts: &Arc<PlatformParts>,
+    pause: Duration,
+    answer: fn(Arc<PlatformParts>, OrganizationId, Vec<Q>) -> F,
+) -> Gather<Q, A>
+where
+    Q: Send + 'static,
+    A: Send + 'static,
+    F: Future<Output = ServiceResult<Vec<A>>> + Send + 'static,
+{
+    let parts = Arc::clone(parts);
+    Gather::new(pause, move |organization, asked| {
+        answer(Arc::clone(&parts), organization, asked)
+    })
+}
+
+async fn certificates(
+    parts: Arc<PlatformParts>,
+    organization: OrganizationId,
+    asked: Vec<(IdentityName, Sha256)>,
+) -> ServiceResult<Vec<bool>> {
+    parts.auth.certificates_live(organization, &asked).await
+}
+
+async fn places(
+    parts: Arc<PlatformParts>,
+    organization: OrganizationId,
+    asked: Vec<HostId>,
+) -> ServiceResult<Vec<Option<HostPlace>>> {
+    let hosts = HostPlaces {
+        hosts: asked.clone(),
+    };
+    let found = parts
+        .inventory
+        .host_places(&parts.edge(organization), hosts)
+        .await?;
+    let found: HashMap<HostId, HostPlace> =
+        found.into_iter().map(|place| (place.id, place)).collect();
+    Ok(asked.iter().map(|host| found.get(host).cloned()).collect())
+}
+
+async fn relays(
+    parts: Arc<PlatformParts>,
+    organization: OrganizationId,
+    asked: Vec<SiteId>,
+) -> ServiceResult<Vec<Vec<String>>> {
+    let ctx = parts.edge(organization);
+    let mut found = BTreeMap::new();
+    for site in asked.iter().copied().collect::<BTreeSet<_>>() {
+        let relays = parts.auth.relay_addresses(&ctx, site, RELAY_HINTS).await?;
+        found.insert(site, relays);
+    }
+    let of = |site| found.get(site).cloned().unwrap_or_default();
+    Ok(asked.iter().map(of).collect())
+}
+
+async fn memberships(
+    parts: Arc<PlatformParts>,
+    organization: OrganizationId,
+    asked: Vec<MembershipGet>,
+) -> ServiceResult<Vec<Option<Membership>>> {
+    // A host may be here twice, while its next session supersedes the last one.
+    let mut held: HashMap<HostId, u64> = HashMap::new();
+    for one in &asked {
+        let version = held.entry(one.host).or_insert(one.held_version);
+        *version = one.held_version.min(*version);
+    }
+    let held = held
+        .into_iter()
+        .map(|(host, held_version)| MembershipGet { host, held_version });
+    let list = MembershipList {
+        held: held.collect(),
+    };
+    let newer = parts
+        .policy
+        .membership_list(&parts.edge(organization), list)
+        .await?;
+    let newer: HashMap<HostId, Membership> = newer
+        .into_iter()
+        .map(|newer| (newer.host, newer.membership))
+        .collect();
+    let of = |one: &MembershipGet| {
+        let newest = newer.get(&one.host);
+        newest
+            .filter(|newest| newest.version > one.held_version)
+            .cloned()
+    };
+    Ok(asked.iter().map(of).collect())
+}
+
+async fn documents(
+    parts: Arc<PlatformParts>,
+    organization: OrganizationId,
+    asked: Vec<DocumentsForHost>,
+) -> ServiceResult<Vec<Vec<Vec<u8>>>> {
+    let order: Vec<HostId> = asked.iter().map(|one| one.host).collect();
+    let mut held: HashMap<HostId, Vec<Sha256>> = HashMap::new();
+    for one in asked {
+        // Twice here: what either of them misses.
+        held.entry(one.host)
+            .and_modify(|held| held.retain(|digest| one.held.contains(digest)))
+            .or_insert(one.held);
+    }
+    let hosts = held
+        .into_iter()
+        .map(|(host, held)| DocumentsForHost { host, held });
+    let hosts = DocumentsForHosts {
+        hosts: hosts.collect(),
+    };
+    let found = parts
+        .scheduler
+        .documents_for_hosts(&parts.edge(organization), hosts)
+        .await?;
+    let envelopes: HashMap<Sha256, Vec<u8>> = found
+        .documents
+        .into_iter()
+        .map(|document| (document.digest, document.envelope))
+        .collect();
+    let missing: HashMap<HostId, Vec<Sha256>> = found.missing.into_iter().collect();
+    let of = |host| {
+        let digests = missing.get(host).into_iter().flatten();
+        digests
+            .filter_map(|digest| envelopes.get(digest).cloned())
+            .collect()
+    };
+    Ok(order.iter().map(of).collect())
+}
