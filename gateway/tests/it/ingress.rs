@@ -8,4 +8,5 @@ mod enrolment;
 mod hostile;
 mod parts;
 mod session;
+mod two_edges;
 mod world;

@@ -166,10 +166,10 @@ async fn a_relay_that_is_revoked_does_not_stay() {
     let link = RelayUplink::connect(&to, world.trust(), &relay.tls, &clock, limits());
     let link = link.await.expect("connected");
     let ask = async || link.open(stream_open::Kind::Site(SiteRequest {})).await;
-    for _ in 0..5 {
-        ask().await.expect("looked at again and found good");
-        tokio::time::sleep(every).await;
-    }
+    world
+        .until("looks at the relay", |script| script.looks >= 3)
+        .await;
+    ask().await.expect("looked at again and found good");
     world.played.script.lock().unwrap().revoked = true;
     let reason = link.closed().await.to_string();
     assert!(reason.contains("revoked"), "{reason}");

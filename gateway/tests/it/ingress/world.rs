@@ -185,6 +185,8 @@ pub(super) struct Script {
     pub(super) base_known: bool,
     /// What was admitted is revoked since.
     pub(super) revoked: bool,
+    /// How often the edge looked whether it is.
+    pub(super) looks: u32,
     /// Calls that fail before the services are back.
     pub(super) outages: u32,
 }
@@ -250,7 +252,9 @@ impl Services for Played {
     }
 
     async fn still_admitted(&self, _: IdentityName, _: &[u8]) -> ServiceResult<()> {
-        if self.script.lock().unwrap().revoked {
+        let mut script = self.script.lock().unwrap();
+        script.looks += 1;
+        if script.revoked {
             return Err(unauthenticated());
         }
         Ok(())
@@ -569,6 +573,16 @@ impl World {
 
     /// An edge whose clock a test may move.
     pub(super) async fn start_at(clock: SharedClock, change: impl FnOnce(&mut Options)) -> Self {
+        let bus = bus::connect("memory:").await.unwrap();
+        Self::start_on(bus, clock, change).await
+    }
+
+    /// An edge on a bus.
+    pub(super) async fn start_on(
+        bus: SharedBus,
+        clock: SharedClock,
+        change: impl FnOnce(&mut Options),
+    ) -> Self {
         let (platform, organization) = (Arc::new(Authority::new()), Authority::new());
         let played = Arc::new(Played {
             organization: organization.organization,
@@ -583,7 +597,6 @@ impl World {
         });
         let mut options = options();
         change(&mut options);
-        let bus = bus::connect("memory:").await.unwrap();
         let at = SocketAddr::from(([127, 0, 0, 1], 0));
         let ingress = Ingress::bind(at, played.clone(), bus.clone(), clock, options).unwrap();
         let address = ingress.local_addr().unwrap();
@@ -602,8 +615,13 @@ impl World {
 
     /// A further edge of the same platform.
     pub(super) fn another_edge(&self) -> Another {
+        self.another_edge_on(self.bus.clone())
+    }
+
+    /// A further edge with its own way to the bus.
+    pub(super) fn another_edge_on(&self, bus: SharedBus) -> Another {
         let at = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (played, bus) = (self.played.clone(), self.bus.clone());
+        let played = self.played.clone();
         let clock = self.played.clock.clone();
         let ingress = Ingress::bind(at, played, bus, clock, options()).unwrap();
         Another {

@@ -19,6 +19,7 @@ mod database;
 mod plan;
 mod process;
 mod random;
+mod redis;
 mod s3;
 mod wait;
 
@@ -27,6 +28,7 @@ pub use database::TestDatabase;
 pub use plan::plan;
 pub use process::ServiceProcess;
 pub use random::{seed, seeded};
+pub use redis::Redis;
 pub use s3::{S3Server, has_s3_keys};
 pub use wait::{poll_until, poll_until_blocking};
 

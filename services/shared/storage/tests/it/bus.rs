@@ -2,10 +2,8 @@
 
 use futures::StreamExt as _;
 use netpatch_storage::bus::{self, BusError, SharedBus};
-use netpatch_testkit::poll_until;
-use std::process::{Child, Command, Stdio};
+use netpatch_testkit::{Redis, poll_until};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -60,67 +58,6 @@ async fn conforms(bus: SharedBus) {
     );
 }
 
-struct Redis {
-    child: Child,
-    port: u16,
-}
-
-impl Redis {
-    async fn start(port: Option<u16>) -> Self {
-        // Redis has no "port 0": take a free one, and another if somebody was faster.
-        let port = port.unwrap_or_else(|| {
-            let probe = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            probe.local_addr().unwrap().port()
-        });
-        let mut command = Command::new("/usr/bin/redis-server");
-        command.args([
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--bind",
-            "127.0.0.1",
-            "--port",
-            &port.to_string(),
-            "--dir",
-            "/tmp",
-        ]);
-        let child = command
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server; on Debian: apt-get install redis-server");
-        poll_until("redis", PATIENCE, async || {
-            tokio::net::TcpStream::connect(("127.0.0.1", port))
-                .await
-                .ok()
-        })
-        .await;
-        Self { child, port }
-    }
-
-    /// A command without arguments, and the line that answers it.
-    async fn ask(&self, command: &str) -> String {
-        let socket = tokio::net::TcpStream::connect(("127.0.0.1", self.port));
-        let mut socket = BufReader::new(socket.await.unwrap());
-        let line = format!("{command}\r\n");
-        socket.write_all(line.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        socket.read_line(&mut answer).await.unwrap();
-        answer.trim_end().to_owned()
-    }
-
-    fn address(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[tokio::test]
 async fn the_bus_of_one_process_conforms() {
     conforms(bus::connect("memory:").await.unwrap()).await;
@@ -137,7 +74,7 @@ async fn a_subscription_survives_a_restart_of_redis() {
     let redis = Redis::start(None).await;
     let bus = bus::connect(&redis.address()).await.unwrap();
     let mut hints = bus.subscribe("topic").await;
-    let port = redis.port;
+    let port = redis.port();
     drop(redis);
     bus.publish("topic", b"lost").await;
     let _redis = Redis::start(Some(port)).await;
