@@ -72,6 +72,8 @@ pub struct Options {
     pub drain: Duration,
     /// How often an agent checks in.
     pub heartbeat: Duration,
+    /// How often it signs a counter while its session lives; check-ins between are vouched for by the session alone.
+    pub signed_every: Duration,
     /// How often a session looks for documents when no hint comes.
     pub look_every: Duration,
     /// How often presence is written.
@@ -100,6 +102,7 @@ impl Default for Options {
             tcp: true,
             drain: Duration::from_secs(10),
             heartbeat: Duration::from_secs(30),
+            signed_every: Duration::from_secs(300),
             look_every: Duration::from_secs(15),
             presence_every: Duration::from_secs(5),
             parts_bytes: 256 << 20,

@@ -204,22 +204,29 @@ impl Agent {
         }
     }
 
-    /// Checks in.
+    /// Checks in, with a counter when the edge wants one.
     pub(super) fn heartbeat(&self, link: &mut Link) {
         link.checked_in();
         if link.carrier.is_none() {
             return;
         }
-        match lock(&self.check_in).issue() {
-            Ok(counter) => link
-                .handle
-                .send_uncounted(agent_message::Body::Heartbeat(Heartbeat {
-                    counter: Some(counter),
-                    manifest_hash: lock(&self.reported).hash(),
-                    pending_reboot: u32::from(crate::scan::is_reboot_pending(self.runner.root())),
-                })),
-            Err(error) => tracing::error!(%error, "cannot check in"),
-        }
+        let counter = if link.is_to_sign() {
+            match lock(&self.check_in).issue() {
+                Ok(counter) => {
+                    link.signed();
+                    Some(counter)
+                }
+                Err(error) => return tracing::error!(%error, "cannot check in"),
+            }
+        } else {
+            None
+        };
+        link.handle
+            .send_uncounted(agent_message::Body::Heartbeat(Heartbeat {
+                counter,
+                manifest_hash: lock(&self.reported).hash(),
+                pending_reboot: u32::from(crate::scan::is_reboot_pending(self.runner.root())),
+            }));
     }
 
     /// Asks for the freshness of every deployment with a run that waits or will.

@@ -25,6 +25,10 @@ pub(super) struct Link {
     /// Why there is none.
     pub(super) reason: String,
     heartbeat: Duration,
+    /// How long the edge takes check-ins without a counter after the last one.
+    signed_for: Duration,
+    /// When the next check-in has one.
+    sign_due: Instant,
     /// Largest message that the edge takes.
     whole_bytes: u64,
     /// When the next check-in is due.
@@ -93,6 +97,8 @@ impl Link {
             carrier: None,
             reason: "connecting".into(),
             heartbeat: HEARTBEAT,
+            signed_for: Duration::ZERO,
+            sign_due: Instant::now(),
             whole_bytes: 0,
             due: Instant::now() + HEARTBEAT,
             hello,
@@ -124,6 +130,9 @@ impl Link {
             let seconds = welcome.heartbeat_seconds.clamp(1, 3600);
             self.heartbeat = Duration::from_secs(u64::from(seconds));
         }
+        // The hello had one. The next is due at random, so that hosts that came at once do not all sign at once.
+        self.signed_for = Duration::from_secs(u64::from(welcome.signed_seconds));
+        self.sign_due = Instant::now() + self.signed_for.mul_f64(any_part());
         self.whole_bytes = welcome.whole_bytes;
         self.carrier = Some(carrier);
         self.reason.clear();
@@ -134,6 +143,16 @@ impl Link {
     pub(super) fn down(&mut self, reason: String) {
         self.carrier = None;
         self.reason = reason;
+    }
+
+    /// Whether the next check-in needs a counter.
+    pub(super) fn is_to_sign(&self) -> bool {
+        Instant::now() >= self.sign_due
+    }
+
+    /// A counter is sent.
+    pub(super) fn signed(&mut self) {
+        self.sign_due = Instant::now() + self.signed_for;
     }
 
     /// A check-in was sent.
@@ -163,4 +182,11 @@ impl Link {
         }
         true
     }
+}
+
+/// Any part of a whole.
+fn any_part() -> f64 {
+    #[expect(clippy::cast_possible_truncation, reason = "any bits do")]
+    let bits = uuid::Uuid::new_v4().as_u128() as u32;
+    f64::from(bits) / f64::from(u32::MAX)
 }

@@ -4,19 +4,20 @@
 //! be reached ends the session instead, so that the message stays unacknowledged and comes again.
 
 use super::convert::{self, error_word};
-use super::counter;
+use super::counter::{self, CheckIn};
 use super::session::{End, Session};
 use netpatch_inventory_api::HostFactsReport;
 use netpatch_proof::PublicKey;
 use netpatch_protocol::document::{Envelope, RunResult};
 use netpatch_protocol::open_envelope;
 use netpatch_protocol::session::{
-    Heartbeat, HeartbeatAnswer, ManifestWanted, OrderAnswer, RunEvent, RunEvents, RunEventsRefused,
-    RunEventsStored, SessionError, agent_message, edge_message,
+    Counter, Heartbeat, HeartbeatAnswer, ManifestWanted, OrderAnswer, RunEvent, RunEvents,
+    RunEventsRefused, RunEventsStored, SessionError, agent_message, edge_message,
 };
 use netpatch_scheduler_api::{OrderAnswered, RunReport};
 use netpatch_types::{DeploymentId, ErrorCode, ServiceError, ServiceResult, Sha256};
 use prost::Message as _;
+use tokio::time::Instant;
 
 impl Session<'_> {
     pub(crate) async fn handle(&mut self, body: agent_message::Body) -> Result<(), End> {
@@ -80,18 +81,18 @@ impl Session<'_> {
 
     /// A check-in. When nothing changed, nothing here touches a database.
     async fn heartbeat(&mut self, heartbeat: Heartbeat) -> Result<(), End> {
-        let check_in = counter::read(heartbeat.counter.as_ref(), &self.admitted.key);
-        let name = (self.organization(), self.host());
-        let now = self.shared.clock.monotonic();
-        let Some(check_in) = check_in.filter(|new| self.shared.registry.check_in(name, *new, now))
-        else {
-            return Err(End::Refused(ServiceError::new(
-                ErrorCode::Conflict,
-                "check-in counter was used before or is not signed with the host's key",
-            )));
+        let counted = match &heartbeat.counter {
+            Some(counter) => Some(self.counted(counter)?),
+            None => {
+                self.vouched()?;
+                None
+            }
         };
         self.saw(heartbeat.pending_reboot != 0);
-        let time = self.time(&check_in).await;
+        let time = match counted {
+            Some(check_in) => self.time(&check_in).await,
+            None => None,
+        };
         self.tell(edge_message::Body::Heartbeat(HeartbeatAnswer { time }))
             .await?;
         let says = Sha256::from_slice(&heartbeat.manifest_hash);
@@ -103,6 +104,39 @@ impl Session<'_> {
             let wanted = ManifestWanted { base_hash: base };
             return self.tell(edge_message::Body::ManifestWanted(wanted)).await;
         }
+        Ok(())
+    }
+
+    /// A counter that the host signed and has not used before.
+    fn counted(&mut self, counter: &Counter) -> Result<CheckIn, End> {
+        let name = (self.organization(), self.host());
+        let now = self.shared.clock.monotonic();
+        let check_in = counter::read(Some(counter), &self.admitted.key)
+            .filter(|new| self.shared.registry.check_in(name, *new, now));
+        let check_in = check_in.ok_or_else(|| {
+            End::Refused(ServiceError::new(
+                ErrorCode::Conflict,
+                "check-in counter was used before or is not signed with the host's key",
+            ))
+        })?;
+        self.signed = Instant::now();
+        Ok(check_in)
+    }
+
+    /// Without a counter nobody but the session speaks for the host: that its peer still has the key, it showed a while ago.
+    fn vouched(&self) -> Result<(), End> {
+        let options = &self.shared.options;
+        // As late as a session may be silent: an agent signs when a check-in is due, not between two.
+        let allowed = options.signed_every + options.heartbeat * 3;
+        if options.signed_every.is_zero() || self.signed.elapsed() > allowed {
+            return Err(End::Refused(ServiceError::new(
+                ErrorCode::Conflict,
+                "check-ins have not been signed with the host's key for too long",
+            )));
+        }
+        let name = (self.organization(), self.host());
+        let now = self.shared.clock.monotonic();
+        self.shared.registry.heard(name, now);
         Ok(())
     }
 

@@ -114,6 +114,13 @@ impl Registry {
         grown
     }
 
+    /// A host was heard on its session, without a counter.
+    pub(crate) fn heard(&self, name: Name, now: Duration) {
+        if let Some(slot) = self.slots().get_mut(&name) {
+            slot.heard_at = now;
+        }
+    }
+
     /// A session ended.
     pub(crate) fn leave(&self, name: Name, live: &Arc<Live>) {
         if let Some(slot) = self.slots().get_mut(&name)

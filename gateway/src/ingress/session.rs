@@ -74,6 +74,8 @@ pub(crate) struct Session<'a> {
     pub(crate) manifest: Option<Sha256>,
     pub(crate) parts: Parts,
     heard: Instant,
+    /// When the host signed a counter last.
+    pub(crate) signed: Instant,
 }
 
 /// Serves an agent, directly or through a relay of its organization.
@@ -210,6 +212,7 @@ async fn converse(
         manifest: standing.manifest.filter(|_| !restored),
         parts: Parts::default(),
         heard: Instant::now(),
+        signed: Instant::now(),
     };
     let served = match Box::pin(session.begin(check_in, resumed, restored)).await {
         Ok(()) => session.run(leaving).await,
@@ -312,6 +315,8 @@ impl Session<'_> {
                 .unwrap_or(u32::MAX),
             relay_hints: self.relay_hints().await,
             whole_bytes: MAX_WHOLE_BYTES as u64,
+            signed_seconds: u32::try_from(self.shared.options.signed_every.as_secs())
+                .unwrap_or(u32::MAX),
         };
         self.tell(edge_message::Body::Welcome(welcome)).await?;
         if resumed {

@@ -17,6 +17,8 @@ pub(crate) struct Figures {
     pub(crate) phase: AtomicUsize,
     /// Manifests that the edge has stored.
     pub(crate) stored: AtomicUsize,
+    /// Check-ins of the phase that had a signed counter.
+    pub(crate) signed: AtomicUsize,
     /// Orders that were answered.
     pub(crate) orders: AtomicUsize,
     welcomes: Mutex<Vec<Duration>>,
@@ -49,6 +51,7 @@ impl Figures {
     pub(crate) fn begin(&self) {
         self.phase.fetch_add(1, Ordering::Relaxed);
         self.welcomed.store(0, Ordering::Relaxed);
+        self.signed.store(0, Ordering::Relaxed);
         lock(&self.welcomes).clear();
         lock(&self.downs).clear();
         lock(&self.check_ins).clear();

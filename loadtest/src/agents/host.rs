@@ -2,10 +2,11 @@
 
 use super::figures::Figures;
 use super::scenario::Over;
-use anyhow::{Context as _, Result, bail};
-use netpatch_proof::{P256Signer, Signer as _};
+use anyhow::{Result, bail};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use netpatch_protocol::counter::counter_bytes;
-use netpatch_protocol::document::{Envelope, Order};
+use netpatch_protocol::document::{Envelope, Membership, Order};
 use netpatch_protocol::enrol::{EnrolRequest, HostEnrolment, enrol_answer, enrol_request};
 use netpatch_protocol::session::{
     AgentMessage, Counter, Heartbeat, Hello, HostFacts, Manifest, OrderAnswer, agent_message,
@@ -36,9 +37,12 @@ pub(super) struct Host {
     identity: Identity,
     ca: Vec<u8>,
     platform_root: Vec<u8>,
-    signer: P256Signer,
+    /// Cheaper than the agent's, whose nonces are determined: the generator shares the machine with what is measured.
+    signer: EcdsaKeyPair,
     boot_id: [u8; 16],
     counter: AtomicU64,
+    /// Of the membership document that it holds.
+    membership: AtomicU64,
     manifest: Arc<Manifest>,
 }
 
@@ -109,38 +113,40 @@ impl Host {
         };
         Ok(Self {
             number,
-            signer: P256Signer::from_pkcs8_der(&key).context("the host's key")?,
+            signer: EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &key)?,
             identity: Identity::new(enrolled.certificate_der, key),
             ca: enrolled.ca_der,
             platform_root: enrolled.platform_root_der,
             boot_id: uuid::Uuid::new_v4().into_bytes(),
             counter: AtomicU64::new(0),
+            membership: AtomicU64::new(0),
             manifest,
         })
     }
 
     fn check_in(&self) -> Option<Counter> {
         let n = self.counter.fetch_add(1, Ordering::Relaxed) + 1;
-        let signature = self.signer.sign(&counter_bytes(&self.boot_id, n)).ok()?;
+        let bytes = counter_bytes(&self.boot_id, n);
+        let signature = self.signer.sign(&SystemRandom::new(), &bytes).ok()?;
         Some(Counter {
             boot_id: self.boot_id.to_vec(),
             n,
-            signature,
+            signature: signature.as_ref().to_vec(),
         })
     }
 
-    fn heartbeat(&self) -> agent_message::Body {
+    fn heartbeat(&self, counter: Option<Counter>) -> agent_message::Body {
         agent_message::Body::Heartbeat(Heartbeat {
-            counter: self.check_in(),
+            counter,
             manifest_hash: self.manifest.hash.clone(),
             pending_reboot: 0,
         })
     }
 
-    /// How many bytes a check-in has on the line, without TLS.
+    /// How many bytes a check-in without a counter has on the line, without TLS.
     pub(super) fn check_in_bytes(&self) -> usize {
         let message = AgentMessage {
-            body: Some(self.heartbeat()),
+            body: Some(self.heartbeat(None)),
             ..AgentMessage::default()
         };
         message.encoded_len()
@@ -178,6 +184,7 @@ impl Host {
             resume_id,
             counter: host.check_in(),
             manifest_hash: host.manifest.hash.clone(),
+            membership_version: host.membership.load(Ordering::Relaxed),
             ..Hello::default()
         })
     }
@@ -192,6 +199,8 @@ impl Host {
             asked: life.pace.borrow().to_owned(),
             usual: Duration::from_secs(30),
             due: Instant::now() + Duration::from_secs(3600),
+            signed_for: Duration::ZERO,
+            sign_due: Instant::now(),
             sent: None,
             whole_bytes: 0,
             is_storing: false,
@@ -216,6 +225,10 @@ struct Living<'a> {
     asked: Duration,
     usual: Duration,
     due: Instant,
+    /// How long the edge takes check-ins without a counter, as the real agent believes it.
+    signed_for: Duration,
+    /// When the next check-in has one.
+    sign_due: Instant,
     /// When the check-in was sent whose answer has not come.
     sent: Option<Instant>,
     whole_bytes: u64,
@@ -247,6 +260,8 @@ impl Living<'_> {
                         drop(turn.take());
                         self.usual = Duration::from_secs(u64::from(welcome.heartbeat_seconds.clamp(1, 3600)));
                         self.whole_bytes = welcome.whole_bytes;
+                        self.signed_for = Duration::from_secs(u64::from(welcome.signed_seconds));
+                        self.sign_due = Instant::now() + phase(self.host.number, self.signed_for);
                         self.sent = None;
                         self.due = Instant::now() + phase(self.host.number, self.interval());
                         if welcome.known_manifest_hash != self.host.manifest.hash {
@@ -312,7 +327,14 @@ impl Living<'_> {
         // One at a time: a slow answer lowers the rate, it does not pile up.
         if self.is_up && self.sent.is_none() {
             self.sent = Some(Instant::now());
-            self.handle.send_uncounted(self.host.heartbeat());
+            let counter = if Instant::now() >= self.sign_due {
+                self.sign_due = Instant::now() + self.signed_for;
+                self.figures.signed.fetch_add(1, Ordering::Relaxed);
+                self.host.check_in()
+            } else {
+                None
+            };
+            self.handle.send_uncounted(self.host.heartbeat(counter));
         }
     }
 
@@ -326,6 +348,12 @@ impl Living<'_> {
             edge_message::Body::ManifestWanted(_) => self.store(),
             edge_message::Body::Document(envelope) if envelope.is::<Order>() => {
                 self.accept(&envelope)
+            }
+            edge_message::Body::Document(envelope) if envelope.is::<Membership>() => {
+                if let Ok(membership) = Membership::decode(envelope.payload.as_slice()) {
+                    let held = &self.host.membership;
+                    held.fetch_max(membership.version, Ordering::Relaxed);
+                }
             }
             edge_message::Body::Error(error) => self
                 .figures

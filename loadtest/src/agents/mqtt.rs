@@ -107,10 +107,12 @@ mod tests {
         );
         let publish = publish_packet(258).expect("a packet");
         assert_eq!(publish[0], 0x32);
-        // 2 + 14 + 2 + 150 = 168 = 1 * 128 + 40.
-        assert_eq!(publish[1..3], [40 | 0x80, 1]);
-        assert_eq!(publish.len(), 3 + 168);
-        assert_eq!(publish[19..21], [1, 2]);
+        // 2 + 14 + 2 + 42.
+        assert_eq!(publish[1], 60);
+        assert_eq!(publish.len(), 2 + 60);
+        assert_eq!(publish[18..20], [1, 2]);
+        let long = packet(0x32, &[0; 168]).expect("a packet");
+        assert_eq!(long[1..3], [40 | 0x80, 1]);
         packet(0x32, &vec![0; 1 << 14]).expect_err("too long");
     }
 }

@@ -93,7 +93,7 @@ mod tests {
         let packet = publish_packet();
         let text = str::from_utf8(&packet).expect("text");
         let (head, rest) = text.split_once("\r\n").expect("a line");
-        assert_eq!(head, "PUB hosts.check-in 150");
+        assert_eq!(head, "PUB hosts.check-in 42");
         assert_eq!(&rest[MESSAGE_BYTES..], "\r\nPING\r\n");
     }
 

@@ -100,6 +100,94 @@ async fn an_unchanged_check_in_touches_no_database_and_gets_the_time() {
     assert_eq!(world.played.database.load(Ordering::Relaxed), before);
 }
 
+/// Without a counter, saying which manifest the host has.
+fn vouched(hash: Vec<u8>) -> agent_message::Body {
+    agent_message::Body::Heartbeat(Heartbeat {
+        counter: None,
+        manifest_hash: hash,
+        pending_reboot: 1,
+    })
+}
+
+#[tokio::test]
+async fn between_two_counters_the_session_vouches_for_the_host() {
+    let world = World::start().await;
+    let host = world.host();
+    world.played.script.lock().unwrap().manifest = Some(Sha256([7; 32]));
+    let mut session = world.agent(&host, 1, 1);
+    assert_eq!(up(&mut session).await.signed_seconds, 300);
+    let answer = |body| match body {
+        edge_message::Body::Heartbeat(answer) => answer.time.is_some(),
+        other => panic!("no answer: {other:?}"),
+    };
+    session.handle().send_uncounted(vouched(vec![7; 32]));
+    assert!(
+        !answer(message(&mut session).await),
+        "time answers a counter, and there was none"
+    );
+    world
+        .until("presence", |script| {
+            script
+                .seen
+                .iter()
+                .any(|seen| seen.host == host.host() && seen.reboot_pending)
+        })
+        .await;
+    // It says of the manifest what one with a counter says.
+    session.handle().send_uncounted(vouched(vec![9; 32]));
+    assert!(!answer(message(&mut session).await));
+    let edge_message::Body::ManifestWanted(wanted) = message(&mut session).await else {
+        panic!("no manifest wanted");
+    };
+    assert_eq!(wanted.base_hash, vec![7; 32]);
+    session
+        .handle()
+        .send_uncounted(heartbeat(&host, 2, Vec::new()));
+    assert!(answer(message(&mut session).await));
+    // The counter did not move meanwhile: what was used stays used.
+    session
+        .handle()
+        .send_uncounted(heartbeat(&host, 2, Vec::new()));
+    down(&mut session).await;
+}
+
+#[tokio::test]
+async fn check_ins_without_a_counter_are_refused_when_the_last_one_is_old_or_each_needs_one() {
+    let pause = std::time::Duration::from_millis(20);
+    let world = World::start_with(|options| {
+        options.signed_every = std::time::Duration::from_secs(1);
+        options.heartbeat = pause;
+    })
+    .await;
+    let host = world.host();
+    let mut session = world.agent(&host, 1, 1);
+    assert_eq!(up(&mut session).await.signed_seconds, 1);
+    let mut answered = 0;
+    let refused = loop {
+        session.handle().send_uncounted(vouched(Vec::new()));
+        match message(&mut session).await {
+            edge_message::Body::Heartbeat(_) => answered += 1,
+            edge_message::Body::Error(error) => break error.message,
+            other => panic!("no answer: {other:?}"),
+        }
+        tokio::time::sleep(pause).await;
+    };
+    assert!(answered > 1, "{answered}");
+    assert!(refused.contains("signed"), "{refused}");
+    down(&mut session).await;
+
+    let world = World::start_with(|options| options.signed_every = std::time::Duration::ZERO).await;
+    let host = world.host();
+    let mut session = world.agent(&host, 1, 1);
+    assert_eq!(up(&mut session).await.signed_seconds, 0);
+    session.handle().send_uncounted(vouched(Vec::new()));
+    let edge_message::Body::Error(error) = message(&mut session).await else {
+        panic!("not refused");
+    };
+    assert!(error.message.contains("signed"), "{}", error.message);
+    down(&mut session).await;
+}
+
 #[tokio::test]
 async fn facts_and_manifests_reach_inventory_and_presence_is_written() {
     let world = World::start().await;
