@@ -14,11 +14,16 @@ impl Inventory {
         loop {
             let tx = self.db.worker_tx().await?;
             let epoch = store::feed::epoch(&tx).await?;
+            if epoch == 0 {
+                // Nobody has imported anything: there is nothing to tell, and nothing would say that it was told.
+                return Ok(told);
+            }
             let tenants = store::feed_told::behind(&tx, epoch).await?;
             tx.rollback().await?;
             if tenants.is_empty() {
                 return Ok(told);
             }
+            let before_these = told;
             for tenant in tenants {
                 let ctx = RequestContext::system(tenant, "feed import", self.now());
                 let tx = self.db.write(&ctx).await?;
@@ -33,6 +38,10 @@ impl Inventory {
                     tx.commit().await?;
                     told += 1;
                 }
+            }
+            if told == before_these {
+                // Another process tells them.
+                return Ok(told);
             }
             self.hint().await;
         }

@@ -354,6 +354,41 @@ async fn only_an_operators_administrator_may_accept_for_everybody() {
 }
 
 #[tokio::test]
+async fn before_the_first_import_hosts_are_evaluated_one_after_the_other_and_the_work_ends_when_told()
+ {
+    let world = World::direct().await;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let job = tokio::spawn({
+        let (inventory, stop) = (world.inventory.clone(), stop.clone());
+        async move { inventory.run(stop).await }
+    });
+    let patience = std::time::Duration::from_secs(30);
+    for number in 1..=3 {
+        let host = world.host(number, &[]).await;
+        world
+            .report(host, vec![component("curl", "1", "curl")])
+            .await;
+        // The next one reports when this one is done, and everything behind the evaluation has had its turn.
+        netpatch_testkit::poll_until("the evaluation", patience, async || {
+            let events = world.events().await;
+            let done = events.iter().any(
+                |event| matches!(event, InventoryEventV1::HostReported { host: of, .. } if *of == host),
+            );
+            done.then_some(())
+        })
+        .await;
+    }
+    let told = world.events().await;
+    let told = told
+        .iter()
+        .filter(|event| matches!(event, InventoryEventV1::AdvisoriesChanged { .. }));
+    assert_eq!(told.count(), 0, "there are no advisories");
+    stop.cancel();
+    let ended = tokio::time::timeout(patience, job).await;
+    ended.expect("in time").expect("stopped");
+}
+
+#[tokio::test]
 async fn every_organization_is_told_once_of_a_new_epoch() {
     let world = World::direct().await;
     host(&world).await;
