@@ -197,7 +197,8 @@ pub(crate) fn transport(
         .max_concurrent_bidi_streams(incoming_streams.into())
         .max_concurrent_uni_streams(0u32.into())
         .datagram_receive_buffer_size(None)
-        .keep_alive_interval(Some(limits.keep_alive))
+        // One side is enough: with two of them each idle connection cost its server twice as many packets.
+        .keep_alive_interval(pulse.is_some().then_some(limits.keep_alive))
         .max_idle_timeout(quinn::IdleTimeout::try_from(limits.idle_timeout).ok())
         .stream_receive_window(STREAM_WINDOW_BYTES.into())
         .receive_window(CONNECTION_WINDOW_BYTES.into())
