@@ -20,6 +20,7 @@ use rcgen::{
 };
 use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer, PrivatePkcs8KeyDer};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::broadcast;
 use tokio_util::task::AbortOnDropHandle;
@@ -61,6 +62,8 @@ struct Inside {
     hang_up: tokio::sync::Notify,
     /// What hosts are told of.
     relays: Mutex<Vec<String>>,
+    /// How long a check-in needs no counter after one; 0: each has one.
+    signed_seconds: AtomicU32,
 }
 
 /// What the edge does with steps of runs.
@@ -85,6 +88,11 @@ impl Edge {
         *self.inside.relays.lock().expect("no panic") = relays;
     }
 
+    /// In sessions to come.
+    pub(crate) fn wants_counters_every(&self, seconds: u32) {
+        self.inside.signed_seconds.store(seconds, Ordering::Relaxed);
+    }
+
     pub(crate) fn start() -> Self {
         let inside = Arc::new(Inside {
             platform: Authority::new(),
@@ -94,6 +102,7 @@ impl Edge {
             on_runs: Mutex::new(OnRuns::Store),
             hang_up: tokio::sync::Notify::new(),
             relays: Mutex::default(),
+            signed_seconds: AtomicU32::new(0),
         });
         let leaf_key = new_key();
         let mut params = CertificateParams::default();
@@ -314,6 +323,7 @@ impl Inside {
             time: time(&hello.counter.expect("a counter")),
             heartbeat_seconds: 1,
             relay_hints: self.relays.lock().expect("no panic").clone(),
+            signed_seconds: self.signed_seconds.load(Ordering::Relaxed),
             ..Welcome::default()
         })));
         agent.messages.send(&welcome).await.expect("sends");
@@ -351,8 +361,10 @@ impl Inside {
     fn answer(&self, body: agent_message::Body) -> Vec<edge_message::Body> {
         let answer = match &body {
             agent_message::Body::Heartbeat(heartbeat) => {
+                let counter = heartbeat.counter.as_ref();
+                assert!(counter.is_some() || self.signed_seconds.load(Ordering::Relaxed) > 0);
                 vec![edge_message::Body::Heartbeat(HeartbeatAnswer {
-                    time: time(heartbeat.counter.as_ref().expect("a counter")),
+                    time: counter.and_then(time),
                 })]
             }
             agent_message::Body::FreshnessRequest(_) => {

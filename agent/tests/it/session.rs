@@ -89,6 +89,33 @@ pub(crate) fn options(state: &StateFolder, host: &Host) -> Options {
 }
 
 #[tokio::test]
+async fn a_counter_is_signed_as_often_as_the_edge_wants_one() {
+    let host = Host::with(&[]).await;
+    let edge = Edge::start();
+    edge.wants_counters_every(2);
+    let server = edge.address.to_string();
+    let state = StateFolder::open(&host.root().join("var/lib/netpatch-agent")).expect("state");
+    enrol_with(&state, &server, None, &host, &edge.token(SECRET))
+        .await
+        .expect("enrols");
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(agent::run(options(&state, &host), stop.clone()));
+    for is_signed in [true, false] {
+        until(|| async {
+            edge.heard(|body| match body {
+                agent_message::Body::Heartbeat(heartbeat) => {
+                    (heartbeat.counter.is_some() == is_signed).then_some(())
+                }
+                _ => None,
+            })
+        })
+        .await;
+    }
+    stop.cancel();
+    running.await.expect("no panic").expect("ends in order");
+}
+
+#[tokio::test]
 async fn enrolment_checks_token_and_platform_before_it_keeps_anything() {
     let host = Host::with(&[]).await;
     let edge = Edge::start();
