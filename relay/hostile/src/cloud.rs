@@ -23,7 +23,7 @@ use rcgen::{
     Issuer, KeyPair, SanType,
 };
 use rustls_pki_types::{CertificateSigningRequestDer, PrivatePkcs8KeyDer};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -70,7 +70,8 @@ struct Ledger {
     tokens: HashSet<String>,
     /// Certificates that were made, by the request that a host really sent.
     issued: HashMap<Sha256, Vec<u8>>,
-    requests: HashSet<Sha256>,
+    /// Requests that hosts are about to send, the newest last.
+    requests: VecDeque<Sha256>,
     /// What hosts are about to send, and whether it has come.
     sent: HashMap<(HostId, String), bool>,
     /// Steps of runs and the results with them.
@@ -82,6 +83,9 @@ struct Ledger {
     sequence: u64,
     effects: BTreeMap<&'static str, u64>,
 }
+
+/// Requests for certificates that are remembered: many times those that all lanes together have under way.
+const REQUESTS: usize = 4096;
 
 /// Edge, keys and services of one platform with one organization.
 pub(crate) struct Cloud {
@@ -166,7 +170,13 @@ impl Played {
 
     /// A host is about to ask for a certificate.
     pub(crate) fn will_request(&self, csr_der: &[u8]) {
-        self.ledger().requests.insert(Sha256::of(csr_der));
+        let mut ledger = self.ledger();
+        ledger.requests.push_back(Sha256::of(csr_der));
+        if ledger.requests.len() > REQUESTS
+            && let Some(oldest) = ledger.requests.pop_front()
+        {
+            ledger.issued.remove(&oldest);
+        }
     }
 
     /// The certificate that was made for a request.
@@ -197,8 +207,6 @@ impl Played {
         ledger.signed.retain(|(whose, _), _| *whose != host);
         ledger.orders.remove(&host);
         ledger.memberships.remove(&host);
-        ledger.requests.clear();
-        ledger.issued.clear();
     }
 
     /// Signs an order for one host; its digest.

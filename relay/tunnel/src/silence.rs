@@ -239,8 +239,9 @@ impl Controller for Watched {
         self.inner.initial_window()
     }
 
+    /// What it watches: that is what anybody asks for.
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
-        self
+        self.inner.into_any()
     }
 }
 
