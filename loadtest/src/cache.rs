@@ -54,44 +54,19 @@ pub(crate) async fn run(options: &Options, seed: u64) -> Result<Report> {
         if !options.only.is_empty() && !options.only.contains(&kind) {
             continue;
         }
-        let peer = Peer::start(kind, origin.address(), &peers::Settings::default()).await?;
-        for (size, (name, bytes, count)) in SIZES.iter().enumerate() {
-            let paths: Vec<String> = (0..*count).map(|n| origin::path(*bytes, n)).collect();
-            client::warm(&peer, &paths)
-                .await
-                .with_context(|| format!("fill {kind}"))?;
-            let before = origin.requests();
-            for connections in &options.connections {
-                let load = Load {
-                    connections: *connections,
-                    time: Duration::from_secs_f64(options.seconds),
-                    body_bytes: *bytes,
-                };
-                let cpu = peer.cpu()?;
-                let outcome = client::load(&peer, &paths, &load)
-                    .await
-                    .with_context(|| format!("{kind} with {connections} connections"))?;
-                let cpu = (peer.cpu()? - cpu).as_secs_f64();
-                found.insert((size, *connections, kind), (outcome, cpu));
-            }
-            let asked = origin.requests() - before;
-            if asked > 0 && kind == Kind::Relay {
-                bail!(
-                    "the relay asked the origin {asked} times for payloads of {name} while it held them"
-                );
-            }
-            if asked > 0 {
-                // squid passes requests on when its disk threads are busy.
-                let what = format!("{name}: requests that {kind} passed on to the origin");
+        let measured = measure(kind, options, &origin, &mut found, &mut report).await;
+        match measured {
+            Err(error) if kind != Kind::Relay => {
+                let why = format!("{error:#}");
                 report.row(
-                    what,
-                    figure(usize::try_from(asked)?),
+                    format!("{kind} FAILED, its other rows are missing"),
+                    1.0,
                     "",
-                    "though it was filled",
+                    why,
                 );
             }
+            other => other?,
         }
-        peer.stop().await?;
     }
     for (size, (name, ..)) in SIZES.iter().enumerate() {
         for connections in &options.connections {
@@ -99,6 +74,55 @@ pub(crate) async fn run(options: &Options, seed: u64) -> Result<Report> {
         }
     }
     Ok(report)
+}
+
+/// One server alone with everything; what was found before it failed stays.
+async fn measure(
+    kind: Kind,
+    options: &Options,
+    origin: &Origin,
+    found: &mut BTreeMap<(usize, usize, Kind), (Outcome, f64)>,
+    report: &mut Report,
+) -> Result<()> {
+    let peer = Peer::start(kind, origin.address(), &peers::Settings::default()).await?;
+    for (size, (name, bytes, count)) in SIZES.iter().enumerate() {
+        let paths: Vec<String> = (0..*count).map(|n| origin::path(*bytes, n)).collect();
+        client::warm(&peer, &paths)
+            .await
+            .with_context(|| format!("fill {kind}"))?;
+        let before = origin.requests();
+        for connections in &options.connections {
+            let load = Load {
+                connections: *connections,
+                time: Duration::from_secs_f64(options.seconds),
+                body_bytes: *bytes,
+            };
+            let cpu = peer.cpu()?;
+            let outcome = client::load(&peer, &paths, &load)
+                .await
+                .with_context(|| format!("{kind} with {connections} connections"))?;
+            let cpu = (peer.cpu()? - cpu).as_secs_f64();
+            found.insert((size, *connections, kind), (outcome, cpu));
+        }
+        let asked = origin.requests() - before;
+        if asked > 0 && kind == Kind::Relay {
+            bail!(
+                "the relay asked the origin {asked} times for payloads of {name} while it held them"
+            );
+        }
+        if asked > 0 {
+            // squid passes requests on when its disk threads are busy.
+            let what = format!("{name}: requests that {kind} passed on to the origin");
+            report.row(
+                what,
+                figure(usize::try_from(asked)?),
+                "",
+                "though it was filled",
+            );
+        }
+    }
+    peer.stop().await?;
+    Ok(())
 }
 
 fn rows(

@@ -2,6 +2,7 @@
 
 use super::peers::Peer;
 use anyhow::{Context, Result, bail, ensure};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -33,33 +34,48 @@ impl Outcome {
 
 /// A connection that asks for one payload after the other.
 pub(super) struct Client {
+    address: SocketAddr,
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Client {
     pub(super) async fn connect(peer: &Peer) -> Result<Self> {
-        let stream = TcpStream::connect(peer.address())
-            .await
-            .context("connect")?;
-        stream.set_nodelay(true)?;
+        let address = peer.address();
         Ok(Self {
-            stream,
+            address,
+            stream: connect(address).await?,
             buffer: vec![0; BUFFER],
         })
     }
 
     /// Asks, and reads the body to its end; its length.
     pub(super) async fn get(&mut self, request: &[u8]) -> Result<usize> {
-        self.stream.write_all(request).await?;
+        if let Some(length) = self.try_get(request).await? {
+            return Ok(length);
+        }
+        // A server may end a connection between two answers.
+        self.stream = connect(self.address).await?;
+        let length = self.try_get(request).await?;
+        length.context("the server hung up on a new connection")
+    }
+
+    /// Nothing, when the server ended the connection before it answered.
+    async fn try_get(&mut self, request: &[u8]) -> Result<Option<usize>> {
+        if self.stream.write_all(request).await.is_err() {
+            return Ok(None);
+        }
         let mut filled = 0;
         let head = loop {
             ensure!(
                 filled < MAX_HEAD,
                 "the answer's head is longer than {MAX_HEAD} bytes"
             );
-            let count = self.stream.read(&mut self.buffer[filled..]).await?;
-            ensure!(count > 0, "the server hung up");
+            let count = match self.stream.read(&mut self.buffer[filled..]).await {
+                Ok(0) | Err(_) if filled == 0 => return Ok(None),
+                read => read?,
+            };
+            ensure!(count > 0, "the server hung up in the head");
             filled += count;
             if let Some(at) = find(&self.buffer[..filled], b"\r\n\r\n") {
                 break at + 4;
@@ -75,8 +91,14 @@ impl Client {
             ensure!(count > 0, "the server hung up in the body");
             rest -= count;
         }
-        Ok(length)
+        Ok(Some(length))
     }
+}
+
+async fn connect(address: SocketAddr) -> Result<TcpStream> {
+    let stream = TcpStream::connect(address).await.context("connect")?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 fn find(text: &[u8], what: &[u8]) -> Option<usize> {
