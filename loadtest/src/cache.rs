@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use client::{Load, Outcome};
 pub(crate) use front::FrontOptions;
 pub(crate) use front::hold as hold_front;
-use origin::Origin;
+pub(crate) use origin::{Origin, path};
 use peers::{Kind, Peer};
 pub(crate) use stampede::{StampedeOptions, run as stampede};
 use std::collections::BTreeMap;

@@ -4,6 +4,7 @@
 mod certificates;
 mod emulator;
 mod ends;
+mod fetch;
 mod line;
 mod quality;
 mod tunnels;
@@ -20,7 +21,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
-use tunnels::{CONGESTION, Contender, ENTRY, Kind, PLAIN, TUNNEL, Tunnel, contenders};
+use tunnels::{CONGESTION, Contender, ENTRY, Kind, ORIGIN, PLAIN, TUNNEL, Tunnel, contenders};
 
 /// Rows that come closer to what the emulator can do say more about it than about the tunnel.
 const CEILING_PART: f64 = 0.9;
@@ -82,7 +83,7 @@ pub(crate) struct YieldingOptions {
     megabits: Vec<f64>,
 }
 
-/// Small requests of ours alone, and beside bulk in the same connection.
+/// Small requests of ours alone, and beside bulk in the same connection, or that a relay's cache fetches from a mirror.
 pub(crate) fn yielding(options: &YieldingOptions, seed: u64) -> Result<Report> {
     line::sweep()?;
     let mut report = Report::new("yielding", seed);
@@ -93,7 +94,12 @@ pub(crate) fn yielding(options: &YieldingOptions, seed: u64) -> Result<Report> {
             round_trip: options.round_trip,
             lost: 0.0,
         };
-        for beside in [Beside::Equal, Beside::Yielding] {
+        for beside in [
+            Beside::Equal,
+            Beside::Yielding,
+            Beside::Fetched,
+            Beside::Paced,
+        ] {
             let line = Line::start(&quality, seed)?;
             let compared = compared(&line, beside, options.seconds)?;
             let what = format!("{megabits} Mbit/s, bulk {beside:?}").to_lowercase();
@@ -107,8 +113,8 @@ pub(crate) fn yielding(options: &YieldingOptions, seed: u64) -> Result<Report> {
             report.row(format!("{what}: p99 beside it"), busy, "ms", note);
             let what = format!("{what}: p99 against alone");
             match beside {
-                Beside::Equal => report.row(what, busy / idle, "times", ""),
-                Beside::Yielding => {
+                Beside::Equal | Beside::Fetched => report.row(what, busy / idle, "times", ""),
+                Beside::Yielding | Beside::Paced => {
                     report.goal(what, busy / idle, "times", Goal::AtMost(1.5), "");
                 }
             }
@@ -125,6 +131,7 @@ fn compared(line: &Line, beside: Beside, seconds: u64) -> Result<Compared> {
     ask.arg("wan-ask").arg("--folder").arg(folder.path());
     ask.arg(format!("--tunnel={TUNNEL}"));
     ask.arg(format!("--beside={beside:?}").to_lowercase());
+    ask.arg(format!("--origin={ORIGIN}"));
     ask.arg(format!("--seconds={seconds}"));
     let output = ask.stderr(Stdio::inherit()).output()?;
     serde_json::from_slice(&output.stdout).context("the outcome")
@@ -324,6 +331,7 @@ impl Server {
         command.arg("wan-serve").arg("--folder").arg(folder);
         command.arg(format!("--tunnel={TUNNEL}"));
         command.arg(format!("--plain={PLAIN}"));
+        command.arg(format!("--origin={ORIGIN}"));
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let output = child.stdout.take().context("its output")?;
         let server = Self(child);

@@ -1,12 +1,14 @@
 //! The site's line to the world: everything that is fetched over it takes its turn here.
 //!
-//! Only what comes from upstreams is held up. Sessions, reports and enrolments of agents never pass here.
+//! Only what comes from upstreams is held up. Sessions, reports and enrolments of agents never pass here; what they wait for the line is
+//! told by the connection to the edge, and payloads come no faster than leaves them little to wait for ([`Pace`]).
 
 use crate::cache::lock;
 use chrono_tz::Tz;
 use netpatch_protocol::site::SiteSettings;
 use netpatch_relay_core::bandwidth::{Ticket, hours_of};
-use netpatch_relay_core::{Bucket, Priority, Turn, bandwidth_of};
+use netpatch_relay_core::pace::LOOK;
+use netpatch_relay_core::{Bucket, Pace, Priority, Turn, bandwidth_of};
 use netpatch_types::week::within_hours;
 use netpatch_types::{Bandwidth, SharedClock, WeekHours};
 use std::sync::Mutex;
@@ -27,6 +29,9 @@ struct Plan {
 pub struct Line {
     bucket: Mutex<Bucket>,
     moved: Notify,
+    pace: Mutex<Pace>,
+    /// Payloads have begun to come.
+    carries: Notify,
     plan: Mutex<Plan>,
     clock: SharedClock,
 }
@@ -69,6 +74,8 @@ impl Line {
         Self {
             bucket: Mutex::default(),
             moved: Notify::new(),
+            pace: Mutex::default(),
+            carries: Notify::new(),
             plan: Mutex::new(Plan {
                 bandwidth: Bandwidth::default(),
                 staging: Vec::new(),
@@ -96,6 +103,12 @@ impl Line {
         plan.bandwidth.at(self.clock.now(), plan.zone)
     }
 
+    /// What payloads are held to, in the same units, so that nothing else waits for them; `None`: nothing has waited.
+    #[must_use]
+    pub fn pace(&self) -> Option<u32> {
+        lock(&self.pace).limit()
+    }
+
     /// Whether is fetched ahead in this hour.
     #[must_use]
     pub fn may_stage(&self) -> bool {
@@ -110,8 +123,33 @@ impl Line {
         }
     }
 
+    /// Tells the line of its round trip while payloads come. `round_trip` asks for it; nothing, when the edge is out of reach or
+    /// does not say. Never ends.
+    pub async fn keep_pace(&self, round_trip: impl Fn() -> Option<Duration>) {
+        loop {
+            let begun = self.carries.notified();
+            if !lock(&self.pace).is_carrying(self.clock.monotonic()) {
+                begun.await;
+            }
+            if let Some(round_trip) = round_trip() {
+                lock(&self.pace).told(self.clock.monotonic(), round_trip);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     /// Waits until bytes that came are paid.
     pub async fn pay(&self, bytes: u64, urgency: &Urgency) {
+        let now = self.clock.monotonic();
+        let was_carrying = {
+            let mut pace = lock(&self.pace);
+            let was_carrying = pace.is_carrying(now);
+            pace.carried(now, bytes);
+            was_carrying
+        };
+        if !was_carrying {
+            self.carries.notify_one();
+        }
         let joined = lock(&self.bucket).join(self.clock.monotonic(), urgency.priority(), bytes);
         let place = Place {
             line: self,
@@ -132,7 +170,15 @@ impl Line {
     }
 
     fn turn(&self, ticket: Ticket, urgency: &Urgency) -> Turn {
-        let (now, limit) = (self.clock.monotonic(), self.limit());
+        let now = self.clock.monotonic();
+        let pace = {
+            let pace = lock(&self.pace);
+            if pace.is_paused(now) {
+                return Turn::Wait(LOOK);
+            }
+            pace.limit()
+        };
+        let limit = [self.limit(), pace].into_iter().flatten().min();
         let mut bucket = lock(&self.bucket);
         if urgency.priority() == Priority::Interactive {
             bucket.promote(ticket);

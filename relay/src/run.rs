@@ -153,6 +153,11 @@ impl Relay {
             state,
         };
         tasks.spawn(uplink.keep_up());
+        let (pacing, edge_link) = (cache.clone(), link.clone());
+        tasks.spawn(async move {
+            let round_trip = || edge_link.borrow().link.as_ref()?.probe();
+            pacing.line().keep_pace(round_trip).await;
+        });
         let (progress, staging) = watch::channel(Progress::new());
         let stager = Stager {
             data: data.clone(),
@@ -239,6 +244,7 @@ impl Relay {
             disk_free_bytes: self.cache.free_bytes(),
             staging: self.staging.borrow().iter().map(Into::into).collect(),
             line_kilobits_per_second: self.cache.line().limit(),
+            paced_kilobits_per_second: self.cache.line().pace(),
             counted: self.counters.now(),
             ..Status::new(&self.data, now_ms, standing)?
         })

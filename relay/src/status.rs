@@ -104,6 +104,9 @@ pub struct Status {
     /// What the line may carry now, units of 1000 bits per second; none: without limit.
     #[serde(default)]
     pub line_kilobits_per_second: Option<u32>,
+    /// What payloads are held to, in the same units, so that nothing else waits for them; none: nothing has waited lately.
+    #[serde(default)]
+    pub paced_kilobits_per_second: Option<u32>,
     /// What is fetched ahead, first needed first.
     #[serde(default)]
     pub staging: Vec<StagedWave>,
@@ -215,6 +218,7 @@ impl Status {
             cache_problem: String::new(),
             disk_free_bytes: 0,
             line_kilobits_per_second: None,
+            paced_kilobits_per_second: None,
             staging: Vec::new(),
             counted: Counted::default(),
         })
@@ -284,9 +288,18 @@ impl Status {
             (false, true) => self.proxy.clone(),
             (false, false) => format!("{}, refusing: the site does not allow it", self.proxy),
         };
-        let line = self
-            .line_kilobits_per_second
-            .map_or_else(String::new, |limit| format!("{limit} kbit/s"));
+        let line = match (
+            self.line_kilobits_per_second,
+            self.paced_kilobits_per_second,
+        ) {
+            (None, None) => String::new(),
+            (Some(limit), None) => format!("{limit} kbit/s"),
+            (None, Some(pace)) => format!("{pace} kbit/s for payloads, so that nothing waits"),
+            (Some(limit), Some(pace)) => format!(
+                "{limit} kbit/s, {} for payloads, so that nothing waits",
+                pace.min(limit)
+            ),
+        };
         let staged: Vec<String> = self.staging.iter().map(StagedWave::to_text).collect();
         let lines = [
             ("state", self.state.as_str()),

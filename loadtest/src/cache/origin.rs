@@ -14,7 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 const PIECE: usize = 16 << 10;
 
-pub(super) struct Origin {
+pub(crate) struct Origin {
     address: SocketAddr,
     shared: Arc<Shared>,
     _task: AbortOnDropHandle<()>,
@@ -28,7 +28,7 @@ struct Shared {
 }
 
 /// Where a payload lies. Its name is a package's, so that every cache takes it for one.
-pub(super) fn path(bytes: usize, number: usize) -> String {
+pub(crate) fn path(bytes: usize, number: usize) -> String {
     format!("pool/main/t/thing/thing{number}_{bytes}_all.deb")
 }
 
@@ -41,7 +41,11 @@ fn size(path: &str) -> Option<usize> {
 impl Origin {
     /// `line`: bits a second that all connections share.
     pub(super) async fn start(line: Option<f64>) -> Result<Self> {
-        let listener = TcpListener::bind(super::peers::free_address()?).await?;
+        Self::listen(super::peers::free_address()?, line).await
+    }
+
+    pub(crate) async fn listen(address: SocketAddr, line: Option<f64>) -> Result<Self> {
+        let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             requests: AtomicU64::new(0),

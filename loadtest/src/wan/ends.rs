@@ -2,6 +2,7 @@
 //! over plain TCP, and the one who asks.
 
 use super::certificates;
+use crate::cache::Origin;
 use crate::process;
 use anyhow::{Context as _, Result, bail};
 use netpatch_protocol::site::{PayloadRequest, StreamAnswer, stream_open};
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_util::task::AbortOnDropHandle;
 
 /// Bytes of a request.
 const REQUEST: usize = 1024;
@@ -48,6 +50,9 @@ pub(crate) struct ServeOptions {
     /// For everything else
     #[arg(long)]
     plain: SocketAddr,
+    /// A mirror
+    #[arg(long)]
+    origin: SocketAddr,
 }
 
 /// Answers until it is killed.
@@ -61,6 +66,7 @@ pub(crate) async fn serve(options: &ServeOptions) -> Result<()> {
     };
     let endpoint = SiteEndpoint::bind(options.tunnel, &identity, ca, clock, limits)?;
     let listener = TcpListener::bind(options.plain).await?;
+    let _mirror = Origin::listen(options.origin, None).await?;
     println!("ready");
     let mut peers = JoinSet::new();
     loop {
@@ -140,6 +146,9 @@ pub(crate) struct AskOptions {
     /// Small requests alone and then beside bulk in the same connection
     #[arg(long)]
     beside: Option<Beside>,
+    /// The mirror
+    #[arg(long)]
+    origin: Option<SocketAddr>,
     #[arg(long)]
     seconds: u64,
 }
@@ -151,6 +160,10 @@ pub(crate) enum Beside {
     Equal,
     /// It yields.
     Yielding,
+    /// It comes from a mirror over TCP.
+    Fetched,
+    /// So it does, and the relay's line keeps a pace.
+    Paced,
 }
 
 /// What small requests took.
@@ -182,7 +195,7 @@ pub(crate) async fn ask(options: &AskOptions) -> Result<()> {
     let way = Way::of(options).await?;
     let span = Duration::from_secs(options.seconds);
     if let Some(beside) = options.beside {
-        let compared = compare(&way, beside, span).await?;
+        let compared = compare(&way, beside, options.origin, span).await?;
         println!("{}", serde_json::to_string(&compared)?);
         return Ok(());
     }
@@ -327,39 +340,58 @@ async fn requests(way: &Way, count: usize, span: Duration) -> Result<Outcome> {
 }
 
 /// Idle first, then with bulk under way.
-async fn compare(way: &Way, beside: Beside, span: Duration) -> Result<Compared> {
+async fn compare(
+    way: &Way,
+    beside: Beside,
+    origin: Option<SocketAddr>,
+    span: Duration,
+) -> Result<Compared> {
     let idle = requests(way, CALLERS, span).await?;
     let Way::Tunnel(connection) = way else {
         bail!("only over our tunnel");
     };
-    let request = PayloadRequest {
-        repository: match beside {
-            Beside::Yielding => YIELDS.to_owned(),
-            Beside::Equal => String::new(),
-        },
-        length: BULK,
-        ..PayloadRequest::default()
-    };
-    let (_, mut stream) = connection.payload(request).await?;
     let got = Arc::new(AtomicU64::new(0));
-    let counting = got.clone();
-    let bulk = tokio::spawn(async move {
-        let mut bytes = vec![0; BUFFER];
-        while let Ok(count @ 1..) = stream.read(&mut bytes).await {
-            counting.fetch_add(count as u64, Ordering::Relaxed);
+    let bulk = match beside {
+        Beside::Equal | Beside::Yielding => send(connection, beside, got.clone()).await?,
+        Beside::Fetched | Beside::Paced => {
+            let pacing = (beside == Beside::Paced).then(|| connection.clone());
+            super::fetch::begin(origin.context("--origin")?, pacing, got.clone())?
         }
-    });
+    };
     tokio::time::sleep(WARM).await;
     let (begun, before) = (Instant::now(), got.load(Ordering::Relaxed));
     let beside = requests(way, CALLERS, span).await?;
     let moved = crate::report::figure(got.load(Ordering::Relaxed) - before);
     let megabits = moved * 8.0 / begun.elapsed().as_secs_f64() / 1e6;
-    bulk.abort();
+    drop(bulk);
     Ok(Compared {
         idle,
         beside,
         megabits,
     })
+}
+
+/// Bulk in the connection of the requests.
+async fn send(
+    connection: &SiteConnection,
+    beside: Beside,
+    got: Arc<AtomicU64>,
+) -> Result<AbortOnDropHandle<()>> {
+    let request = PayloadRequest {
+        repository: match beside {
+            Beside::Yielding => YIELDS.to_owned(),
+            _ => String::new(),
+        },
+        length: BULK,
+        ..PayloadRequest::default()
+    };
+    let (_, mut stream) = connection.payload(request).await?;
+    Ok(AbortOnDropHandle::new(tokio::spawn(async move {
+        let mut bytes = vec![0; BUFFER];
+        while let Ok(count @ 1..) = stream.read(&mut bytes).await {
+            got.fetch_add(count as u64, Ordering::Relaxed);
+        }
+    })))
 }
 
 /// One request after the other; one that is never answered counts with the time until it was given up.

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// Where our tunnel listens, on the far side.
 pub(super) const TUNNEL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(FAR), 4433);
+/// Where the mirror listens.
+pub(super) const ORIGIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(FAR), 8080);
 /// Where everything else is answered, on the far side.
 pub(super) const PLAIN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5201);

@@ -122,3 +122,37 @@ async fn what_is_fetched_ahead_comes_last_until_a_host_asks_for_it() {
         .collect();
     assert_eq!(places, [3, 0, 1, 2]);
 }
+
+#[tokio::test]
+async fn payloads_are_held_to_a_pace_while_the_edge_answers_late() {
+    let line = line();
+    let late = Arc::new(AtomicU64::new(50));
+    let pacing = {
+        let (line, late) = (line.clone(), late.clone());
+        tokio::spawn(async move {
+            let round_trip = || Some(Duration::from_millis(late.load(Ordering::Relaxed)));
+            line.keep_pace(round_trip).await;
+        })
+    };
+    let urgency = urgent(&line);
+    let came = |bytes| line.pay(bytes, &urgency);
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(300) {
+        came(10_000).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(line.pace(), None, "nothing waits");
+    late.store(90, Ordering::Relaxed);
+    while line.pace().is_none() {
+        came(10_000).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert!(begun.elapsed() < Duration::from_secs(60), "never held");
+    }
+    // Nothing goes until the queue is gone.
+    late.store(50, Ordering::Relaxed);
+    came(1).await;
+    let pace = line.pace().expect("a pace");
+    assert!(pace >= 950, "{pace}");
+    assert_eq!(line.limit(), None, "the site has none");
+    pacing.abort();
+}

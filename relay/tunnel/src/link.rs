@@ -144,6 +144,14 @@ impl Link {
         }
     }
 
+    /// The round trip of the last acknowledgements, and sends what brings one more. Over TCP nobody knows.
+    pub(crate) fn probe(&self) -> Option<Duration> {
+        match self {
+            Self::Quic(quic) => Some(quic.probe()),
+            Self::Tcp(_) => None,
+        }
+    }
+
     /// Ends it with one of [`crate::close_code`].
     pub(crate) fn close(&self, code: u32, reason: &str) {
         match self {

@@ -16,6 +16,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Peers whose handshake has not begun; more are refused at once, before their client would have given up waiting.
@@ -62,6 +63,16 @@ impl QuicConnection {
     pub(crate) async fn accept(&self) -> Result<QuicStream, TunnelError> {
         let halves = self.connection.accept_bi().await.map_err(ended)?;
         Ok(QuicStream::new(halves, self.connection.clone()))
+    }
+
+    /// The round trip of the last acknowledgements. A datagram is sent for the next one: nobody reads it, and one that is lost is not
+    /// sent again, because by then it would tell of the past (RFC 9221).
+    pub(crate) fn probe(&self) -> Duration {
+        // A peer that takes none is measured by what else is sent.
+        let _ = self
+            .connection
+            .send_datagram(bytes::Bytes::from_static(&[0]));
+        self.connection.rtt()
     }
 
     /// For noticing that nothing comes through any more; only on the side that connected.

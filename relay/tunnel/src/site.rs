@@ -212,6 +212,14 @@ pub struct SiteConnection {
     limits: Limits,
 }
 
+impl SiteConnection {
+    /// The round-trip time to the relay, which this call also has measured anew.
+    #[must_use]
+    pub fn probe(&self) -> std::time::Duration {
+        self.dialled.probe()
+    }
+}
+
 impl SiteClient {
     /// A relay at `host:port`, which must show a relay's certificate of the organization with this CA.
     #[must_use]

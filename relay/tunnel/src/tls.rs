@@ -173,6 +173,9 @@ const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 /// Of all streams of a connection. A limit of what a peer can make this side hold; an idle connection holds nothing of it.
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 
+/// Probes of the round trip that nobody reads: the newest replace the others.
+const PROBES_BYTES: usize = 64;
+
 /// The peer acknowledges after so many packets instead of after each second one (draft-ietf-quic-ack-frequency): bulk costs both
 /// sides less. One that is alone, or behind a gap, is acknowledged as before.
 const UNACKNOWLEDGED: u32 = 8;
@@ -196,7 +199,7 @@ pub(crate) fn transport(
         .ack_frequency_config(Some(acknowledgements))
         .max_concurrent_bidi_streams(incoming_streams.into())
         .max_concurrent_uni_streams(0u32.into())
-        .datagram_receive_buffer_size(None)
+        .datagram_receive_buffer_size(Some(PROBES_BYTES))
         // One side is enough: with two of them each idle connection cost its server twice as many packets.
         .keep_alive_interval(pulse.is_some().then_some(limits.keep_alive))
         .max_idle_timeout(quinn::IdleTimeout::try_from(limits.idle_timeout).ok())

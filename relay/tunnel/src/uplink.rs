@@ -95,6 +95,12 @@ impl RelayUplink {
         self.link.round_trip()
     }
 
+    /// The round-trip time to the edge, which this call also has measured anew: over QUIC only.
+    #[must_use]
+    pub fn probe(&self) -> Option<std::time::Duration> {
+        self.link.probe()
+    }
+
     /// Ends the connection.
     pub fn close(&self) {
         self.link.close(close_code::DONE, "");
