@@ -4,10 +4,15 @@ use crate::probe::{in_own_network, run};
 use crate::relay::{Site, within};
 use crate::world::{clock, config, limits};
 use netpatch_protocol::session::{Hello, HostFacts, agent_message, edge_message};
+use netpatch_protocol::site::PayloadRequest;
 use netpatch_tunnel::{
     Candidate, CarrierKind, Limits, PlatformTrust, SessionClient, SessionEvent, SessionOptions,
 };
+use netpatch_types::Sha256;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::io::AsyncReadExt as _;
+use tokio::sync::Notify;
 
 /// Whatever comes over UDP to or from this port vanishes without a word.
 fn block_udp(port: u16) {
@@ -116,5 +121,64 @@ fn an_uplink_whose_udp_is_blocked_moves_to_tcp_long_before_the_idle_timeout() {
         run(&["nft", "delete", "table", "inet", "blocked"], "");
         carried_by(&site, CarrierKind::Direct).await;
         told(&mut session, "after").await;
+    });
+}
+
+#[test]
+fn a_payload_that_stands_still_because_udp_is_blocked_goes_on_over_tcp() {
+    let name = "uplink::a_payload_that_stands_still_because_udp_is_blocked_goes_on_over_tcp";
+    if !in_own_network(name) {
+        return;
+    }
+    run(&["ip", "link", "set", "lo", "up"], "");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let patient = Limits {
+            idle_timeout: Duration::from_secs(600),
+            ..limits()
+        };
+        // Its reports would notice otherwise.
+        let quiet = netpatch_relay::Config {
+            report_seconds: 600,
+            ..config()
+        };
+        let site = Site::start_limited(quiet, clock(), patient, |_| {}).await;
+        assert_eq!(site.relay.carrier(), Some(CarrierKind::Direct));
+        let wanted = crate::cache::bytes(2_000_000);
+        let rest = Arc::new(Notify::new());
+        *site.edge.desk.carried.lock().unwrap() = Some((wanted.clone(), rest.clone()));
+        let connection = site.client(&site.edge.organization.host());
+        let connection = within(connection.connection()).await.expect("connected");
+        let request = PayloadRequest {
+            repository: site.upstream.base.clone(),
+            path: "pool/gone_1_all.deb".into(),
+            sha256: Sha256::of(&wanted).0.to_vec(),
+            ..PayloadRequest::default()
+        };
+        let (answer, mut stream) = within(connection.payload(request)).await.expect("answered");
+        assert_eq!((answer.status, answer.size_bytes), (200, 2_000_000));
+        let mut got = vec![0; 900_000];
+        within(stream.read_exact(&mut got))
+            .await
+            .expect("the first part");
+
+        block_udp(site.edge.address.port());
+        let begun = Instant::now();
+        rest.notify_one();
+        within(stream.read_to_end(&mut got))
+            .await
+            .expect("the rest");
+        println!("whole over tcp {:?} after udp was blocked", begun.elapsed());
+        assert!(got == wanted);
+        assert_eq!(site.relay.carrier(), Some(CarrierKind::Tcp));
+        let asked = site.edge.desk.stored_asked.lock().unwrap().clone();
+        let offsets: Vec<u64> = asked.iter().map(|asked| asked.offset).collect();
+        assert_eq!(offsets[0], 0);
+        assert!(
+            offsets[1..].iter().all(|offset| *offset >= 900_000),
+            "{offsets:?}"
+        );
+        let fetched = site.relay.status().expect("status").counted.bytes_fetched;
+        assert_eq!(fetched, 2_000_000, "nothing twice");
     });
 }

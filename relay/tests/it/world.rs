@@ -30,6 +30,8 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
 pub(crate) fn clock() -> SharedClock {
@@ -176,6 +178,8 @@ pub(crate) struct Desk {
     /// Where the platform keeps whatever is asked for.
     pub(crate) stored: Mutex<Option<StoredFound>>,
     pub(crate) stored_asked: Mutex<Vec<StoredRequest>>,
+    /// What it keeps itself: the half, and the rest of what was asked for once this is notified.
+    pub(crate) carried: Mutex<Option<(Vec<u8>, Arc<Notify>)>>,
     /// The person has typed the code.
     pub(crate) approved: Mutex<bool>,
     /// The code has ended.
@@ -335,7 +339,13 @@ impl Serving {
                         };
                     }
                     Ok(RelayStream::Stored(request, answer)) => {
+                        let offset = usize::try_from(request.offset).unwrap();
                         this.desk.stored_asked.lock().unwrap().push(request);
+                        let carried = this.desk.carried.lock().unwrap().clone();
+                        if let Some((bytes, rest)) = carried {
+                            let _ = carry(bytes, offset, rest, answer).await;
+                            return;
+                        }
                         let there = this.desk.stored.lock().unwrap().clone();
                         let _ = match there {
                             Some(found) => answer.answer(&ok(found.encode_to_vec())).await,
@@ -473,4 +483,29 @@ fn ok(body: Vec<u8>) -> StreamAnswer {
         body,
         ..StreamAnswer::default()
     }
+}
+
+/// Half of what is wanted, and the rest once it is notified.
+async fn carry(
+    bytes: Vec<u8>,
+    offset: usize,
+    rest: Arc<Notify>,
+    answer: netpatch_tunnel::edge::RelayAnswer,
+) -> Result<(), netpatch_tunnel::TunnelError> {
+    let total_bytes = bytes.len() as u64;
+    let head = StreamAnswer {
+        total_bytes,
+        ..ok(StoredFound::default().encode_to_vec())
+    };
+    let (from, mut to) = tokio::io::duplex(64 << 10);
+    let feeding = async move {
+        let half = offset + (bytes.len() - offset) / 2;
+        to.write_all(&bytes[offset..half]).await?;
+        rest.notified().await;
+        rest.notify_one();
+        to.write_all(&bytes[half..]).await
+    };
+    let sending = answer.answer_from(&head, total_bytes - offset as u64, from);
+    let (sent, _) = tokio::join!(sending, feeding);
+    sent
 }
