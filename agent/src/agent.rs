@@ -63,7 +63,7 @@ pub struct Options {
     /// When the host is scanned without being asked, as its own configuration says: it outweighs what the site says, which outweighs
     /// [`SCAN_PAUSE`]. Besides, it is when something was installed or removed.
     pub schedule: Option<Schedule>,
-    /// The site's forward proxy, for the way to the edge over TCP.
+    /// The site's forward proxy, for the way to the edge over TCP and, without a relay, to mirrors.
     pub proxies: Proxies,
     /// The wall clock.
     pub clock: SharedClock,
@@ -186,7 +186,10 @@ impl Agent {
         });
         let payloads: Arc<dyn PayloadSource> = match &site {
             Some(site) => Arc::new(Relay::new(Arc::clone(site))),
-            None => Arc::new(Direct::default()),
+            None => {
+                let clock: SharedClock = clock.clone();
+                Arc::new(Direct::through(proxies.clone(), clock))
+            }
         };
         let payloads = Arc::new(Switch::new(payloads));
         let providers = match providers {

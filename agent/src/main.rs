@@ -30,10 +30,13 @@ use tokio_util::sync::CancellationToken;
     about = "Keeps this host up to date, on signed orders only"
 )]
 struct Cli {
-    /// A file with the site's forward proxy in it, http://[USER:PASSWORD@]HOST[:PORT], for the way to the edge over TCP; without
-    /// it HTTPS_PROXY and NO_PROXY count.
+    /// A file with the site's forward proxy in it, http[s]://[USER:PASSWORD@]HOST[:PORT], for the way to the edge over TCP, and to mirrors
+    /// where there is no relay; without it HTTPS_PROXY and NO_PROXY count.
     #[arg(long, global = true, env = "NETPATCH_PROXY_FILE")]
     proxy_file: Option<PathBuf>,
+    /// A file (PEM) with the authority of an https:// proxy's certificate; without it whom the host trusts.
+    #[arg(long, global = true, env = "NETPATCH_PROXY_CA_FILE")]
+    proxy_ca_file: Option<PathBuf>,
     /// Where the agent keeps its identity, journals and payloads.
     #[arg(long, global = true, env = "NETPATCH_STATE_DIR", default_value = StateFolder::DEFAULT)]
     state_dir: PathBuf,
@@ -154,14 +157,18 @@ async fn command(cli: Cli) -> ExitCode {
         }
     };
     match cli.command {
-        Command::Enroll(options) => match proxies(cli.proxy_file.as_deref()) {
-            Ok(proxies) => enroll(&state, &options, proxies).await,
-            Err(error) => failed(2, error),
-        },
-        Command::Run(options) => match proxies(cli.proxy_file.as_deref()) {
-            Ok(proxies) => run(state, &options, proxies).await,
-            Err(error) => failed(2, error),
-        },
+        Command::Enroll(options) => {
+            match proxies(cli.proxy_file.as_deref(), cli.proxy_ca_file.as_deref()) {
+                Ok(proxies) => enroll(&state, &options, proxies).await,
+                Err(error) => failed(2, error),
+            }
+        }
+        Command::Run(options) => {
+            match proxies(cli.proxy_file.as_deref(), cli.proxy_ca_file.as_deref()) {
+                Ok(proxies) => run(state, &options, proxies).await,
+                Err(error) => failed(2, error),
+            }
+        }
         Command::Status(options) => status(&state, &options),
         Command::Inventory(options) => inventory(&options, &cli.state_dir).await,
         Command::Doctor(options) => {

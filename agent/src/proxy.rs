@@ -4,8 +4,22 @@ use netpatch_tunnel::{Proxies, Proxy};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-/// Which proxy to use. The message says what is wrong and never what the file says.
-pub fn proxies(file: Option<&Path>) -> Result<Proxies, String> {
+/// Which proxy to use, and who made its certificate if it wants TLS to itself. The message says what is wrong and never what the file
+/// says.
+pub fn proxies(file: Option<&Path>, authorities: Option<&Path>) -> Result<Proxies, String> {
+    let proxies = named(file)?;
+    let Some(authorities) = authorities else {
+        return Ok(proxies);
+    };
+    let shown = authorities.display();
+    let pem = std::fs::read(authorities)
+        .map_err(|error| format!("cannot read the proxy's CA file {shown}: {error}"))?;
+    proxies
+        .with_authorities(&pem)
+        .map_err(|error| format!("cannot use {shown}: {error}"))
+}
+
+fn named(file: Option<&Path>) -> Result<Proxies, String> {
     let Some(file) = file else {
         return Proxies::of_environment()
             .map_err(|error| format!("cannot use HTTPS_PROXY: {error}"));
@@ -38,7 +52,7 @@ mod tests {
             std::fs::write(&file, text).expect("written");
             let permissions = std::fs::Permissions::from_mode(mode);
             std::fs::set_permissions(&file, permissions).expect("set");
-            proxies(Some(&file))
+            proxies(Some(&file), None)
         };
         let known = read("http://u:sesame@proxy:3128\n", 0o600).expect("usable");
         assert_eq!(known.proxy().map(Proxy::address), Some("proxy:3128"));
@@ -52,6 +66,10 @@ mod tests {
             let error = read(bad, mode).expect_err("refused");
             assert!(!error.contains("sesame"), "{error}");
         }
-        assert!(proxies(Some(Path::new("/nowhere/proxy"))).is_err());
+        assert!(proxies(Some(Path::new("/nowhere/proxy")), None).is_err());
+        let authority = folder.path().join("ca.pem");
+        std::fs::write(&authority, "no certificate").expect("written");
+        let error = proxies(Some(&file), Some(&authority)).expect_err("refused");
+        assert!(!error.contains("sesame"), "{error}");
     }
 }

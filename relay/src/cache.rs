@@ -34,6 +34,7 @@ use netpatch_relay_core::freshness::decide;
 use netpatch_relay_core::{
     ByteRange, CacheIndex, Decision, Entry, Flights, KeyId, PayloadKey, Role, Upstreams, Validators,
 };
+use netpatch_tunnel::Proxies;
 use netpatch_types::{Sha256, SharedClock};
 use origin::Origin;
 use pairs::Pairs;
@@ -124,6 +125,20 @@ impl Cache {
         counters: Arc<Counters>,
         clock: SharedClock,
     ) -> Result<Self, StoreError> {
+        let proxies = Proxies::default();
+        Self::open_behind(proxies, store, budget_bytes, fresh_seconds, counters, clock)
+    }
+
+    /// The same, fetching through the site's forward proxy.
+    pub fn open_behind(
+        proxies: Proxies,
+        store: Store,
+        budget_bytes: u64,
+        fresh_seconds: u32,
+        counters: Arc<Counters>,
+        clock: SharedClock,
+    ) -> Result<Self, StoreError> {
+        let proxies = Arc::new(proxies);
         let mut index = CacheIndex::new(budget_bytes);
         for entry in store.scan()? {
             if let Some(orphan) = index.insert(entry) {
@@ -132,7 +147,7 @@ impl Cache {
         }
         let (gone, bytes) = index.make_room(0);
         store.forget(&gone, &bytes);
-        let reach = Reach::default();
+        let reach = Reach::through(proxies.clone());
         Ok(Self {
             inner: Arc::new(Inner {
                 store,
@@ -148,7 +163,7 @@ impl Cache {
                 tables: Tables::default(),
                 pairs: Pairs::default(),
                 doubts: Doubts::default(),
-                stored: Stored::new()?,
+                stored: Stored::new(proxies)?,
                 max_payload_bytes: AtomicU64::new(MAX_PAYLOAD_BYTES),
                 fresh_seconds: i64::from(fresh_seconds),
             }),

@@ -5,7 +5,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Every setting with its default; it is the documentation.
 pub const DEFAULTS: &str = include_str!("../config.default.toml");
@@ -28,9 +28,13 @@ pub struct Config {
     pub platform_payloads: PlatformPayloads,
     /// Hosts inside the network that the platform's blob store may be at.
     pub platform_store_hosts: Vec<String>,
-    /// The site's forward proxy, for the way to the edge over TCP.
+    /// The site's forward proxy, for the way to the edge over TCP and to mirrors.
     #[serde(deserialize_with = "proxy_or_empty")]
     pub proxy: Proxies,
+    /// Who made its certificate, a file in PEM; empty: whom the machine trusts.
+    pub proxy_ca: PathBuf,
+    /// What is reached without it, as in NO_PROXY.
+    pub proxy_except: String,
     /// Whether hosts on its links are told of the relay by multicast DNS.
     pub mdns: bool,
     /// How often the platform hears of the relay.
@@ -84,6 +88,14 @@ pub enum ConfigError {
         /// Its permissions.
         mode: u32,
     },
+    /// The authorities of the proxy.
+    #[error("cannot use {path}: {error}")]
+    Authorities {
+        /// Which file.
+        path: String,
+        /// Why.
+        error: ProxyError,
+    },
     /// What the environment says of a proxy.
     #[error("cannot use HTTPS_PROXY: {0}")]
     Environment(ProxyError),
@@ -111,10 +123,11 @@ impl Config {
             }
             None => ("(defaults)".to_owned(), String::new()),
         };
-        let config = Self::over_defaults(&text).map_err(|error| ConfigError::Parse {
+        let mut config = Self::over_defaults(&text).map_err(|error| ConfigError::Parse {
             path: path.clone(),
             reason: said(&error, &text),
         })?;
+        config.proxy = config.proxy.except(&config.proxy_except);
         if let Some(file) = file
             && config.proxy.proxy().is_some_and(Proxy::authenticates)
         {
@@ -127,10 +140,21 @@ impl Config {
         Ok(config)
     }
 
-    /// With what the environment says of a proxy, where the file says nothing.
+    /// With what the environment says of a proxy, where the file says nothing, and with the proxy's authorities.
     pub fn with_environment(mut self) -> Result<Self, ConfigError> {
         if self.proxy.proxy().is_none() {
             self.proxy = Proxies::of_environment().map_err(ConfigError::Environment)?;
+        }
+        if !self.proxy_ca.as_os_str().is_empty() {
+            let pem = std::fs::read(&self.proxy_ca).map_err(|source| ConfigError::Read {
+                path: self.proxy_ca.display().to_string(),
+                source,
+            })?;
+            let known = self.proxy.with_authorities(&pem);
+            self.proxy = known.map_err(|error| ConfigError::Authorities {
+                path: self.proxy_ca.display().to_string(),
+                error,
+            })?;
         }
         Ok(self)
     }

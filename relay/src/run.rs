@@ -85,7 +85,8 @@ impl Relay {
         let enrolment = data.enrolment()?.ok_or(RunError::Unclaimed)?;
         let identity = enrolment.identity(data.key()?);
         let counters = Arc::new(Counters::of(&data));
-        let cache = Arc::new(Cache::open(
+        let cache = Arc::new(Cache::open_behind(
+            config.proxy.clone(),
             Store::open(&data.join("cache"))?,
             config.cache_budget_bytes,
             config.metadata_fresh_seconds,

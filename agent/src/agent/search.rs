@@ -97,7 +97,10 @@ impl Agent {
         }
         let source: Arc<dyn PayloadSource> = match &site {
             Some(site) => Arc::new(Relay::new(Arc::clone(site))),
-            None => Arc::new(Direct::default()),
+            None => {
+                let clock: SharedClock = self.clock.clone();
+                Arc::new(Direct::through(self.proxies.clone(), clock))
+            }
         };
         self.payloads.set(source);
         self.site = site;

@@ -1,5 +1,7 @@
-//! Payloads from the vendor itself, for a host without a relay: HTTP/1.1, a few redirects, the host's own certificates.
+//! Payloads from the vendor itself, for a host without a relay: HTTP/1.1, a few redirects, the host's own certificates,
+//! through the site's forward proxy where there is one.
 
+mod way;
 mod web;
 
 use super::{PayloadAnswer, PayloadError, PayloadRequest, PayloadSource};
@@ -9,6 +11,8 @@ use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _, try_unfold};
 use http::{HeaderMap, HeaderValue, Response, header};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
+use netpatch_tunnel::Proxies;
+use netpatch_types::SharedClock;
 use std::io;
 use std::time::Duration;
 use tokio::sync::OnceCell;
@@ -20,9 +24,22 @@ const SILENCE: Duration = Duration::from_secs(60);
 
 /// Fetches over HTTP and HTTPS as the sources say. The client is made at the first fetch: a host that never fetches by
 /// itself needs no certificates of the web.
-#[derive(Default)]
 pub struct Direct {
     web: OnceCell<Web>,
+    proxies: Proxies,
+    clock: SharedClock,
+}
+
+impl Direct {
+    /// Fetches through the site's forward proxy, where one is named.
+    #[must_use]
+    pub fn through(proxies: Proxies, clock: SharedClock) -> Self {
+        Self {
+            web: OnceCell::new(),
+            proxies,
+            clock,
+        }
+    }
 }
 
 #[async_trait]
@@ -33,7 +50,7 @@ impl PayloadSource for Direct {
             path: request.path.clone(),
             reason,
         };
-        let make = async || Web::with_host_certificates();
+        let make = async || Web::with_host_certificates(&self.proxies, &self.clock);
         let web = self
             .web
             .get_or_try_init(make)

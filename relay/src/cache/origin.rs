@@ -7,8 +7,9 @@ use super::reach::Reach;
 use super::store::StoreError;
 use bytes::{Bytes, BytesMut};
 use netpatch_relay_core::Validators;
-use reqwest::header::{self, HeaderMap, HeaderName};
-use reqwest::{Response, StatusCode, Url, Version};
+use netpatch_tunnel::{Proxies, Proxy};
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Certificate, ClientBuilder, Response, StatusCode, Url, Version};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -104,7 +105,12 @@ pub enum Ask<'a> {
 impl Origin {
     /// A client that connects only to where payloads may come from and waits for no upstream for ever.
     pub(crate) fn new(reach: &Reach) -> Result<Self, StoreError> {
-        let built = reqwest::Client::builder()
+        let building = reqwest::Client::builder().no_proxy();
+        let building = match reach.proxies().proxy() {
+            Some(proxy) => through(building, proxy, reach.proxies())?,
+            None => building,
+        };
+        let built = building
             .user_agent(concat!("netpatch-relay/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
             .redirect(reach.redirects())
@@ -202,6 +208,35 @@ impl Origin {
             Err(_) => Answer::Failed("upstream does not answer".into()),
         }
     }
+}
+
+/// Through the site's proxy: plain HTTP is asked for there, TLS goes through it by CONNECT.
+fn through(
+    building: ClientBuilder,
+    proxy: &Proxy,
+    proxies: &Arc<Proxies>,
+) -> Result<ClientBuilder, StoreError> {
+    let failed = |error: reqwest::Error| StoreError::Client(error.without_url().to_string());
+    let scheme = if proxy.is_secured() { "https" } else { "http" };
+    let address = format!("{scheme}://{}", proxy.address());
+    let address = Url::parse(&address).map_err(|error| StoreError::Client(error.to_string()))?;
+    let shared = proxies.clone();
+    let mut way = reqwest::Proxy::custom(move |url| {
+        let host = url.host_str().unwrap_or_default();
+        shared.towards(host).map(|_| address.clone())
+    });
+    if let Some(authorization) = proxy.authorization() {
+        let mut authorization = HeaderValue::try_from(authorization)
+            .map_err(|error| StoreError::Client(error.to_string()))?;
+        authorization.set_sensitive(true);
+        way = way.custom_http_auth(authorization);
+    }
+    let authorities: Result<Vec<Certificate>, _> = { proxy.authorities().iter() }
+        .map(|authority| Certificate::from_der(authority))
+        .collect();
+    Ok(building
+        .proxy(way)
+        .tls_certs_merge(authorities.map_err(failed)?))
 }
 
 /// Scheme and authority of a URL.

@@ -3,7 +3,8 @@
 
 use super::lock;
 use netpatch_relay_core::Upstreams;
-use netpatch_relay_core::address::may_fetch_from;
+use netpatch_relay_core::address::{Origin, may_fetch_from};
+use netpatch_tunnel::{Proxies, Proxy};
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::{Attempt, Policy};
@@ -15,7 +16,11 @@ const REDIRECTS: usize = 5;
 
 /// The site's upstreams as they are now, and what follows for connections.
 #[derive(Clone, Default)]
-pub(crate) struct Reach(Arc<Mutex<Arc<Upstreams>>>);
+pub(crate) struct Reach {
+    upstreams: Arc<Mutex<Arc<Upstreams>>>,
+    /// Where connections lead that go through a proxy: whoever configured the relay meant it.
+    proxies: Arc<Proxies>,
+}
 
 /// A connection that is not made.
 #[derive(Debug, thiserror::Error)]
@@ -31,13 +36,24 @@ pub(crate) enum Unreachable {
 }
 
 impl Reach {
+    pub(crate) fn through(proxies: Arc<Proxies>) -> Self {
+        Self {
+            upstreams: Arc::default(),
+            proxies,
+        }
+    }
+
+    pub(crate) fn proxies(&self) -> &Arc<Proxies> {
+        &self.proxies
+    }
+
     pub(crate) fn upstreams(&self) -> Arc<Upstreams> {
-        lock(&self.0).clone()
+        lock(&self.upstreams).clone()
     }
 
     /// Whether they are others than before.
     pub(crate) fn set(&self, upstreams: Upstreams) -> bool {
-        let mut held = lock(&self.0);
+        let mut held = lock(&self.upstreams);
         let is_new = **held != upstreams;
         *held = Arc::new(upstreams);
         is_new
@@ -56,7 +72,15 @@ impl Reach {
     }
 
     fn judge(&self, host: &str, address: IpAddr) -> Result<(), Unreachable> {
-        let origin = self.upstreams().origin_of(host);
+        let is_proxy = |proxy: &Proxy| {
+            proxy
+                .host()
+                .eq_ignore_ascii_case(host.trim_matches(['[', ']']))
+        };
+        let origin = match self.proxies.proxy().is_some_and(is_proxy) {
+            true => Origin::Literal,
+            false => self.upstreams().origin_of(host),
+        };
         match may_fetch_from(address, origin) {
             true => Ok(()),
             false => Err(Unreachable::Address(host.to_owned(), address)),

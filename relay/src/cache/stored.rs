@@ -17,6 +17,7 @@ use super::store::StoreError;
 use futures::future::BoxFuture;
 use netpatch_protocol::site::StoredRequest;
 use netpatch_relay_core::{PayloadKey, PayloadKind, Upstreams, Validators};
+use netpatch_tunnel::Proxies;
 use netpatch_types::Sha256;
 use reqwest::Url;
 use std::sync::Arc;
@@ -72,8 +73,8 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    pub(super) fn new() -> Result<Self, StoreError> {
-        let reach = Reach::default();
+    pub(super) fn new(proxies: Arc<Proxies>) -> Result<Self, StoreError> {
+        let reach = Reach::through(proxies);
         Ok(Self {
             kept: OnceLock::new(),
             origin: Origin::new(&reach)?,

@@ -18,6 +18,7 @@ mod line;
 mod metrics;
 mod mirrors;
 mod probe;
+mod proxied;
 mod relay;
 mod renewal;
 mod staging;

@@ -43,7 +43,7 @@ pub use edge::{
 pub use identity::{Identity, IdentityError, verify_identity};
 pub use link::{LinkStream, Over};
 pub use message::{MessageReader, MessageStream, MessageWriter};
-pub use proxy::{EdgeAddress, Proxies, Proxy, ProxyError};
+pub use proxy::{EdgeAddress, Proxies, Proxy, ProxyError, Way};
 pub use session::{SessionClient, SessionEvent, SessionOptions};
 pub use site::{SiteClient, SiteConnection, SiteEndpoint, SiteIncoming};
 pub use tls::{PlatformTrust, ServerIdentity};

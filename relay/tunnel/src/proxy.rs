@@ -2,22 +2,26 @@
 //! authentication (RFC 7617). The TLS inside is the same end to end, so the proxy sees ciphertext only.
 //!
 //! The password is in no message and in no debug output. What the proxy answers is not believed: its head is bounded in size and
-//! time, and of its words only the status is told. Proxies that want TLS themselves are not supported.
+//! time, and of its words only the status is told. A proxy that wants TLS to itself (`https://`) has its certificate checked before it hears
+//! the password: by the CA file that was named, else by the certificates that the machine trusts.
 
-use crate::reach::{NEXT_ADDRESS, addresses, first_success};
-use crate::{Limits, TunnelError, tcp, within};
+mod connect;
+mod way;
+
+pub use way::Way;
+
 use base64::Engine as _;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
-/// Longest head of an answer.
-const HEAD_BYTES: usize = 16 * 1024;
 /// Where a proxy listens whose address names no port.
 const PORT: u16 = 80;
+/// The same of one that wants TLS.
+const TLS_PORT: u16 = 443;
 
 /// A forward proxy. It prints without its password.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,19 +30,24 @@ pub struct Proxy {
     address: String,
     /// Of Basic authentication.
     authorization: Option<String>,
+    /// Whether it wants TLS to itself.
+    is_secured: bool,
+    /// Who may have made its certificate; nobody named: whom the machine trusts.
+    authorities: Vec<CertificateDer<'static>>,
 }
 
 /// A proxy's address that cannot be used. Never says what it was: there may be a password in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProxyError {
-    /// `https://`, `socks5://`, …
-    #[error(
-        "the proxy's address is not http://…: proxies that want TLS or SOCKS are not supported"
-    )]
+    /// `socks5://`, …
+    #[error("the proxy's address is not http://… or https://…: others are not supported")]
     Scheme,
     /// No host or no port where one belongs.
-    #[error("the proxy's address is not http://[USER:PASSWORD@]HOST[:PORT]")]
+    #[error("the proxy's address is not http[s]://[USER:PASSWORD@]HOST[:PORT]")]
     Form,
+    /// The file with the certificates of its authorities.
+    #[error("the proxy's CA file holds no certificate in PEM (-----BEGIN CERTIFICATE-----)")]
+    Authorities,
     /// The name or password.
     #[error(
         "the proxy's user or password is not well-formed: write what is no letter or digit as %XX"
@@ -51,6 +60,30 @@ impl Proxy {
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Its host's name or address, without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        host_of(&self.address)
+    }
+
+    /// Whether it wants TLS to itself.
+    #[must_use]
+    pub fn is_secured(&self) -> bool {
+        self.is_secured
+    }
+
+    /// What it is shown in `Proxy-Authorization`, if it wants that. Secret.
+    #[must_use]
+    pub fn authorization(&self) -> Option<&str> {
+        self.authorization.as_deref()
+    }
+
+    /// The authorities that were named for its certificate.
+    #[must_use]
+    pub fn authorities(&self) -> &[CertificateDer<'static>] {
+        &self.authorities
     }
 
     /// Whether it has a name and password to show.
@@ -70,31 +103,41 @@ impl fmt::Debug for Proxy {
 impl FromStr for Proxy {
     type Err = ProxyError;
 
-    /// `http://[user:password@]host[:port]`; `http://` may be left out.
+    /// `http[s]://[user:password@]host[:port]`; `http://` may be left out.
     fn from_str(text: &str) -> Result<Self, ProxyError> {
-        let rest = match text.split_once("://") {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
+        let (is_secured, rest) = match text.split_once("://") {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (false, rest),
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (true, rest),
             Some(_) => return Err(ProxyError::Scheme),
-            None => text,
+            None => (false, text),
         };
+        let port = if is_secured { TLS_PORT } else { PORT };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (user, host) = match rest.rsplit_once('@') {
             Some((user, host)) => (Some(user), host),
             None => (None, rest),
         };
         Ok(Self {
-            address: host_and_port(host).ok_or(ProxyError::Form)?,
+            address: host_and_port(host, port).ok_or(ProxyError::Form)?,
             authorization: user.map(authorization).transpose()?,
+            is_secured,
+            authorities: Vec::new(),
         })
     }
 }
 
+/// Of `host:port`, without brackets.
+fn host_of(address: &str) -> &str {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
 /// With a port, if it is a host and perhaps a port.
-fn host_and_port(text: &str) -> Option<String> {
+fn host_and_port(text: &str, otherwise: u16) -> Option<String> {
     let (host, port) = match text.rsplit_once(':') {
         // The colon may be one of an address in brackets.
         Some((host, port)) if !port.contains(']') => (host, port.parse().ok()?),
-        _ => (text, PORT),
+        _ => (text, otherwise),
     };
     let bare = host
         .strip_prefix('[')
@@ -148,6 +191,23 @@ pub struct Proxies {
 }
 
 impl Proxies {
+    /// With these authorities (PEM) for the proxy's own certificate, and no others.
+    pub fn with_authorities(mut self, pem: &[u8]) -> Result<Self, ProxyError> {
+        let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+        let authorities = read.map_err(|_| ProxyError::Authorities)?;
+        if authorities.is_empty() {
+            return Err(ProxyError::Authorities);
+        }
+        if let Some(proxy) = self.proxy.take() {
+            let proxy = Proxy::clone(&proxy);
+            self.proxy = Some(Arc::new(Proxy {
+                authorities,
+                ..proxy
+            }));
+        }
+        Ok(self)
+    }
+
     /// Everything through this one.
     #[must_use]
     pub fn through(proxy: Proxy) -> Self {
@@ -162,13 +222,16 @@ impl Proxies {
         if proxy.is_empty() {
             return Ok(Self::default());
         }
-        let words = except.split([',', ' ']).map(|word| word.trim().to_owned());
-        let mut except: Vec<String> = words.filter(|word| !word.is_empty()).collect();
-        except.extend(["localhost", "127.0.0.0/8", "::1"].map(str::to_owned));
-        Ok(Self {
-            proxy: Some(Arc::new(proxy.parse()?)),
-            except,
-        })
+        let through = Self::through(proxy.parse()?);
+        Ok(through.except(except).except("localhost 127.0.0.0/8 ::1"))
+    }
+
+    /// What is reached directly besides, as in `NO_PROXY`.
+    #[must_use]
+    pub fn except(mut self, words: &str) -> Self {
+        let words = words.split([',', ' ']).map(|word| word.trim().to_owned());
+        self.except.extend(words.filter(|word| !word.is_empty()));
+        self
     }
 
     /// As the environment of this process says.
@@ -189,15 +252,20 @@ impl Proxies {
         self.proxy.as_deref()
     }
 
+    /// The proxy on the way to a host, a name or an address without port; `None` when it is reached directly.
+    #[must_use]
+    pub fn towards(&self, host: &str) -> Option<&Arc<Proxy>> {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let excepted = self.except.iter().any(|word| covers(word, host));
+        self.proxy.as_ref().filter(|_| !excepted)
+    }
+
     /// How to reach the edge at `host:port`.
     #[must_use]
     pub fn edge(&self, address: &str) -> EdgeAddress {
-        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let excepted = self.except.iter().any(|word| covers(word, host));
         EdgeAddress {
             address: address.to_owned(),
-            proxy: self.proxy.clone().filter(|_| !excepted),
+            proxy: self.towards(host_of(address)).cloned(),
         }
     }
 }
@@ -276,88 +344,6 @@ impl fmt::Display for EdgeAddress {
     }
 }
 
-/// A connection through the proxy to `host:port`, whose name the proxy resolves.
-pub(crate) async fn connect(
-    proxy: &Proxy,
-    to: &str,
-    limits: &Limits,
-) -> Result<TcpStream, TunnelError> {
-    let failed = |reason: String| TunnelError::Proxy {
-        proxy: proxy.address.clone(),
-        reason,
-    };
-    if to.is_empty() || !to.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(failed("the edge's address is not host:port".into()));
-    }
-    let mut stream = reach(proxy, limits)
-        .await
-        .map_err(|error| failed(format!("it cannot be reached: {error}")))?;
-    let mut request = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n");
-    if let Some(authorization) = &proxy.authorization {
-        request.push_str(&format!("Proxy-Authorization: {authorization}\r\n"));
-    }
-    request.push_str("\r\n");
-    let asked = within(limits.handshake_timeout, "the proxy's answer", async {
-        stream.write_all(request.as_bytes()).await?;
-        Ok(status(&mut stream).await)
-    });
-    let status = asked.await?.map_err(failed)?;
-    match status {
-        200..300 => Ok(stream),
-        407 if proxy.authenticates() => Err(failed(
-            "it does not accept the user and password (407)".into(),
-        )),
-        407 => Err(failed(
-            "it wants a user and password (407): put them into the proxy's address".into(),
-        )),
-        403 => Err(failed(format!(
-            "it does not allow connections to {to} (403)"
-        ))),
-        other => Err(failed(format!("it cannot connect to {to} ({other})"))),
-    }
-}
-
-async fn reach(proxy: &Proxy, limits: &Limits) -> Result<TcpStream, TunnelError> {
-    let attempts = addresses(&proxy.address).await?.into_iter();
-    let attempts = attempts.map(|address| (NEXT_ADDRESS, Box::pin(tcp::connect(address, limits))));
-    first_success(attempts.collect()).await
-}
-
-/// Reads the head of an answer: its status. Nothing may follow it, for the edge speaks second.
-async fn status(stream: &mut TcpStream) -> Result<u16, String> {
-    let mut head = Vec::new();
-    loop {
-        let mut chunk = [0u8; 2048];
-        let count = stream.read(&mut chunk).await.map_err(|e| e.to_string())?;
-        if count == 0 {
-            return Err("it ended the connection instead of an answer".into());
-        }
-        head.extend_from_slice(&chunk[..count]);
-        let known = head.len().min(b"HTTP/1.".len());
-        if head[..known] != b"HTTP/1."[..known] {
-            return Err("it does not answer in HTTP".into());
-        }
-        if let Some(end) = head.windows(4).position(|four| four == b"\r\n\r\n") {
-            let status = status_of(&head).ok_or("it does not answer in HTTP")?;
-            let follows = head.len() > end + 4;
-            return match (200..300).contains(&status) && follows {
-                true => Err("it sends bytes of its own into the connection".into()),
-                false => Ok(status),
-            };
-        }
-        if head.len() > HEAD_BYTES {
-            return Err(format!("its answer's head is over {HEAD_BYTES} bytes"));
-        }
-    }
-}
-
-/// `HTTP/1.1 200 …`
-fn status_of(head: &[u8]) -> Option<u16> {
-    let line = head.split(|byte| *byte == b'\r').next()?;
-    let word = std::str::from_utf8(line.split(|byte| *byte == b' ').nth(1)?).ok()?;
-    (word.len() == 3).then(|| word.parse().ok()).flatten()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -384,6 +370,28 @@ mod tests {
         assert_eq!(known.authorization, expected);
         // An @ in the password that nobody escaped.
         assert_eq!(proxy("http://u:p@ss@proxy:1").address(), "proxy:1");
+    }
+
+    #[test]
+    fn a_proxy_may_want_tls_to_itself_and_have_an_authority_of_its_own() {
+        let secured = proxy("HTTPS://u:p@proxy.corp/");
+        assert_eq!(secured.address(), "proxy.corp:443");
+        assert!(secured.is_secured() && secured.authenticates());
+        assert!(!proxy("proxy.corp:443").is_secured());
+        let proxies = Proxies::through(secured);
+        let key = rcgen::generate_simple_self_signed(["proxy.corp".to_owned()]).expect("made");
+        let known = proxies.clone().with_authorities(key.cert.pem().as_bytes());
+        let known = known.expect("an authority");
+        assert_eq!(known.proxy().map(|one| one.authorities().len()), Some(1));
+        for bad in [
+            &b""[..],
+            b"proxy.corp",
+            b"-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----\n",
+            b"\xff\xfe\x00",
+        ] {
+            let refused = proxies.clone().with_authorities(bad);
+            assert_eq!(refused, Err(ProxyError::Authorities));
+        }
     }
 
     #[test]
@@ -424,7 +432,7 @@ mod tests {
         ] {
             assert_eq!(bad.parse::<Proxy>(), Err(ProxyError::Form), "{bad}");
         }
-        for bad in ["https://p:1", "socks5://p:1", "://p"] {
+        for bad in ["socks5://p:1", "ftp://p:1", "://p"] {
             assert_eq!(bad.parse::<Proxy>(), Err(ProxyError::Scheme), "{bad}");
         }
         for bad in [

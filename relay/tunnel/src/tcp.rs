@@ -2,7 +2,7 @@
 //!
 //! QUIC notices a dead peer by itself; here the system does: probes while nothing is sent, and an end to retransmitting.
 
-use crate::proxy::{self, EdgeAddress};
+use crate::proxy::{EdgeAddress, Way};
 use crate::quic::Dial;
 use crate::reach::{NEXT_ADDRESS, addresses, first_success};
 use crate::tls::client_config;
@@ -98,7 +98,7 @@ pub(crate) fn tune(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
 pub(crate) async fn dial(
     edge: &EdgeAddress,
     what: Dial<'_>,
-) -> Result<client::TlsStream<TcpStream>, TunnelError> {
+) -> Result<client::TlsStream<Way>, TunnelError> {
     let name = edge.address.as_str();
     let config = Arc::new(client_config(
         what.alpn,
@@ -107,7 +107,7 @@ pub(crate) async fn dial(
         what.clock,
     )?);
     if let Some(proxy) = &edge.proxy {
-        let stream = proxy::connect(proxy, name, what.limits).await?;
+        let stream = proxy.tunnel(name, what.clock, what.limits).await?;
         return secure(stream, config, what.limits)
             .await
             .map_err(|error| over_tcp(&edge.to_string(), error));
@@ -116,7 +116,7 @@ pub(crate) async fn dial(
         let config = config.clone();
         let attempt = async move {
             let stream = connect(address, what.limits).await?;
-            secure(stream, config, what.limits).await
+            secure(Way::Open(stream), config, what.limits).await
         };
         (NEXT_ADDRESS, Box::pin(attempt))
     });

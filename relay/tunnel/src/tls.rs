@@ -72,7 +72,7 @@ pub fn provider() -> Arc<CryptoProvider> {
         .clone()
 }
 
-struct TlsTime(SharedClock);
+pub(crate) struct TlsTime(pub(crate) SharedClock);
 
 impl TimeProvider for TlsTime {
     fn current_time(&self) -> Option<UnixTime> {

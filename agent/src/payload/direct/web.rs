@@ -1,15 +1,19 @@
 //! The HTTP client: certificates, connections and redirects.
 
+use super::way::Ways;
 use bytes::Bytes;
 use http::uri::{PathAndQuery, Scheme};
-use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use netpatch_tunnel::Proxies;
+use netpatch_types::SharedClock;
 use rustls::{ClientConfig, RootCertStore};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -24,7 +28,8 @@ const REDIRECTS: usize = 5;
 
 /// A client that trusts the host's certificates.
 pub(super) struct Web {
-    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    client: Client<HttpsConnector<Ways>, Empty<Bytes>>,
+    ways: Ways,
     /// Why the host has no certificates to check HTTPS with.
     without_certificates: Option<String>,
 }
@@ -62,7 +67,10 @@ pub(super) enum WebError {
 
 impl Web {
     /// Reads the certificates that the host trusts. Without any, http still works.
-    pub(super) fn with_host_certificates() -> Result<Self, WebError> {
+    pub(super) fn with_host_certificates(
+        proxies: &Proxies,
+        clock: &SharedClock,
+    ) -> Result<Self, WebError> {
         let builder = || {
             ClientConfig::builder_with_provider(netpatch_tunnel::tls::provider())
                 .with_safe_default_protocol_versions()
@@ -74,18 +82,25 @@ impl Web {
                 Some(error.to_string()),
             ),
         };
-        Ok(Self::new(tls.with_no_client_auth(), without_certificates))
+        let tls = tls.with_no_client_auth();
+        Ok(Self::new(tls, without_certificates, proxies, clock))
     }
 
-    fn new(tls: ClientConfig, without_certificates: Option<String>) -> Self {
+    fn new(
+        tls: ClientConfig,
+        without_certificates: Option<String>,
+        proxies: &Proxies,
+        clock: &SharedClock,
+    ) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(CONNECT));
+        let ways = Ways::new(tcp, Arc::new(proxies.clone()), clock.clone());
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
             .enable_http1()
-            .wrap_connector(tcp);
+            .wrap_connector(ways.clone());
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
@@ -93,6 +108,7 @@ impl Web {
             .build(connector);
         Self {
             client,
+            ways,
             without_certificates,
         }
     }
@@ -113,6 +129,13 @@ impl Web {
                 .body(Empty::new())
                 .map_err(|error| WebError::Address(error.to_string()))?;
             request.headers_mut().extend(headers.clone());
+            if let Some(authorization) = self.ways.authorization(&uri) {
+                let mut value = HeaderValue::try_from(authorization)
+                    .map_err(|_| WebError::Request("the proxy's user cannot be written".into()))?;
+                value.set_sensitive(true);
+                let name = header::PROXY_AUTHORIZATION;
+                request.headers_mut().insert(name, value);
+            }
             let response = timeout(silence, self.client.request(request))
                 .await
                 .map_err(|_| WebError::Silent(silence))?

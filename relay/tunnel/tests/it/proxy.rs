@@ -3,100 +3,25 @@
 use crate::world::*;
 use netpatch_protocol::SubjectKind::{Host, Relay as RelayKind};
 use netpatch_protocol::site::{SiteRequest, stream_open};
+use netpatch_testkit::Squid;
 use netpatch_tunnel::enrol::{EnrolTarget, enrol};
 use netpatch_tunnel::{
     Candidate, CarrierKind, EdgeAddress, Limits, Over, Proxies, Proxy, RelayUplink,
 };
-use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::AbortOnDropHandle;
 
-/// What `openssl passwd -apr1` makes of `open:sesame%`.
-const USERS: &str = "agent:$apr1$abcdefgh$GU7saCEXNIZDZVCmTiL4B1\n";
-const KNOWN: &str = "agent:open%3asesame%25@";
-
-/// A running squid that lets through to one port only.
-struct Squid {
-    address: SocketAddr,
-    child: Child,
-    folder: tempfile::TempDir,
-}
-
-impl Squid {
-    async fn start(edge: SocketAddr, authenticates: bool) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let root = folder.path().display().to_string();
-        let free = TcpListener::bind(loopback()).await.expect("binds");
-        let address = free.local_addr().expect("address");
-        drop(free);
-        let allowed = if authenticates {
-            format!(
-                "auth_param basic program /usr/lib/squid/basic_ncsa_auth {root}/users\n\
-                 auth_param basic children 1\nacl known proxy_auth REQUIRED\nhttp_access allow known\n"
-            )
-        } else {
-            "http_access allow localhost\n".into()
-        };
-        let text = format!(
-            "http_port {address}\npid_filename none\ncoredump_dir {root}\ncache_log {root}/cache.log\n\
-             access_log stdio:{root}/access.log\ncache deny all\nmemory_cache_shared off\nshutdown_lifetime 0 seconds\n\
-             acl edge port {}\nhttp_access deny !edge\n{allowed}http_access deny all\n",
-            edge.port()
-        );
-        fs::write(folder.path().join("squid.conf"), text).expect("written");
-        fs::write(folder.path().join("users"), USERS).expect("written");
-        // Started by root it becomes another user.
-        let open = fs::Permissions::from_mode(0o777);
-        fs::set_permissions(folder.path(), open).expect("set");
-        let name = format!("netpatchtest{}", address.port());
-        let mut child = Command::new("squid")
-            .args(["-N", "-n", &name, "-f", &format!("{root}/squid.conf")])
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("squid");
-        while TcpStream::connect(address).await.is_err() {
-            let ended = child.try_wait().expect("a child");
-            let log = || fs::read_to_string(folder.path().join("cache.log"));
-            assert!(ended.is_none(), "squid ended: {:?}", log());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        Self {
-            address,
-            child,
-            folder,
-        }
-    }
-
-    /// The way to an edge through it, with `user:password@` or nothing.
-    fn way(&self, edge: SocketAddr, user: &str) -> EdgeAddress {
-        through(self.address, user, edge)
-    }
-
-    /// What it has done so far, once this is in it.
-    async fn log_with(&self, words: &str) -> String {
-        loop {
-            let log = fs::read_to_string(self.folder.path().join("access.log"));
-            match log {
-                Ok(log) if log.contains(words) => return log,
-                _ => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
-    }
-}
-
-impl Drop for Squid {
-    fn drop(&mut self) {
-        // Killed it would leave its shared memory behind.
-        let _ = Command::new("kill")
-            .arg(self.child.id().to_string())
-            .status();
-        let _ = self.child.wait();
-    }
+/// The way to an edge through it, with `user:password@` or nothing.
+fn leading(squid: &Squid, edge: SocketAddr, user: &str) -> EdgeAddress {
+    let proxies = Proxies::through(squid.url(user).parse().expect("a proxy"));
+    let known = match squid.authority() {
+        b"" => Ok(proxies),
+        pem => proxies.with_authorities(pem),
+    };
+    known.expect("an authority").edge(&edge.to_string())
 }
 
 fn through(proxy: SocketAddr, user: &str, edge: SocketAddr) -> EdgeAddress {
@@ -155,9 +80,9 @@ async fn refusal(platform: &Authority, organization: &Authority, way: &EdgeAddre
 async fn a_proxy_is_honoured_by_sessions_enrolments_and_uplinks() {
     let (platform, organization) = (Authority::new(), Authority::new());
     let edge = Edge::start(&platform, &organization);
-    let squid = Squid::start(edge.address, false).await;
-    let way = squid.way(edge.address, "");
-    everything_works(&edge, &platform, &organization, &way).await;
+    let squid = Squid::start(&[edge.address.port()], false).await;
+    let to = leading(&squid, edge.address, "");
+    everything_works(&edge, &platform, &organization, &to).await;
 
     // With UDP blocked an enrolment is over TCP; an edge without UDP is one to which UDP is blocked.
     let blocked = TcpOnly::start(edge.address).await;
@@ -165,8 +90,8 @@ async fn a_proxy_is_honoured_by_sessions_enrolments_and_uplinks() {
     let refused = refusal(&platform, &organization, &way).await;
     assert!(refused.contains("does not allow connections"), "{refused}");
     assert!(refused.contains("(403)"), "{refused}");
-    let squid = Squid::start(blocked.address, false).await;
-    let target = EnrolTarget::Edge(squid.way(blocked.address, ""));
+    let squid = Squid::start(&[blocked.address.port()], false).await;
+    let target = EnrolTarget::Edge(leading(&squid, blocked.address, ""));
     let (trust, request) = (platform.fingerprint(), crate::enrolment::request());
     enrol(&target, &trust, &request, &clock(), &limits())
         .await
@@ -182,21 +107,77 @@ async fn a_proxy_is_honoured_by_sessions_enrolments_and_uplinks() {
 async fn a_proxy_that_wants_a_password_gets_it_and_says_so_when_it_is_wrong() {
     let (platform, organization) = (Authority::new(), Authority::new());
     let edge = Edge::start(&platform, &organization);
-    let squid = Squid::start(edge.address, true).await;
-    let way = squid.way(edge.address, KNOWN);
-    everything_works(&edge, &platform, &organization, &way).await;
+    let squid = Squid::start(&[edge.address.port()], true).await;
+    let to = leading(&squid, edge.address, Squid::KNOWN);
+    everything_works(&edge, &platform, &organization, &to).await;
     let log = squid.log_with("agent").await;
     assert!(log.contains("TCP_TUNNEL/200"), "{log}");
 
-    let none = refusal(&platform, &organization, &squid.way(edge.address, "")).await;
+    let none = refusal(&platform, &organization, &leading(&squid, edge.address, "")).await;
     assert!(none.contains("wants a user and password (407)"), "{none}");
     for user in ["agent:sesame@", "nobody:open%3asesame%25@", "agent@"] {
-        let wrong = refusal(&platform, &organization, &squid.way(edge.address, user)).await;
+        let wrong = refusal(
+            &platform,
+            &organization,
+            &leading(&squid, edge.address, user),
+        )
+        .await;
         assert!(
             wrong.contains("does not accept the user and password (407)"),
             "{wrong}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_proxy_that_wants_tls_to_itself_shows_who_it_is_before_it_hears_a_password() {
+    let (platform, organization) = (Authority::new(), Authority::new());
+    let edge = Edge::start(&platform, &organization);
+    for authenticates in [false, true] {
+        let squid = Squid::secured(&[edge.address.port()], authenticates).await;
+        let user = if authenticates { Squid::KNOWN } else { "" };
+        let to = leading(&squid, edge.address, user);
+        everything_works(&edge, &platform, &organization, &to).await;
+        let log = squid.log_with("TCP_TUNNEL/200").await;
+        assert!(log.contains(&format!("CONNECT {}", edge.address)), "{log}");
+    }
+    let squid = Squid::secured(&[edge.address.port()], true).await;
+    let none = refusal(&platform, &organization, &leading(&squid, edge.address, "")).await;
+    assert!(none.contains("wants a user and password (407)"), "{none}");
+
+    // Nobody vouches for it, or somebody else does, or it has another name.
+    let address = squid.address;
+    let unknown = Proxies::through(squid.url(Squid::KNOWN).parse().expect("a proxy"));
+    let other = Squid::secured(&[1], false).await;
+    let others = unknown.clone().with_authorities(other.authority());
+    let named = format!("https://{}localhost:{}", Squid::KNOWN, address.port());
+    let named = Proxies::through(named.parse().expect("a proxy"));
+    let named = named.with_authorities(squid.authority());
+    for proxies in [unknown, others.expect("one"), named.expect("one")] {
+        let to = proxies.edge(&edge.address.to_string());
+        let refused = refusal(&platform, &organization, &to).await;
+        assert!(refused.contains("no TLS with it"), "{refused}");
+        assert!(refused.contains("certificate"), "{refused}");
+    }
+    // One that speaks no TLS, and one that says nothing.
+    let plain = TcpOnly::answers(b"HTTP/1.1 400 Bad Request\r\n\r\n", false).await;
+    let silent = TcpOnly::serve(|mut stream| async move {
+        let _ = stream.read(&mut [0u8; 1]).await;
+        std::future::pending::<()>().await;
+    });
+    for (proxy, expected) in [(plain, "no TLS with it"), (silent.await, "took longer")] {
+        let text = format!("https://u:sesame@{}", proxy.address);
+        let proxies = Proxies::through(text.parse().expect("a proxy"));
+        let to = proxies.edge(&edge.address.to_string());
+        let refused = refusal(&platform, &organization, &to).await;
+        assert!(refused.contains(expected), "{refused}");
+    }
+    // Who wants no TLS gets none.
+    let squid = Squid::start(&[edge.address.port()], false).await;
+    let text = format!("https://{}", squid.address);
+    let to = Proxies::through(text.parse().expect("a proxy")).edge(&edge.address.to_string());
+    let refused = refusal(&platform, &organization, &to).await;
+    assert!(refused.contains("no TLS with it"), "{refused}");
 }
 
 /// A port of TCP that leads to another one.

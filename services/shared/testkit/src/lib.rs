@@ -1,4 +1,4 @@
-//! For tests only: a clock that is moved by hand, seeded randomness, a database per test, an S3 server, waiting for a condition.
+//! For tests only: a clock that is moved by hand, seeded randomness, a database per test, an S3 server, a forward proxy, waiting for a condition.
 //!
 //! ```text
 //! #[tokio::test]
@@ -21,6 +21,7 @@ mod process;
 mod random;
 mod redis;
 mod s3;
+mod squid;
 mod wait;
 
 pub use clock::ManualClock;
@@ -30,6 +31,7 @@ pub use process::ServiceProcess;
 pub use random::{seed, seeded};
 pub use redis::Redis;
 pub use s3::{S3Server, has_s3_keys};
+pub use squid::Squid;
 pub use wait::{poll_until, poll_until_blocking};
 
 use netpatch_types::{RequestContext, TenantId};

@@ -2,6 +2,7 @@ use super::*;
 use http_body_util::{BodyExt as _, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use netpatch_testkit::Squid;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::ServerConfig;
 use rustls_pki_types::PrivateKeyDer;
@@ -57,12 +58,25 @@ async fn respond(request: Request<Incoming>) -> http::Result<Response<Full<Bytes
 }
 
 fn web(roots: RootCertStore, without_certificates: Option<String>) -> Web {
+    web_through(&Proxies::default(), roots, without_certificates)
+}
+
+fn web_through(
+    proxies: &Proxies,
+    roots: RootCertStore,
+    without_certificates: Option<String>,
+) -> Web {
     let tls = ClientConfig::builder_with_provider(netpatch_tunnel::tls::provider())
         .with_safe_default_protocol_versions()
         .expect("versions")
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Web::new(tls, without_certificates)
+    Web::new(
+        tls,
+        without_certificates,
+        proxies,
+        &netpatch_types::SystemClock::shared(),
+    )
 }
 
 fn trusts_nobody() -> Web {
@@ -175,4 +189,97 @@ fn references_are_resolved_and_stay_within_tls() {
         Err(WebError::Redirect(_))
     ));
     assert!(matches!(to("https://"), Err(WebError::Redirect(_))));
+}
+
+/// A server of TLS for 127.0.0.1, and who has to be trusted for it.
+async fn secured() -> (std::net::SocketAddr, RootCertStore, AbortOnDropHandle<()>) {
+    let key = KeyPair::generate().expect("key");
+    let certificate = CertificateParams::new(["127.0.0.1".to_owned()])
+        .and_then(|params| params.self_signed(&key))
+        .expect("certificate");
+    let server = ServerConfig::builder_with_provider(netpatch_tunnel::tls::provider())
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+        )
+        .expect("a server");
+    let (address, task) = serve(Some(TlsAcceptor::from(Arc::new(server)))).await;
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.der().clone()).expect("a root");
+    (address, roots, task)
+}
+
+#[tokio::test]
+async fn a_sites_proxy_is_asked_for_http_and_leads_through_to_https() {
+    let (plain, _plain) = serve(None).await;
+    let (tls, roots, _tls) = secured().await;
+    let ports = [plain.port(), tls.port()];
+    let headers = HeaderMap::from_iter([(header::RANGE, "bytes=5-9".parse().expect("value"))]);
+    for (is_secured, authenticates) in [(false, false), (false, true), (true, false), (true, true)]
+    {
+        let squid = match is_secured {
+            true => Squid::secured(&ports, authenticates).await,
+            false => Squid::start(&ports, authenticates).await,
+        };
+        let through = |user: &str| {
+            let proxies = Proxies::through(squid.url(user).parse().expect("a proxy"));
+            let proxies = match is_secured {
+                true => proxies.with_authorities(squid.authority()).expect("one"),
+                false => proxies,
+            };
+            web_through(&proxies, roots.clone(), None)
+        };
+        let web = through(if authenticates { Squid::KNOWN } else { "" });
+        for url in [
+            format!("http://{plain}/to?/pool/a.deb"),
+            format!("https://{tls}/to?/pool/a.deb"),
+        ] {
+            let answer = web.get(&url, &headers, PATIENCE).await.expect("an answer");
+            assert_eq!(text(answer).await, "/pool/a.deb bytes=5-9", "{url}");
+        }
+        // squid writes down what has ended.
+        drop(web);
+        squid
+            .log_with(&format!("GET http://{plain}/pool/a.deb"))
+            .await;
+        let log = squid.log_with(&format!("CONNECT {tls}")).await;
+        assert!(!log.contains(&format!("CONNECT {plain}")), "{log}");
+        if !authenticates {
+            continue;
+        }
+        // Who shows nothing, or something else, gets nothing and does not go past it.
+        for user in ["", "agent:sesame@"] {
+            let web = through(user);
+            let plain = web
+                .get(&format!("http://{plain}/"), &headers, PATIENCE)
+                .await;
+            assert_eq!(plain.expect("the proxy's answer").status().as_u16(), 407);
+            let tls = web
+                .get(&format!("https://{tls}/"), &headers, PATIENCE)
+                .await;
+            let refused = tls.expect_err("refused").to_string();
+            assert!(
+                refused.contains("407") && !refused.contains("sesame"),
+                "{refused}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_gone_is_named_and_what_is_excepted_goes_past_it() {
+    let (plain, _plain) = serve(None).await;
+    let proxies = Proxies::through("http://u:sesame@127.0.0.1:1".parse().expect("a proxy"));
+    let url = format!("http://{plain}/a");
+    let web = web_through(&proxies, RootCertStore::empty(), None);
+    let gone = web.get(&url, &HeaderMap::new(), PATIENCE).await;
+    let refused = gone.expect_err("nobody listens").to_string();
+    assert!(refused.contains("127.0.0.1:1"), "{refused}");
+    assert!(!refused.contains("sesame"), "{refused}");
+    let web = web_through(&proxies.except("127.0.0.0/8"), RootCertStore::empty(), None);
+    let answer = web.get(&url, &HeaderMap::new(), PATIENCE).await;
+    assert_eq!(text(answer.expect("an answer")).await, "/a -");
 }
