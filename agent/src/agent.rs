@@ -16,9 +16,6 @@ pub use status::{RunStatus, Status, read_status};
 
 use crate::clock::{EdgeClock, Uptime};
 use crate::counter::CheckIn;
-use crate::payload::PayloadSource;
-use crate::payload::direct::Direct;
-use crate::payload::relay::Relay;
 use crate::payload::switch::Switch;
 use crate::provider::Providers;
 use crate::run::report::ResultSigner;
@@ -26,6 +23,7 @@ use crate::run::{Engine, Runs};
 use crate::state::StateFolder;
 use crate::state::documents::Documents;
 use crate::state::identity::{Enrolled, IdentityFault};
+use crate::state::ways::Ways;
 use crate::watch::Watch;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -106,6 +104,9 @@ pub struct Agent {
     providers: Providers,
     payloads: Arc<Switch>,
     site: Option<Arc<SiteClient>>,
+    ways: Ways,
+    /// Whether the session's ways are others than those that it was made with.
+    is_way_changed: bool,
     searches: Searches,
     runs: Runs,
     signer: ResultSigner,
@@ -173,25 +174,25 @@ impl Agent {
                 documents.took(order.deployment, order.sequence)?;
             }
         }
+        let ways = Ways::load(
+            &state,
+            enrolled.enrolment.relay.as_ref(),
+            documents.membership(),
+        );
         let documents = Arc::new(Mutex::new(documents));
-        let site = enrolled.enrolment.relay.clone().map(|address| {
+        let site = ways.first().map(|address| {
             let shared: SharedClock = clock.clone();
             Arc::new(SiteClient::new(
-                address,
+                address.to_owned(),
                 enrolled.ca.clone(),
                 enrolled.tls(),
                 shared,
                 site_limits(),
             ))
         });
-        let payloads: Arc<dyn PayloadSource> = match &site {
-            Some(site) => Arc::new(Relay::new(Arc::clone(site))),
-            None => {
-                let clock: SharedClock = clock.clone();
-                Arc::new(Direct::through(proxies.clone(), clock))
-            }
-        };
-        let payloads = Arc::new(Switch::new(payloads));
+        let shared: SharedClock = clock.clone();
+        let sources = search::payloads(site.as_ref(), &ways, &proxies, shared);
+        let payloads = Arc::new(Switch::new(sources));
         let providers = match providers {
             Some(providers) => providers,
             None => Providers::of_host(&runner, &state.file("")).await,
@@ -212,7 +213,8 @@ impl Agent {
             public_key: netpatch_tunnel::identity::subject_key(&enrolled.certificate)?.1,
         };
         let check_in = CheckIn::new(&state, &crate::facts::boot_id(), key()?)?;
-        let status = Status::begin(&enrolled, clock.now());
+        let mut status = Status::begin(&enrolled, clock.now());
+        status.relay = ways.first().map(str::to_owned);
         let watch = Watch::new(runner.root());
         Ok(Self {
             reported: Arc::new(Mutex::new(Reported::load(&state))),
@@ -240,6 +242,8 @@ impl Agent {
             providers,
             payloads,
             site,
+            ways,
+            is_way_changed: false,
             searches: Searches::new(),
             runs,
             signer,
@@ -298,7 +302,7 @@ impl Agent {
                 () = sleep_until(check_in_due) => self.heartbeat(&mut link),
                 () = renewed.notified() => link = Link::connect(self),
                 _ = tick.tick() => {
-                    self.search_relay(&searched);
+                    self.search_relay(&link, &searched);
                     self.ask_freshness(&link);
                     self.ask_renewal(&link, &renewed_after_end);
                     self.start_scan(&link, &scanned);
@@ -307,6 +311,9 @@ impl Agent {
                         link = Link::connect(self);
                     }
                 }
+            }
+            if std::mem::take(&mut self.is_way_changed) {
+                link = Link::connect(self);
             }
             self.publish_status(&link);
         }
@@ -320,7 +327,7 @@ impl Agent {
                 if let Some(time) = &welcome.time {
                     self.take_time(time);
                 }
-                self.searches.told(carrier, &welcome.relay_hints);
+                self.on_way_up(carrier, &welcome.relay_hints);
                 self.after_welcome(link, &welcome);
                 self.report_runs(link).await;
                 self.driver.wake();

@@ -1,5 +1,5 @@
-//! Finding the site's relay where none was named at enrolment: those that the platform tells of, SRV records of the host's search domains,
-//! multicast DNS on the host's links; each way where the one before named none that proves itself.
+//! Finding a relay where none was named at enrolment or that one is lost: the named one, those that the platform tells of, SRV records of the
+//! host's search domains, multicast DNS on the host's links; each way where the one before named none that proves itself.
 //!
 //! Anybody on the network may answer, so an answer is a hint and never trust: a candidate counts once it has shown a relay's certificate
 //! of the agent's organization, in the handshake of the connection that it will be used over. A false answer costs what is bounded here:
@@ -37,6 +37,8 @@ pub struct Refused {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Way {
+    /// It was named at enrolment.
+    Enrolment,
     /// The platform told of it.
     Platform,
     /// SRV records of a search domain.
@@ -48,6 +50,7 @@ pub enum Way {
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Enrolment => "enrolment",
             Self::Platform => "the platform",
             Self::Dns => "DNS",
             Self::Mdns => "multicast DNS",
@@ -66,9 +69,10 @@ pub struct Found {
     pub problem: Option<String>,
 }
 
-/// Lets candidates prove themselves: those that the platform told of first, then those of name servers, then those on the host's links. The relay that is `held` keeps its
+/// Lets candidates prove themselves: the one that was named at enrolment, then those that the platform told of, then those of name servers, then those on the host's links. The relay that is `held` keeps its
 /// connection if it is among them.
 pub async fn search(
+    named: Option<&str>,
     told: &[String],
     resolver: &Resolver,
     links: &Links,
@@ -76,9 +80,15 @@ pub async fn search(
     client: impl Fn(String) -> SiteClient,
 ) -> Found {
     let mut found = Found::default();
+    let named = named.map(str::to_owned);
     found
-        .prove(Way::Platform, told.to_vec(), held, &client)
+        .prove(Way::Enrolment, Vec::from_iter(named), held, &client)
         .await;
+    if found.relay.is_none() {
+        found
+            .prove(Way::Platform, told.to_vec(), held, &client)
+            .await;
+    }
     if found.relay.is_none() {
         let addresses = match resolver.relays().await {
             Ok(addresses) => addresses,

@@ -5,6 +5,7 @@
 
 use crate::state::StateFolder;
 use crate::state::identity::{Enrolled, Enrolment};
+use crate::state::ways::Ways;
 use netpatch_agent_core::order::open_root;
 use netpatch_proof::{P256Signer, Signer as _};
 use netpatch_protocol::counter::renewal_bytes;
@@ -106,6 +107,7 @@ pub async fn enrol(state: &StateFolder, request: Request<'_>) -> Result<Enrolmen
     let answer = exchange(&target, &trust, &body, &request.clock, &Limits::default()).await?;
     let enrolled = enrolled(answer)?;
     let enrolment = check(&enrolled, &request, &key)?;
+    Ways::forget(state)?;
     let root = enrolled
         .root
         .map(|root| root.encode_to_vec())
@@ -188,10 +190,10 @@ fn check(
     })
 }
 
-/// Asks for a certificate after the old one's end; (certificate, CA), DER.
+/// Asks for a certificate after the old one's end by these ways, one after the other; (certificate, CA), DER.
 pub async fn renew(
     enrolled: &Enrolled,
-    proxies: &Proxies,
+    ways: &[EnrolTarget],
     clock: SharedClock,
 ) -> Result<(Vec<u8>, Vec<u8>), EnrolFault> {
     let csr_der = certificate_request(&enrolled.key)?;
@@ -208,21 +210,26 @@ pub async fn renew(
             signature,
         })),
     };
-    let target = target(
-        &enrolled.enrolment.server,
-        enrolled.enrolment.relay.as_deref(),
-        proxies,
-    );
-    let answer = exchange(
-        &target,
-        &enrolled.platform(),
-        &body,
-        &clock,
-        &Limits::default(),
-    )
-    .await?;
+    let answer = first_answer(ways, &enrolled.platform(), &body, &clock).await?;
     let answer = self::enrolled(answer)?;
     Ok((answer.certificate_der, answer.ca_der))
+}
+
+/// The answer by the first of these ways that leads to the platform; without one, why the last did not.
+async fn first_answer(
+    ways: &[EnrolTarget],
+    trust: &PlatformTrust,
+    body: &EnrolRequest,
+    clock: &SharedClock,
+) -> Result<EnrolAnswer, EnrolFault> {
+    let mut last = EnrolFault::Answer("no way to the platform is known".into());
+    for way in ways {
+        match exchange(way, trust, body, clock, &Limits::default()).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => last = error.into(),
+        }
+    }
+    Err(last)
 }
 
 /// Keeps a renewed certificate.

@@ -16,6 +16,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use netpatch_types::Sha256;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A part of a logical repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,10 +52,39 @@ pub struct PayloadAnswer {
     pub etag: String,
     /// Media type; empty for none.
     pub content_type: String,
-    /// Whether it came over the relay.
-    pub from_relay: bool,
+    /// Where its bytes come from.
+    pub via: Via,
     /// The bytes.
     pub body: BoxStream<'static, std::io::Result<Bytes>>,
+}
+
+/// Whether the bytes of an answer come over a relay; that may change while they come. Clones say the same.
+#[derive(Clone, Debug)]
+pub struct Via(Arc<AtomicBool>);
+
+impl Via {
+    /// Over a relay.
+    #[must_use]
+    pub fn relay() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+
+    /// From the repository itself.
+    #[must_use]
+    pub fn direct() -> Self {
+        Self(Arc::new(AtomicBool::new(false)))
+    }
+
+    /// Whether they come over a relay now.
+    #[must_use]
+    pub fn is_relay(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// From now on they come from there.
+    fn becomes(&self, other: &Self) {
+        self.0.store(other.is_relay(), Ordering::Relaxed);
+    }
 }
 
 /// The source cannot be reached, or broke the rules.
@@ -73,4 +104,9 @@ pub struct PayloadError {
 pub trait PayloadSource: Send + Sync + 'static {
     /// Fetches a part of a logical repository.
     async fn fetch(&self, request: PayloadRequest) -> Result<PayloadAnswer, PayloadError>;
+
+    /// Whether nothing can be fetched before a relay is back: whoever needs payloads waits for it.
+    fn waits_for_relay(&self) -> bool {
+        false
+    }
 }

@@ -5,6 +5,7 @@
 //! documents/<deployment>.{freshness,halt}.envelope  sequences.json  counter       what must not be forgotten
 //! runs/<deployment>-<sequence>/{journal,acknowledged,staged/,kept/,…}             a folder a run
 //! manifest.bin  status.json                                                       what was reported; what is shown
+//! ways.json                                                                       relays that are known, and whether they may be gone past
 //! ```
 //!
 //! Everything is mode 0600 in a folder of mode 0700.
@@ -12,6 +13,7 @@
 pub mod documents;
 pub mod identity;
 pub mod journal;
+pub mod ways;
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};

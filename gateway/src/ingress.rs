@@ -34,7 +34,7 @@ mod stored;
 mod week;
 
 pub use platform::{PlatformParts, PlatformServices};
-pub use services::{Admitted, HostStanding, Recipe, Services, StoredPayload};
+pub use services::{Admitted, HostStanding, Recipe, Services, StoredPayload, Ways};
 
 use crate::throttle::{Buckets, Rate};
 use certificate::EdgeCertificate;

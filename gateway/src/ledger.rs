@@ -93,6 +93,7 @@ fn entry(event: &IdentityEventV1) -> (&'static str, String, BTreeMap<String, Str
             staging_hours,
             mirrors,
             uses_deltas,
+            direct_allowed,
         } => {
             with("probes_exposure", probes_exposure.to_string());
             with("bandwidth", bandwidth.to_string());
@@ -104,6 +105,9 @@ fn entry(event: &IdentityEventV1) -> (&'static str, String, BTreeMap<String, Str
             let mirrors: Vec<String> = mirrors.iter().map(of).collect();
             with("mirrors", mirrors.join("; "));
             with("uses_deltas", uses_deltas.to_string());
+            if let Some(direct_allowed) = direct_allowed {
+                with("direct_allowed", direct_allowed.to_string());
+            }
             ("site.changed", format!("site:{site}"))
         }
         IdentityEventV1::UserCreated { user } => ("user.created", format!("user:{user}")),

@@ -7,6 +7,7 @@
 //! let state = GatewayState::new(apis, Settings { portal: Some(folder), ..Settings::default() }, stop.clone());
 //! tasks.spawn("event hub", { let hub = state.hub().clone(); async move { hub.run(stop).await } });
 //! tasks.spawn("ledger", ledger::run(state.apis().clone(), stop));         // identity events → ledger
+//! tasks.spawn("sites", sites::run(state.apis().clone(), stop));           // identity events → policy
 //! process.serve("http", server, netpatch_gateway::router(state))
 //! ```
 //! The router wants `ConnectInfo<SocketAddr>`, as `netpatch_chassis::Server` gives it; without it all callers without a sign-in share
@@ -17,6 +18,7 @@ pub mod graphql;
 pub mod http;
 pub mod ingress;
 pub mod ledger;
+pub mod sites;
 pub mod state;
 pub mod throttle;
 

@@ -29,9 +29,11 @@ export function setupRoot(world: World, refuse: Refuse) {
     riskWeightsSet: ({ input }: { input: Said & { organizationId: string; weights: { kind: string; points: number }[] } }) =>
       world.once(input.idempotencyKey, () => world.baselinesOf(input.organizationId).weigh(input.weights)),
     siteCreate: once((input, made) => made.site(input)),
-    siteUpdate: ({ input }: { input: { id: string; probesExposure?: boolean; servesProxy?: boolean; usesDeltas?: boolean; bandwidth?: object; stagingHours?: object[] } }) => {
+    siteUpdate: ({ input }: { input: { id: string; directAllowed?: boolean; probesExposure?: boolean; servesProxy?: boolean; usesDeltas?: boolean; bandwidth?: object; stagingHours?: object[] } }) => {
       if (input.stagingHours) world.stagingHours.set(input.id, input.stagingHours);
       if (input.bandwidth) world.bandwidths.set(input.id, input.bandwidth);
+      if (input.directAllowed === false) world.strict.add(input.id);
+      if (input.directAllowed === true) world.strict.delete(input.id);
       if (input.usesDeltas === false) world.wholeFiles.add(input.id);
       if (input.usesDeltas === true) world.wholeFiles.delete(input.id);
       for (const [sites, isOn] of [[world.probing, input.probesExposure], [world.proxies, input.servesProxy]] as const) {

@@ -20,6 +20,7 @@ export class World {
   readonly deployments: StoredDeployment[] = [];
   /** Sites that let their relays try what hosts listen on. */
   readonly probing = new Set(['site_berlin']);
+  readonly strict = new Set<string>();
   readonly stagingHours = new Map<string, object[]>();
   readonly bandwidths = new Map<string, object>([['site_berlin', officeLimit]]);
   /** Sites that let their relays serve hosts without an agent. */
@@ -257,7 +258,7 @@ export class World {
     id: site.id,
     name: site.name,
     timeZone: site.timeZone,
-    directAllowed: true,
+    directAllowed: () => !this.strict.has(site.id),
     probesExposure: () => this.probing.has(site.id),
     stagingHours: () => this.stagingHours.get(site.id) ?? [],
     bandwidth: () => this.bandwidths.get(site.id) ?? noLimit,

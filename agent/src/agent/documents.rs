@@ -65,6 +65,7 @@ impl Agent {
             }
             edge_message::Body::Error(error) => {
                 tracing::warn!(code = %error.code, message = %error.message, "the edge reports an error");
+                link.refused(error.message);
             }
             edge_message::Body::Welcome(_) => {}
         }
@@ -103,6 +104,7 @@ impl Agent {
         if says(self) != before {
             self.on_new_schedule();
         }
+        self.on_new_way();
         Ok(())
     }
 

@@ -24,6 +24,8 @@ pub(super) struct Link {
     pub(super) carrier: Option<CarrierKind>,
     /// Why there is none.
     pub(super) reason: String,
+    /// What the edge said last when it ended a session.
+    refusal: Option<String>,
     heartbeat: Duration,
     /// How long the edge takes check-ins without a counter after the last one.
     signed_for: Duration,
@@ -45,7 +47,7 @@ struct HelloFacts {
 }
 
 impl Link {
-    /// Starts to connect: the relay first, if there is one, then the edge directly, over TCP where UDP stays silent.
+    /// Starts to connect: the relay first, if there is one, then, where that may be, the edge directly, over TCP where UDP stays silent.
     pub(super) fn connect(agent: &Agent) -> Self {
         let mut candidates: Vec<Candidate> = agent
             .site
@@ -54,13 +56,15 @@ impl Link {
                 site: Arc::clone(site),
             })
             .collect();
-        let address = &agent.enrolled.enrolment.server;
-        candidates.push(Candidate::Direct {
-            address: address.clone(),
-        });
-        candidates.push(Candidate::Tcp {
-            address: agent.proxies.edge(address),
-        });
+        if agent.ways.may_go_directly() {
+            let address = &agent.enrolled.enrolment.server;
+            candidates.push(Candidate::Direct {
+                address: address.clone(),
+            });
+            candidates.push(Candidate::Tcp {
+                address: agent.proxies.edge(address),
+            });
+        }
         let clock: SharedClock = agent.clock.clone();
         let options = SessionOptions::new(
             candidates,
@@ -96,6 +100,7 @@ impl Link {
             session,
             carrier: None,
             reason: "connecting".into(),
+            refusal: None,
             heartbeat: HEARTBEAT,
             signed_for: Duration::ZERO,
             sign_due: Instant::now(),
@@ -135,6 +140,7 @@ impl Link {
         self.sign_due = Instant::now() + self.signed_for.mul_f64(any_part());
         self.whole_bytes = welcome.whole_bytes;
         self.carrier = Some(carrier);
+        self.refusal = None;
         self.reason.clear();
         self.due = Instant::now() + self.heartbeat;
     }
@@ -142,7 +148,12 @@ impl Link {
     /// The carrier is gone.
     pub(super) fn down(&mut self, reason: String) {
         self.carrier = None;
-        self.reason = reason;
+        self.reason = self.refusal.take().unwrap_or(reason);
+    }
+
+    /// The edge said why it ends the session.
+    pub(super) fn refused(&mut self, message: String) {
+        self.refusal = Some(message);
     }
 
     /// Whether the next check-in needs a counter.

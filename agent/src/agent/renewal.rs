@@ -8,6 +8,7 @@ use super::link::Link;
 use crate::enrol::{self, EnrolFault};
 use crate::state::identity::Enrolled;
 use netpatch_protocol::session::{RenewRequest, agent_message};
+use netpatch_tunnel::enrol::EnrolTarget;
 use netpatch_tunnel::identity::{certificate_request, subject_key, validity};
 use netpatch_tunnel::{IdentityError, verify_identity};
 use std::sync::Arc;
@@ -71,9 +72,14 @@ impl Agent {
         self.renewal_asked = Some(Instant::now());
         let (enrolled, clock) = (self.enrolled.clone(), self.clock.clone());
         let renewed = renewed.clone();
-        let proxies = self.proxies.clone();
+        let through = self.site.as_ref().map(|site| site.address().to_owned());
+        let mut ways: Vec<EnrolTarget> = through.into_iter().map(EnrolTarget::Relay).collect();
+        if self.ways.may_go_directly() {
+            let edge = self.proxies.edge(&enrolled.enrolment.server);
+            ways.push(EnrolTarget::Edge(edge));
+        }
         tokio::spawn(async move {
-            let answer = enrol::renew(&enrolled, &proxies, clock).await;
+            let answer = enrol::renew(&enrolled, &ways, clock).await;
             let _ = renewed.send(answer).await;
         });
     }

@@ -1,13 +1,19 @@
-//! Looking for a relay, for an agent to which none was named.
+//! Which way sessions and payloads go: the relay in use, looking for another one, past all of them where the site allows it.
+//!
+//! A host to which no relay was named looks for one from time to time. One to which a relay was named looks for others when that is lost,
+//! and goes back to it once it proves itself again.
 
+use super::link::Link;
 use super::{Agent, site_limits};
 use crate::discovery::dns::Resolver;
 use crate::discovery::mdns::Links;
-use crate::discovery::{CANDIDATES, Found, search};
+use crate::discovery::{Found, Way, search};
 use crate::payload::PayloadSource;
 use crate::payload::direct::Direct;
 use crate::payload::relay::Relay;
-use netpatch_tunnel::{CarrierKind, SiteClient};
+use crate::payload::switch::Sources;
+use crate::state::ways::Ways;
+use netpatch_tunnel::{CarrierKind, Proxies, SiteClient};
 use netpatch_types::SharedClock;
 use std::io::Read as _;
 use std::path::Path;
@@ -18,6 +24,10 @@ use tokio::time::Instant;
 
 /// Between two searches: a host moves, a relay comes and goes.
 const PAUSE: Duration = Duration::from_secs(300);
+/// A relay through which no session has gone for this long is lost.
+const LOST: Duration = Duration::from_secs(20);
+/// Between two searches while the relay is lost, or another one is used than the one that was named.
+const PAUSE_LOST: Duration = Duration::from_secs(60);
 /// Most of resolv.conf that is read.
 const RESOLV_CONF_BYTES: u64 = 64 << 10;
 
@@ -25,8 +35,9 @@ const RESOLV_CONF_BYTES: u64 = 64 << 10;
 pub(super) struct Searches {
     due: Instant,
     is_searching: bool,
-    /// What the platform told, when the host came to it directly.
-    told: Vec<String>,
+    begun: Option<Instant>,
+    /// Since when no session goes through the relay in use.
+    without: Option<Instant>,
 }
 
 impl Searches {
@@ -34,32 +45,100 @@ impl Searches {
         Self {
             due: Instant::now(),
             is_searching: false,
-            told: Vec::new(),
+            begun: None,
+            without: None,
         }
     }
 
-    /// The platform told of relays; through a relay it tells of none, which says nothing new.
-    pub(super) fn told(&mut self, carrier: CarrierKind, relays: &[String]) {
-        let relays = &relays[..relays.len().min(CANDIDATES)];
-        if carrier != CarrierKind::Relay && self.told != relays {
-            self.told = relays.to_vec();
-            self.due = Instant::now();
+    /// Whether the relay in use is lost, after it was looked at now.
+    fn is_lost(&mut self, is_gone_past: bool) -> bool {
+        if !is_gone_past {
+            self.without = None;
+            return false;
         }
+        self.without.get_or_insert_with(Instant::now).elapsed() >= LOST
+    }
+
+    /// Whether it is time to look for another relay.
+    fn is_due(&self, is_urgent: bool) -> bool {
+        // What was found before the relay was lost says nothing now.
+        let is_old = |begun: Instant| self.without.is_some_and(|since| begun < since);
+        let has_waited = self
+            .begun
+            .is_none_or(|begun| is_old(begun) || begun.elapsed() >= PAUSE_LOST);
+        !self.is_searching && (Instant::now() >= self.due || (is_urgent && has_waited))
     }
 }
 
+/// Where payloads come from.
+pub(super) fn payloads(
+    site: Option<&Arc<SiteClient>>,
+    ways: &Ways,
+    proxies: &Proxies,
+    clock: SharedClock,
+) -> Sources {
+    let relay = site.map(|site| Arc::new(Relay::new(Arc::clone(site))) as Arc<dyn PayloadSource>);
+    let direct = || Arc::new(Direct::through(proxies.clone(), clock)) as Arc<dyn PayloadSource>;
+    Sources::new(relay, (!ways.is_direct_forbidden()).then(direct))
+}
+
 impl Agent {
-    /// Looks for a relay beside everything else, if it is time and none was named at enrolment.
-    pub(super) fn search_relay(&mut self, searched: &mpsc::Sender<Found>) {
-        let is_named = self.enrolled.enrolment.relay.is_some();
-        if is_named || self.searches.is_searching || Instant::now() < self.searches.due {
+    /// Payloads come from where they may now.
+    fn set_sources(&self) {
+        let clock: SharedClock = self.clock.clone();
+        let sources = payloads(self.site.as_ref(), &self.ways, &self.proxies, clock);
+        self.payloads.set(sources);
+    }
+
+    /// A session is up, and the platform tells of relays; an old one tells of none through a relay, which says nothing new.
+    pub(super) fn on_way_up(&mut self, carrier: CarrierKind, relays: &[String]) {
+        let is_through = carrier == CarrierKind::Relay;
+        let says_nothing = is_through && relays.is_empty();
+        let is_new = !says_nothing && self.ways.take_told(relays);
+        if is_new && !is_through {
+            self.searches.due = Instant::now();
+        }
+        let could = self.ways.may_go_directly();
+        if let (true, Some(site)) = (is_through, &self.site) {
+            self.ways.take_used(site.address());
+        }
+        self.is_way_changed |= self.ways.may_go_directly() != could;
+    }
+
+    /// The platform has spoken; perhaps of whether relays may be gone past.
+    pub(super) fn on_new_way(&mut self) {
+        let before = (self.ways.may_go_directly(), self.ways.is_direct_forbidden());
+        let membership = self.documents().membership().cloned();
+        if let Some(membership) = membership {
+            self.ways.take_membership(&membership);
+        }
+        let now = (self.ways.may_go_directly(), self.ways.is_direct_forbidden());
+        if now == before {
+            return;
+        }
+        let is_forbidden = self.ways.is_direct_forbidden();
+        tracing::info!(is_forbidden, "the site speaks of the direct way");
+        self.set_sources();
+        self.is_way_changed |= now.0 != before.0;
+        self.searches.due = Instant::now();
+    }
+
+    /// Looks for a relay beside everything else, if it is time.
+    pub(super) fn search_relay(&mut self, link: &Link, searched: &mpsc::Sender<Found>) {
+        let is_gone_past = self.site.is_some() && link.carrier != Some(CarrierKind::Relay);
+        let is_lost = self.searches.is_lost(is_gone_past);
+        let named = self.ways.named().map(str::to_owned);
+        let is_away = named.is_some() && self.status.relay != named;
+        let is_content = named.is_some() && !is_away && !is_lost;
+        if is_content || !self.searches.is_due(is_lost || is_away) {
             return;
         }
         self.searches.is_searching = true;
+        self.searches.begun = Some(Instant::now());
         self.searches.due = Instant::now() + PAUSE;
         let path = self.runner.root().join("etc/resolv.conf");
         let (held, searched) = (self.site.clone(), searched.clone());
-        let told = self.searches.told.clone();
+        let told = self.ways.told().to_vec();
         let (ca, identity) = (self.enrolled.ca.clone(), self.enrolled.tls());
         let clock: SharedClock = self.clock.clone();
         let client = move |address| {
@@ -68,7 +147,9 @@ impl Agent {
         };
         tokio::spawn(async move {
             let resolver = Resolver::of(&read(&path));
-            let found = search(&told, &resolver, &Links::of_host(), held.as_ref(), client).await;
+            let links = Links::of_host();
+            let (named, held) = (named.as_deref(), held.as_ref());
+            let found = search(named, &told, &resolver, &links, held, client).await;
             let _ = searched.send(found).await;
         });
     }
@@ -81,12 +162,16 @@ impl Agent {
         }
         self.status.relays_refused = found.refused;
         self.status.relay_problem = found.problem;
-        // Nobody could be asked: that says nothing of the relay in use.
-        if found.relay.is_none() && self.status.relay_problem.is_some() {
+        // The relay that was named, and one that may not be gone past, is waited for; and where nobody could be asked, that says nothing
+        // of the relay in use.
+        let waits = self.ways.named().is_some()
+            || self.ways.is_direct_forbidden()
+            || self.status.relay_problem.is_some();
+        if found.relay.is_none() && waits {
             return false;
         }
         let (way, site) = found.relay.unzip();
-        self.status.relay_found_by = way;
+        self.status.relay_found_by = way.filter(|way| *way != Way::Enrolment);
         let address = site.as_ref().map(|site| site.address().to_owned());
         if address == self.status.relay {
             return false;
@@ -95,16 +180,10 @@ impl Agent {
             (Some(relay), Some(way)) => tracing::info!(relay, %way, "relay found"),
             _ => tracing::info!("no relay is found any more"),
         }
-        let source: Arc<dyn PayloadSource> = match &site {
-            Some(site) => Arc::new(Relay::new(Arc::clone(site))),
-            None => {
-                let clock: SharedClock = self.clock.clone();
-                Arc::new(Direct::through(self.proxies.clone(), clock))
-            }
-        };
-        self.payloads.set(source);
         self.site = site;
+        self.set_sources();
         self.status.relay = address;
+        self.searches.without = None;
         true
     }
 }

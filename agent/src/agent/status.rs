@@ -36,6 +36,9 @@ pub struct Status {
     /// What is said to be a relay and is not used.
     #[serde(default)]
     pub relays_refused: Vec<Refused>,
+    /// Whether the site forbids to go past its relays.
+    #[serde(default)]
+    pub direct_forbidden: bool,
     /// Why nobody can be asked for a relay.
     #[serde(default)]
     pub relay_problem: Option<String>,
@@ -131,6 +134,7 @@ impl Status {
             relay: enrolment.relay.clone(),
             relay_found_by: None,
             relays_refused: Vec::new(),
+            direct_forbidden: false,
             relay_problem: None,
             running: true,
             pid: std::process::id(),
@@ -191,6 +195,7 @@ impl Agent {
             CarrierKind::Tcp => "tcp".to_owned(),
         });
         self.status.reason = Some(link.reason.clone()).filter(|reason| !reason.is_empty());
+        self.status.direct_forbidden = self.ways.is_direct_forbidden();
         self.status.time_confirmed = self.clock.is_confirmed();
         // Whole seconds, so that the file is not new with every beat.
         self.status.clock_skew_ms = self

@@ -4,7 +4,7 @@
 mod way;
 mod web;
 
-use super::{PayloadAnswer, PayloadError, PayloadRequest, PayloadSource};
+use super::{PayloadAnswer, PayloadError, PayloadRequest, PayloadSource, Via};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _, try_unfold};
@@ -104,7 +104,7 @@ fn answer(response: Response<Incoming>, silence: Duration) -> PayloadAnswer {
         last_modified: text(header::LAST_MODIFIED),
         etag: text(header::ETAG),
         content_type: text(header::CONTENT_TYPE),
-        from_relay: false,
+        via: Via::direct(),
         body: body(response.into_body(), silence),
     }
 }

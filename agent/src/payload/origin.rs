@@ -182,13 +182,13 @@ fn forward(answer: PayloadAnswer, offset: u64, head: bool, served: Arc<Served>) 
             );
         }
     }
-    let from_relay = answer.from_relay;
+    let via = answer.via;
     let body: Body = if head {
         empty()
     } else {
         let frames = answer.body.map(move |part| {
             part.map(|bytes| {
-                let counter = if from_relay {
+                let counter = if via.is_relay() {
                     &served.relay_bytes
                 } else {
                     &served.origin_bytes

@@ -1,15 +1,19 @@
 //! Payloads over the outer connection to the site's relay.
 
-use super::{PayloadAnswer, PayloadError, PayloadRequest, PayloadSource};
+use super::{PayloadAnswer, PayloadError, PayloadRequest, PayloadSource, Via};
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use netpatch_protocol::site;
 use netpatch_tunnel::SiteClient;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
+use tokio::time::timeout;
 use tokio_util::io::ReaderStream;
 
+/// A relay that cannot be connected within this is lost; what it answers may take longer.
+const CONNECT: Duration = Duration::from_secs(5);
 /// Bytes read at once.
 const PIECE: usize = 64 << 10;
 
@@ -46,7 +50,16 @@ impl PayloadSource for Relay {
                 .sha256
                 .map_or_else(Vec::new, |sha256| sha256.0.to_vec()),
         };
-        let connection = self.site.connection().await.map_err(failed)?;
+        let connection = match timeout(CONNECT, self.site.connection()).await {
+            Ok(connection) => connection.map_err(failed)?,
+            Err(_) => {
+                return Err(PayloadError {
+                    repository: request.repository,
+                    path: request.path,
+                    reason: format!("the relay was silent for {} s", CONNECT.as_secs()),
+                });
+            }
+        };
         let (answer, stream) = connection.payload(wanted).await.map_err(failed)?;
         let size = answer.size_bytes;
         let body = ReaderStream::with_capacity(stream.take(size), PIECE);
@@ -57,7 +70,7 @@ impl PayloadSource for Relay {
             last_modified: answer.last_modified,
             etag: answer.etag,
             content_type: answer.content_type,
-            from_relay: true,
+            via: Via::relay(),
             body: whole(body, size).boxed(),
         })
     }

@@ -16,6 +16,9 @@ use std::time::Duration;
 /// A held lock is looked at again after this.
 const LOCKED: Duration = Duration::from_secs(10);
 
+/// Where the site forbids the direct way and its relay is lost, it is asked again after this.
+const RELAY: Duration = Duration::from_secs(15);
+
 impl Engine {
     pub(super) async fn stage(
         &self,
@@ -30,6 +33,15 @@ impl Engine {
                 Vec::new(),
             )?,
             Err(PlanError::Refused(refused)) => self.refuse(journal, refused)?,
+            // That is no try: it goes on as long as the order lasts.
+            Err(PlanError::Failed(failure))
+                if failure.cause.retry() == Retry::Later && self.payloads.waits_for_relay() =>
+            {
+                return Ok(Advance::Wait {
+                    until: Some(self.clock.now() + RELAY),
+                    reason: format!("the site's relay is waited for: {failure}"),
+                });
+            }
             Err(PlanError::Failed(failure)) if failure.cause.retry() == Retry::Later => {
                 let Some(pause) = self.may_try_again(journal) else {
                     self.fail(journal, failure)?;

@@ -133,6 +133,45 @@ async fn the_agent_finds_its_relay_past_a_silent_one_and_one_of_others() {
         .expect("ends in good order");
 }
 
+#[tokio::test]
+async fn a_relay_named_at_enrolment_is_given_up_for_another_while_it_is_lost_and_returned_to() {
+    let host = Host::with(&[]).await;
+    let edge = Edge::start();
+    let (named, other) = (Relay::start(&edge).await, Relay::start(&edge).await);
+    let state = StateFolder::open(&host.root().join("var/lib/netpatch-agent")).expect("state");
+    let at = named.address;
+    let (first, second) = (at.to_string(), other.address.to_string());
+    let server = edge.address.to_string();
+    enrol_with(&state, &server, Some(&first), &host, &edge.token(SECRET))
+        .await
+        .expect("enrols");
+    edge.tell_of_relays(vec![second.clone()]);
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(agent::run(options(&state, &host), stop.clone()));
+    let through = async |relay: &str| {
+        until(|| async {
+            let status = read_status(&state).ok()??;
+            let is_through = status.carrier.as_deref() == Some("relay");
+            (is_through && status.relay.as_deref() == Some(relay)).then_some(status)
+        })
+        .await
+    };
+    let status = through(&first).await;
+    assert_eq!(status.relay_found_by, None, "it was named");
+    drop(named);
+    let status = through(&second).await;
+    assert_eq!(status.relay_found_by, Some(Way::Platform));
+    assert_eq!(status.relays_refused[0].address, first);
+    let _back = Relay::start_at(&edge, at).await;
+    let status = through(&first).await;
+    assert_eq!(status.relay_found_by, None);
+    stop.cancel();
+    running
+        .await
+        .expect("no panic")
+        .expect("ends in good order");
+}
+
 /// Nobody is asked on links.
 const NO_LINKS: Links = Links {
     own: Vec::new(),
@@ -152,7 +191,15 @@ async fn a_flood_of_candidates_is_cut_and_no_server_is_told() {
     let edge = Edge::start();
     let rogues: Vec<(u16, u16)> = (1..=20).map(|port| (port, port)).collect();
     let server = NameServer::start(free(), &rogues).await;
-    let found = search(&[], &server.resolver(), &NO_LINKS, None, client(&edge)).await;
+    let found = search(
+        None,
+        &[],
+        &server.resolver(),
+        &NO_LINKS,
+        None,
+        client(&edge),
+    )
+    .await;
     assert!(found.relay.is_none());
     assert_eq!(found.refused.len(), CANDIDATES);
     assert_eq!(found.problem, None);
@@ -162,14 +209,14 @@ async fn a_flood_of_candidates_is_cut_and_no_server_is_told() {
         domains: vec!["elsewhere.test".into()],
         ..server.resolver()
     };
-    let found = search(&[], &nowhere, &NO_LINKS, None, client(&edge)).await;
+    let found = search(None, &[], &nowhere, &NO_LINKS, None, client(&edge)).await;
     assert!(found.relay.is_none() && found.refused.is_empty());
     let silent = UdpSocket::bind("127.0.0.1:0").expect("a port");
     let absent = Resolver {
         servers: vec![silent.local_addr().expect("an address")],
         ..server.resolver()
     };
-    let found = search(&[], &absent, &NO_LINKS, None, client(&edge)).await;
+    let found = search(None, &[], &absent, &NO_LINKS, None, client(&edge)).await;
     assert!(
         found
             .problem
@@ -201,7 +248,7 @@ async fn a_name_server_that_sends_anything_is_heard_out_once_and_left() {
         servers: vec![at],
         domains: vec![DOMAIN.to_owned()],
     };
-    let found = search(&[], &resolver, &NO_LINKS, None, client(&edge)).await;
+    let found = search(None, &[], &resolver, &NO_LINKS, None, client(&edge)).await;
     assert!(found.relay.is_none());
     assert!(found.problem.is_some());
     sending.abort();
@@ -264,7 +311,7 @@ async fn a_relay_on_the_link_is_found_where_no_name_server_knows_one_that_proves
     assert!(heard.contains(&relay.address.to_string()), "{heard:?}");
 
     let nobody = Resolver::default();
-    let found = search(&[], &nobody, &links, None, client(&edge)).await;
+    let found = search(None, &[], &nobody, &links, None, client(&edge)).await;
     let (way, site) = found.relay.expect("the relay");
     assert_eq!(
         (way, site.address()),
@@ -275,11 +322,11 @@ async fn a_relay_on_the_link_is_found_where_no_name_server_knows_one_that_proves
 
     // What a name server knows, and proves itself, comes first.
     let server = NameServer::start(free(), &[(relay.address.port(), 0)]).await;
-    let found = search(&[], &server.resolver(), &links, None, client(&edge)).await;
+    let found = search(None, &[], &server.resolver(), &links, None, client(&edge)).await;
     assert!(matches!(found.relay, Some((Way::Dns, _))));
     // To hosts of nobody here none of both is a relay.
     let strangers = Edge::start();
-    let found = search(&[], &nobody, &links, None, client(&strangers)).await;
+    let found = search(None, &[], &nobody, &links, None, client(&strangers)).await;
     assert!(found.relay.is_none());
     assert_eq!(found.refused.len(), 2);
 }

@@ -20,7 +20,7 @@ use rcgen::{
 };
 use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer, PrivatePkcs8KeyDer};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::broadcast;
 use tokio_util::task::AbortOnDropHandle;
@@ -64,6 +64,7 @@ struct Inside {
     relays: Mutex<Vec<String>>,
     /// How long a check-in needs no counter after one; 0: each has one.
     signed_seconds: AtomicU32,
+    direct_forbidden: AtomicBool,
 }
 
 /// What the edge does with steps of runs.
@@ -93,6 +94,11 @@ impl Edge {
         self.inside.signed_seconds.store(seconds, Ordering::Relaxed);
     }
 
+    /// The site of the hosts forbids the direct way.
+    pub(crate) fn forbid_direct(&self) {
+        self.inside.direct_forbidden.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) fn start() -> Self {
         let inside = Arc::new(Inside {
             platform: Authority::new(),
@@ -103,6 +109,7 @@ impl Edge {
             hang_up: tokio::sync::Notify::new(),
             relays: Mutex::default(),
             signed_seconds: AtomicU32::new(0),
+            direct_forbidden: AtomicBool::new(false),
         });
         let leaf_key = new_key();
         let mut params = CertificateParams::default();
@@ -327,8 +334,9 @@ impl Inside {
             ..Welcome::default()
         })));
         agent.messages.send(&welcome).await.expect("sends");
+        let member = membership(self.direct_forbidden.load(Ordering::Relaxed));
         let member = numbered
-            .send(message(edge_message::Body::Document(membership())))
+            .send(message(edge_message::Body::Document(member)))
             .expect("room");
         agent.messages.send(&member).await.expect("sends");
         loop {

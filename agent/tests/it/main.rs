@@ -26,6 +26,7 @@ mod host;
 mod hostile;
 mod image;
 mod killed;
+mod lost_relay;
 mod observed;
 mod order;
 mod pacman;

@@ -100,11 +100,12 @@ pub(crate) fn order(content: &[ContentItem], sequence: u64, now_ms: i64) -> Enve
 }
 
 /// The host's membership.
-pub(crate) fn membership() -> Envelope {
+pub(crate) fn membership(direct_forbidden: bool) -> Envelope {
     let membership = document::Membership {
         organization_id: ORGANIZATION.to_string(),
         host_id: HOST.to_string(),
         version: 1,
+        direct_forbidden,
         ..document::Membership::default()
     };
     seal(&membership, &[&key(3)]).expect("seals")
@@ -149,7 +150,7 @@ impl Agent {
         let mut documents = Documents::load(&state, trust()).expect("documents");
         if documents.membership().is_none() {
             documents
-                .take_membership(&membership())
+                .take_membership(&membership(false))
                 .expect("membership");
         }
         documents

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use futures::StreamExt as _;
-use netpatch_agent::payload::{PayloadAnswer, PayloadError, PayloadRequest, PayloadSource};
+use netpatch_agent::payload::{PayloadAnswer, PayloadError, PayloadRequest, PayloadSource, Via};
 use netpatch_types::Sha256;
 use std::fs::{self, File};
 use std::io;
@@ -122,7 +122,7 @@ impl PayloadSource for Shelf {
             last_modified: String::new(),
             etag: String::new(),
             content_type: String::new(),
-            from_relay: true,
+            via: Via::relay(),
             body: futures::stream::once(async move { Ok(body.into()) }).boxed(),
         })
     }

@@ -61,6 +61,9 @@ pub enum IdentityEventV1 {
         /// Whether its relays use differences now; so they did before there was a choice.
         #[serde(default = "yes")]
         uses_deltas: bool,
+        /// Whether hosts may go past the relay now; events from before that could be changed say nothing of it.
+        #[serde(default)]
+        direct_allowed: Option<bool>,
     },
     /// A user was made.
     UserCreated {

@@ -73,6 +73,8 @@ pub struct SiteCreate {
 pub struct SiteUpdate {
     /// Which.
     pub id: SiteId,
+    /// Whether hosts may go past the relay.
+    pub direct_allowed: Option<bool>,
     /// Whether its relays may try the ports that its hosts say they listen on.
     pub probes_exposure: Option<bool>,
     /// What its line may carry of what its relays fetch.
@@ -93,6 +95,7 @@ impl SiteUpdate {
     pub fn new(id: SiteId) -> Self {
         Self {
             id,
+            direct_allowed: None,
             probes_exposure: None,
             bandwidth: None,
             serves_proxy: None,
@@ -225,6 +228,7 @@ impl Auth {
         require_admin(ctx)?;
         let before = self.own_site(ctx, update.id).await?;
         let site = Site {
+            direct_allowed: update.direct_allowed.unwrap_or(before.direct_allowed),
             probes_exposure: update.probes_exposure.unwrap_or(before.probes_exposure),
             bandwidth: update.bandwidth.unwrap_or_else(|| before.bandwidth.clone()),
             serves_proxy: update.serves_proxy.unwrap_or(before.serves_proxy),
@@ -255,7 +259,7 @@ impl Auth {
         }
         let tx = self.db.write(ctx).await?;
         tx.execute(
-            "update identity.sites set probes_exposure = $3, bandwidth = $4, serves_proxy = $5, staging_hours = $6, mirrors = $7, uses_deltas = $8 where tenant_id = $1 and id = $2",
+            "update identity.sites set probes_exposure = $3, bandwidth = $4, serves_proxy = $5, staging_hours = $6, mirrors = $7, uses_deltas = $8, direct_allowed = $9 where tenant_id = $1 and id = $2",
             [
                 site.organization.0.into(),
                 site.id.0.into(),
@@ -265,6 +269,7 @@ impl Auth {
                 serde_json::json!(site.staging_hours).into(),
                 serde_json::json!(site.mirrors).into(),
                 site.uses_deltas.into(),
+                site.direct_allowed.into(),
             ],
         )
         .await?;
@@ -276,6 +281,7 @@ impl Auth {
             staging_hours: site.staging_hours.clone(),
             mirrors: site.mirrors.clone(),
             uses_deltas: site.uses_deltas,
+            direct_allowed: Some(site.direct_allowed),
         };
         event::append(&tx, ctx, &*self.clock, event).await?;
         tx.commit().await?;

@@ -2,7 +2,7 @@
 
 mod together;
 
-use super::services::{Admitted, HostStanding, Recipe, Services, StoredPayload};
+use super::services::{Admitted, HostStanding, Recipe, Services, StoredPayload, Ways};
 use super::{convert, delta, probe, staging, stored, week};
 use netpatch_auth::{
     Auth, ClaimStart, ClaimState, IssuedCertificate, RelayReport as IdentityRelayReport, RoleKeys,
@@ -523,12 +523,8 @@ impl Services for PlatformServices {
         })
     }
 
-    async fn relays(
-        &self,
-        organization: OrganizationId,
-        site: SiteId,
-    ) -> ServiceResult<Vec<String>> {
-        self.together.relays.ask(organization, site).await
+    async fn ways(&self, organization: OrganizationId, site: SiteId) -> ServiceResult<Ways> {
+        self.together.ways.ask(organization, site).await
     }
 
     async fn seen(&self, organization: OrganizationId, seen: Vec<Seen>) -> ServiceResult<()> {

@@ -46,6 +46,15 @@ pub struct HostStanding {
 /// Relays that a host is told of.
 pub(super) const RELAY_HINTS: usize = 8;
 
+/// By which ways the hosts of a site come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ways {
+    /// Whether they may go past relays.
+    pub direct_allowed: bool,
+    /// Where relays say that hosts reach them, `host:port`; at most eight.
+    pub relays: Vec<String>,
+}
+
 /// A difference that is there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
@@ -149,12 +158,8 @@ pub trait Services: Send + Sync + 'static {
     /// Where a host stands.
     async fn host(&self, organization: OrganizationId, host: HostId)
     -> ServiceResult<HostStanding>;
-    /// Where the relays of a site say that hosts reach them, `host:port`; at most eight.
-    async fn relays(
-        &self,
-        organization: OrganizationId,
-        site: SiteId,
-    ) -> ServiceResult<Vec<String>>;
+    /// By which ways the hosts of a site come.
+    async fn ways(&self, organization: OrganizationId, site: SiteId) -> ServiceResult<Ways>;
     /// Who was seen.
     async fn seen(&self, organization: OrganizationId, seen: Vec<Seen>) -> ServiceResult<()>;
     /// What a host is.

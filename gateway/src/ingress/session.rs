@@ -28,6 +28,9 @@ const OUTBOX: usize = 1000;
 const LET_GO: Duration = Duration::from_secs(5);
 /// A peer that takes nothing for this long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a host is heard that came directly although its site forbids it: it learns of its site's relays and of its membership, and
+/// is given nothing to do.
+const INTRODUCTION: Duration = Duration::from_secs(5);
 /// How often a living session's certificate and standing are looked at again.
 const RECHECK: Duration = Duration::from_secs(60);
 
@@ -70,6 +73,8 @@ pub(crate) struct Session<'a> {
     pub(crate) relay: Option<RelayId>,
     /// The host's, when it connected.
     site: Option<SiteId>,
+    /// When the session ends, because it came directly and its site forbids that.
+    introduced_until: Option<Instant>,
     /// The manifest that inventory holds, as far as this session knows.
     pub(crate) manifest: Option<Sha256>,
     pub(crate) parts: Parts,
@@ -209,6 +214,7 @@ async fn converse(
         live,
         relay: relay.map(|relay| RelayId(relay.id)),
         site: standing.site,
+        introduced_until: None,
         manifest: standing.manifest.filter(|_| !restored),
         parts: Parts::default(),
         heard: Instant::now(),
@@ -313,7 +319,7 @@ impl Session<'_> {
                 .unwrap_or_default(),
             heartbeat_seconds: u32::try_from(self.shared.options.heartbeat.as_secs().max(1))
                 .unwrap_or(u32::MAX),
-            relay_hints: self.relay_hints().await,
+            relay_hints: self.ways().await?,
             whole_bytes: MAX_WHOLE_BYTES as u64,
             signed_seconds: u32::try_from(self.shared.options.signed_every.as_secs())
                 .unwrap_or(u32::MAX),
@@ -331,19 +337,38 @@ impl Session<'_> {
         self.deliver().await
     }
 
-    /// Relays of the site, for a host that did not come through one. Hints: without them it goes on directly.
-    async fn relay_hints(&mut self) -> Vec<String> {
-        let (None, Some(site)) = (self.relay, self.site) else {
-            return Vec::new();
+    /// Relays that the host may go through: hints, without them it goes on as it came. One that came directly although its site forbids
+    /// it hears of them and is sent away.
+    async fn ways(&mut self) -> Result<Vec<String>, End> {
+        let Some(site) = self.site else {
+            return Ok(Vec::new());
         };
-        let services = &self.shared.services;
-        match services.relays(self.organization(), site).await {
-            Ok(relays) => relays,
+        match self.shared.services.ways(self.organization(), site).await {
+            Ok(ways) => {
+                if !ways.direct_allowed {
+                    self.forbid_direct();
+                }
+                Ok(ways.relays)
+            }
+            Err(error) if self.relay.is_none() => Err(End::Unavailable(error)),
             Err(error) => {
                 tracing::warn!(tenant.id = %self.organization(), %error, "a host is told of no relays");
-                Vec::new()
+                Ok(Vec::new())
             }
         }
+    }
+
+    /// The host's site forbids the direct way.
+    pub(crate) fn forbid_direct(&mut self) {
+        if self.relay.is_none() {
+            let until = Instant::now() + INTRODUCTION;
+            self.introduced_until.get_or_insert(until);
+        }
+    }
+
+    /// Whether the host only hears by which way to come.
+    pub(crate) fn is_introduction(&self) -> bool {
+        self.introduced_until.is_some()
     }
 
     async fn run(&mut self, mut leaving: Going) -> Result<(), End> {
@@ -353,8 +378,19 @@ impl Session<'_> {
         let mut checked = Instant::now();
         let live = self.live.clone();
         loop {
+            let introduced_until = self.introduced_until;
+            let introduced = async {
+                match introduced_until {
+                    Some(until) => tokio::time::sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 () = live.superseded.cancelled() => return Err(End::Superseded),
+                () = introduced => return Err(refused(
+                    ErrorCode::Forbidden,
+                    "the host's site forbids the direct way: come through its relays",
+                )),
                 () = &mut leaving => return Err(End::Draining),
                 received = self.connection.messages.receive::<AgentMessage>() => match received? {
                     Some(message) => Box::pin(self.take(message)).await?,

@@ -192,6 +192,7 @@ fn usual(
         "scan_schedule_list" => {
             json!([{"site": body["sites"][0], "rule": {"cron": "30 3 * * *", "jitter_seconds": 900}}])
         }
+        "site_way_set" => body.clone(),
         "scan_schedule_set" => json!({"site": body["site"], "rule": body["rule"]}),
         "block_list" | "block_set" => json!([{"package": "linux-*", "reason": "frozen"}]),
         "deployment_get" | "deployment_pause" | "deployment_resume" | "deployment_halt"

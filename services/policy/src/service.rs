@@ -11,6 +11,7 @@ mod policy;
 mod rulebook;
 mod scan;
 mod signing;
+mod site;
 mod usable;
 mod window;
 
@@ -314,6 +315,10 @@ impl PolicyApi for PolicyService {
         request: ScanScheduleSet,
     ) -> ServiceResult<Option<ScanSchedule>> {
         self.set_scan_schedule(ctx, request).await
+    }
+
+    async fn site_way_set(&self, ctx: &RequestContext, request: SiteWay) -> ServiceResult<SiteWay> {
+        self.set_site_way(ctx, request).await
     }
 
     async fn baseline_create(

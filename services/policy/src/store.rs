@@ -8,6 +8,7 @@ pub(crate) mod membership;
 pub(crate) mod migration;
 pub(crate) mod policy;
 pub(crate) mod scan;
+pub(crate) mod site;
 pub(crate) mod window;
 pub(crate) mod work;
 

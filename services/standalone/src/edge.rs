@@ -109,6 +109,11 @@ pub(crate) fn http(
         ledger.await;
         Ok::<(), BoxError>(())
     });
+    let sites = netpatch_gateway::sites::run(apis.clone(), stop.clone());
+    process.tasks.spawn("sites", async move {
+        sites.await;
+        Ok::<(), BoxError>(())
+    });
     let (auth, ended) = (roles.auth.clone(), stop.clone());
     process.tasks.spawn("identity outbox", async move {
         auth.events_tend(ended).await;

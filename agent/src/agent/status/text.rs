@@ -30,6 +30,15 @@ impl Status {
         if let (Some(relay), Some(way)) = (&self.relay, self.relay_found_by) {
             lines.push(("relay", format!("{relay}, found by {way}")));
         }
+        if self.direct_forbidden {
+            let waits = match (self.carrier.as_deref(), &self.relay) {
+                (None, Some(_)) => "; the relay is waited for",
+                (Some("relay"), _) => "",
+                _ => "; no relay is known yet",
+            };
+            let text = format!("the site forbids to go past its relays{waits}");
+            lines.push(("way", text));
+        }
         for refused in &self.relays_refused {
             let text = format!("not {}: {}", refused.address, refused.reason);
             lines.push(("relay", text));

@@ -117,6 +117,7 @@ async fn another_organizations_ids_are_unknown_in_every_operation() {
         serves_proxy: Some(true),
         mirrors: Some(Vec::new()),
         uses_deltas: Some(false),
+        direct_allowed: Some(false),
         ..SiteUpdate::new(id)
     };
     same_as_unknown!(
@@ -445,6 +446,19 @@ async fn a_site_lets_its_relays_probe_when_its_administrator_says_so() {
     let both = world.auth.site_update(&ctx, serving).await.unwrap();
     assert!(both.probes_exposure && both.serves_proxy);
     assert_eq!(both, world.auth.site_get(&ctx, made.id).await.unwrap());
+    let forbidding = SiteUpdate {
+        direct_allowed: Some(false),
+        ..SiteUpdate::new(made.id)
+    };
+    let refused = world
+        .auth
+        .site_update(&technician, forbidding.clone())
+        .await;
+    assert_eq!(code(refused), ErrorCode::Forbidden);
+    assert!(both.direct_allowed, "as it was made");
+    let strict = world.auth.site_update(&ctx, forbidding).await.unwrap();
+    assert!(!strict.direct_allowed && strict.serves_proxy);
+    assert_eq!(strict, world.auth.site_get(&ctx, made.id).await.unwrap());
     world.test.settle("identity").await;
     let page = world.auth.events(Cursor::default(), 100).await.unwrap();
     let changes: Vec<IdentityEvent> = page
@@ -458,7 +472,7 @@ async fn a_site_lets_its_relays_probe_when_its_administrator_says_so() {
         .into_iter()
         .map(|IdentityEvent::V1 { event, .. }| event)
         .collect();
-    let changed = |serves_proxy| IdentityEventV1::SiteChanged {
+    let changed = |serves_proxy, direct_allowed| IdentityEventV1::SiteChanged {
         site: made.id,
         probes_exposure: true,
         bandwidth: Bandwidth::default(),
@@ -466,8 +480,16 @@ async fn a_site_lets_its_relays_probe_when_its_administrator_says_so() {
         staging_hours: Vec::new(),
         mirrors: Vec::new(),
         uses_deltas: true,
+        direct_allowed: Some(direct_allowed),
     };
-    assert_eq!(told, [changed(false), changed(true)]);
+    assert_eq!(
+        told,
+        [
+            changed(false, true),
+            changed(true, true),
+            changed(true, false)
+        ]
+    );
 }
 
 /// Where relays fetch is kept as it was said, of the site's own repositories only; differences are used until somebody says no.

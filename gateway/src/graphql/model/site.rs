@@ -82,7 +82,8 @@ impl Site {
             .into()
     }
 
-    /// Whether hosts may go past the relay.
+    /// Whether hosts may go past the relay, with their sessions and for their packages. Where they may not, a host whose relays are lost
+    /// waits for them; only one that knows of no relay at all asks the platform, which tells it of them and nothing else.
     async fn direct_allowed(&self) -> bool {
         self.0.direct_allowed
     }

@@ -33,6 +33,9 @@ pub struct SiteCreateInput {
 pub struct SiteUpdateInput {
     /// Which.
     id: ID,
+    /// Whether hosts may go past the relay, with their sessions and for their packages. Forbidden, a host whose relays are lost waits for
+    /// them, even over a restart.
+    direct_allowed: Option<bool>,
     /// Whether its relays may try the ports that its hosts say they listen on.
     probes_exposure: Option<bool>,
     /// What its line may carry of what its relays fetch, all of it anew.
@@ -138,6 +141,7 @@ async fn update(ctx: &Context<'_>, input: SiteUpdateInput) -> Result<SiteUpdateP
     });
     let change = SiteUpdate {
         id,
+        direct_allowed: input.direct_allowed,
         probes_exposure: input.probes_exposure,
         staging_hours: staging_hours.transpose()?,
         bandwidth: input

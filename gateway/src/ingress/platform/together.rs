@@ -1,13 +1,13 @@
 //! What every session asks when it begins and looks again, put together: one statement for many sessions.
 
 use super::super::gather::Gather;
-use super::super::services::RELAY_HINTS;
+use super::super::services::{RELAY_HINTS, Ways};
 use super::PlatformParts;
 use netpatch_inventory_api::{HostPlace, HostPlaces};
 use netpatch_policy_api::{Membership, MembershipGet, MembershipList};
 use netpatch_protocol::IdentityName;
 use netpatch_scheduler_api::{DocumentsForHost, DocumentsForHosts};
-use netpatch_types::{HostId, OrganizationId, ServiceResult, Sha256, SiteId};
+use netpatch_types::{ErrorCode, HostId, OrganizationId, ServiceResult, Sha256, SiteId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +23,8 @@ pub(super) struct Together {
     pub(super) certificates: Gather<(IdentityName, Sha256), bool>,
     /// Where a host stands.
     pub(super) places: Gather<HostId, Option<HostPlace>>,
-    /// The relays of a site.
-    pub(super) relays: Gather<SiteId, Vec<String>>,
+    /// By which ways the hosts of a site come.
+    pub(super) ways: Gather<SiteId, Ways>,
     /// A newer membership document.
     pub(super) memberships: Gather<MembershipGet, Option<Membership>>,
     /// Envelopes of orders and halts.
@@ -36,7 +36,7 @@ impl Together {
         Self {
             certificates: gather(parts, SOON, certificates),
             places: gather(parts, SOON, places),
-            relays: gather(parts, SOON, relays),
+            ways: gather(parts, SOON, ways),
             memberships: gather(parts, LATER, memberships),
             documents: gather(parts, LATER, documents),
         }
@@ -84,16 +84,24 @@ async fn places(
     Ok(asked.iter().map(|host| found.get(host).cloned()).collect())
 }
 
-async fn relays(
+async fn ways(
     parts: Arc<PlatformParts>,
     organization: OrganizationId,
     asked: Vec<SiteId>,
-) -> ServiceResult<Vec<Vec<String>>> {
+) -> ServiceResult<Vec<Ways>> {
     let ctx = parts.edge(organization);
     let mut found = BTreeMap::new();
     for site in asked.iter().copied().collect::<BTreeSet<_>>() {
-        let relays = parts.auth.relay_addresses(&ctx, site, RELAY_HINTS).await?;
-        found.insert(site, relays);
+        let direct_allowed = match parts.auth.site_get(&ctx, site).await {
+            Ok(site) => site.direct_allowed,
+            Err(gone) if gone.code == ErrorCode::NotFound => false,
+            Err(error) => return Err(error),
+        };
+        let ways = Ways {
+            direct_allowed,
+            relays: parts.auth.relay_addresses(&ctx, site, RELAY_HINTS).await?,
+        };
+        found.insert(site, ways);
     }
     let of = |site| found.get(site).cloned().unwrap_or_default();
     Ok(asked.iter().map(of).collect())

@@ -1,10 +1,12 @@
 use super::world::*;
 use netpatch_gateway::ingress::request_scan;
-use netpatch_protocol::document::{Membership, Order};
+use netpatch_protocol::document::{Envelope, Membership, Order};
+use netpatch_protocol::seal;
 use netpatch_protocol::session::{Hello, OrderAnswer, agent_message, edge_message};
 use netpatch_tunnel::SessionClient;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 async fn document(session: &mut SessionClient) -> netpatch_protocol::document::Envelope {
     match message(session).await {
@@ -51,6 +53,61 @@ async fn membership_comes_first_then_orders_each_once() {
         .push(second.clone());
     world.bus.publish("scheduler.outbox", b"").await;
     assert_eq!(document(&mut session).await.digest(), second.digest());
+}
+
+/// A membership that says by which way the host may come.
+fn strict(world: &World, version: u64, direct_forbidden: bool) -> (u64, Envelope) {
+    let membership = Membership {
+        version,
+        direct_forbidden,
+        ..Membership::default()
+    };
+    let sealed = seal(&membership, &[&world.played.director]);
+    (version, sealed.unwrap())
+}
+
+#[tokio::test]
+async fn a_host_that_comes_directly_against_its_sites_will_hears_of_its_relays_and_nothing_else() {
+    let world = World::start_with(|options| options.look_every = Duration::from_millis(50)).await;
+    let host = world.host();
+    let relays = vec!["relay.test:8443".to_owned()];
+    {
+        let (member, order) = (strict(&world, 4, true), world.order(1));
+        let mut script = world.played.script.lock().unwrap();
+        (script.direct_forbidden, script.relays) = (true, relays.clone());
+        (script.membership, script.orders) = (Some(member), vec![order]);
+    }
+    for counter in [1, 1000] {
+        let mut session = world.agent(&host, 1, counter);
+        assert_eq!(up(&mut session).await.relay_hints, relays);
+        assert!(document(&mut session).await.is::<Membership>());
+        match message(&mut session).await {
+            edge_message::Body::Error(error) => {
+                assert_eq!(error.code, "FORBIDDEN");
+                assert!(error.message.contains("through its relays"), "{error:?}");
+            }
+            other => panic!("no refusal: {other:?}"),
+        }
+        down(&mut session).await;
+    }
+}
+
+#[tokio::test]
+async fn a_direct_session_ends_when_its_site_begins_to_forbid_it() {
+    let world = World::start_with(|options| options.look_every = Duration::from_millis(50)).await;
+    let host = world.host();
+    world.played.script.lock().unwrap().membership = Some(strict(&world, 1, false));
+    let mut session = world.agent(&host, 1, 1);
+    up(&mut session).await;
+    assert!(document(&mut session).await.is::<Membership>());
+    world.played.script.lock().unwrap().membership = Some(strict(&world, 2, true));
+    assert!(document(&mut session).await.is::<Membership>());
+    world.played.script.lock().unwrap().orders = vec![world.order(1)];
+    let refusal = message(&mut session).await;
+    assert!(
+        matches!(refusal, edge_message::Body::Error(_)),
+        "{refusal:?}"
+    );
 }
 
 #[tokio::test]

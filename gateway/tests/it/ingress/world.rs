@@ -1,7 +1,7 @@
 //! Certificates, a scripted platform, agents that sign their counters.
 
 use chrono::{DateTime, Datelike as _, Utc};
-use netpatch_gateway::ingress::{Admitted, HostStanding, Ingress, Options, Recipe, Services};
+use netpatch_gateway::ingress::{Admitted, HostStanding, Ingress, Options, Recipe, Services, Ways};
 use netpatch_gateway::throttle::Rate;
 use netpatch_inventory_api::{
     ApplicabilityReport, HostFactsReport, ManifestDeltaReport, ManifestOutcome, ManifestReport,
@@ -169,6 +169,8 @@ const SITE: SiteId = SiteId(uuid::Uuid::from_u128(7));
 pub(super) struct Script {
     /// Where the relays of the site are.
     pub(super) relays: Vec<String>,
+    /// Hosts of the site may not go past them.
+    pub(super) direct_forbidden: bool,
     pub(super) quarantined: HashSet<HostId>,
     pub(super) seen: Vec<Seen>,
     pub(super) facts: Vec<HostFactsReport>,
@@ -392,13 +394,13 @@ impl Services for Played {
         })
     }
 
-    async fn relays(
-        &self,
-        organization: OrganizationId,
-        site: SiteId,
-    ) -> ServiceResult<Vec<String>> {
+    async fn ways(&self, organization: OrganizationId, site: SiteId) -> ServiceResult<Ways> {
         assert_eq!(site, SITE);
-        Ok(self.call(organization)?.relays.clone())
+        let script = self.call(organization)?;
+        Ok(Ways {
+            direct_allowed: !script.direct_forbidden,
+            relays: script.relays.clone(),
+        })
     }
 
     async fn seen(&self, organization: OrganizationId, seen: Vec<Seen>) -> ServiceResult<()> {

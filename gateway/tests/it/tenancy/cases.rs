@@ -120,7 +120,7 @@ pub(crate) const MUTATIONS: [(&str, &str); 46] = [
     ),
     (
         "siteUpdate",
-        "id: $site, probesExposure: true, servesProxy: true, bandwidth: {kilobitsPerSecond: 2000, rules: []}, stagingHours: [], mirrors: [], usesDeltas: false",
+        "id: $site, probesExposure: true, servesProxy: true, bandwidth: {kilobitsPerSecond: 2000, rules: []}, stagingHours: [], mirrors: [], usesDeltas: false, directAllowed: false",
     ),
     ("siteScanScheduleSet", "id: $site, cron: \"30 3 * * *\""),
     (

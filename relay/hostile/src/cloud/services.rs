@@ -2,7 +2,7 @@
 
 use super::{CLAIM, EDGE_NAME, Played, answer_named, facts_named, manifest_named, result_named};
 use async_trait::async_trait;
-use netpatch_gateway::ingress::{Admitted, HostStanding, Recipe, Services};
+use netpatch_gateway::ingress::{Admitted, HostStanding, Recipe, Services, Ways};
 use netpatch_inventory_api::{
     ApplicabilityReport, HostFactsReport, ManifestDeltaReport, ManifestOutcome, ManifestReport,
     Seen,
@@ -178,8 +178,11 @@ impl Services for Played {
         Ok(HostStanding::default())
     }
 
-    async fn relays(&self, _: OrganizationId, _: SiteId) -> ServiceResult<Vec<String>> {
-        Ok(Vec::new())
+    async fn ways(&self, _: OrganizationId, _: SiteId) -> ServiceResult<Ways> {
+        Ok(Ways {
+            direct_allowed: true,
+            relays: Vec::new(),
+        })
     }
 
     async fn seen(&self, _: OrganizationId, seen: Vec<Seen>) -> ServiceResult<()> {

@@ -12,6 +12,7 @@ pub mod exception;
 pub mod membership;
 pub mod rule;
 pub mod scan;
+pub mod site;
 pub mod window;
 
 pub use approval::*;
@@ -23,6 +24,7 @@ pub use membership::*;
 pub use netpatch_types::EventsAfter;
 pub use rule::*;
 pub use scan::*;
+pub use site::*;
 pub use window::*;
 
 use netpatch_types::{EventPage, Page};
@@ -75,6 +77,8 @@ netpatch_chassis::rpc_service! {
         scan_schedule_list(ScanScheduleList) -> Vec<ScanSchedule>;
         /// When the hosts of a site are scanned, or as each of them says itself. `PolicyWrite`, over that site.
         scan_schedule_set(ScanScheduleSet) -> Option<ScanSchedule>;
+        /// Whether the hosts of a site may go past its relays. Only the platform itself says so.
+        site_way_set(SiteWay) -> SiteWay;
         /// A new baseline. `PolicyWrite`.
         baseline_create(BaselineCreate) -> Baseline;
         /// Changes a baseline; `if_match` guards. `PolicyWrite`.

@@ -72,6 +72,7 @@ impl PolicyService {
         let sites: Vec<SiteId> = sites.into_iter().collect();
         let tx = self.database.read(&ctx).await?;
         let scans = store::scan::of_sites(&tx, tenant, &sites).await?;
+        let strict = store::site::forbidding(&tx, tenant, &sites).await?;
         tx.rollback().await?;
         let scans: HashMap<SiteId, ScanRule> = scans
             .into_iter()
@@ -84,7 +85,8 @@ impl PolicyService {
             .collect();
         let mut newer = Vec::new();
         for found in found {
-            let document = place(&found, blocked.clone(), scans.get(&found.site).cloned());
+            let scan = scans.get(&found.site).cloned();
+            let document = place(&found, blocked.clone(), scan, strict.contains(&found.site));
             let version = held.get(&found.id).copied().unwrap_or_default();
             let membership = match stored.get(&found.id) {
                 Some(stored) if self.still_says(&stored.stored, &document) => {
@@ -144,11 +146,13 @@ impl PolicyService {
                 .ok_or_else(|| ServiceError::not_found("host"))?;
             let tx = self.database.read(&ctx).await?;
             let scan = store::scan::of_sites(&tx, tenant, &[found.site]).await?;
+            let strict = store::site::forbidding(&tx, tenant, &[found.site]).await?;
             tx.rollback().await?;
             let mut document = place(
                 &found,
                 blocked.into_iter().map(|entry| entry.package).collect(),
                 scan.into_iter().next().map(|scan| scan.rule),
+                strict.contains(&found.site),
             );
             let held = stored.as_ref().map_or(0, |(stored, _)| stored.version());
             if let Some((stored, envelope)) = stored
@@ -235,6 +239,7 @@ fn place(
     host: &HostPlace,
     blocked_packages: Vec<String>,
     scan: Option<ScanRule>,
+    direct_forbidden: bool,
 ) -> document::Membership {
     let mut groups: Vec<String> = host.groups.iter().map(ToString::to_string).collect();
     groups.sort_unstable();
@@ -253,5 +258,6 @@ fn place(
             cron: rule.cron,
             jitter_seconds: rule.jitter_seconds,
         }),
+        direct_forbidden,
     }
 }

@@ -19,6 +19,7 @@ impl MigratorTrait for Migrator {
             Box::new(M0002),
             Box::new(M0003),
             Box::new(M0004),
+            Box::new(M0005),
         ]
     }
 
@@ -110,6 +111,23 @@ impl MigrationTrait for M0004 {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let mut sql = statements(include_str!("../../migrations/m0004_scan_schedules.sql"));
         sql.extend(protect_tenant_table(SCHEMA, "scan_schedules"));
+        execute_all(manager.get_connection(), sql).await
+    }
+}
+
+struct M0005;
+
+impl MigrationName for M0005 {
+    fn name(&self) -> &'static str {
+        "m0005_site_ways"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for M0005 {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let mut sql = statements(include_str!("../../migrations/m0005_site_ways.sql"));
+        sql.extend(protect_tenant_table(SCHEMA, "site_ways"));
         execute_all(manager.get_connection(), sql).await
     }
 }

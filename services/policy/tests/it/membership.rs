@@ -7,7 +7,11 @@ use netpatch_types::*;
 use prost::Message as _;
 use std::time::Duration;
 
-async fn held(world: &World, host: HostId, held_version: u64) -> Option<document::Membership> {
+pub(crate) async fn held(
+    world: &World,
+    host: HostId,
+    held_version: u64,
+) -> Option<document::Membership> {
     let found = world
         .api
         .membership_get(&world.system(), MembershipGet { host, held_version })
@@ -251,6 +255,53 @@ async fn a_sites_scan_schedule_reaches_its_hosts_and_no_others() {
         world.api.scan_schedule_list(&reader, list).await.unwrap(),
         []
     );
+}
+
+#[tokio::test]
+async fn hosts_of_a_site_that_forbids_the_direct_way_are_told_so_and_no_others() {
+    let world = World::direct().await;
+    let (here, there) = (world.host(1, vec![]), world.host(2, vec![]));
+    let elsewhere = SiteId(uuid::Uuid::from_u128(7));
+    world
+        .facts
+        .lock()
+        .unwrap()
+        .hosts
+        .get_mut(&there)
+        .unwrap()
+        .site = elsewhere;
+    for host in [here, there] {
+        assert!(!held(&world, host, 0).await.unwrap().direct_forbidden);
+    }
+    let site = SiteId(uuid::Uuid::from_u128(99));
+    let say = async |direct_allowed| {
+        let way = SiteWay {
+            site,
+            direct_allowed,
+        };
+        // Events come at least once.
+        for _ in 0..2 {
+            world.api.site_way_set(&world.system(), way).await.unwrap();
+            world.settle().await;
+        }
+    };
+    say(true).await;
+    assert_eq!(held(&world, here, 1).await, None, "nothing new");
+    say(false).await;
+    let strict = held(&world, here, 1).await.unwrap();
+    assert!(strict.direct_forbidden && strict.version == 2);
+    assert_eq!(held(&world, there, 1).await, None);
+    say(true).await;
+    let free = held(&world, here, 2).await.unwrap();
+    assert!(!free.direct_forbidden && free.version == 3);
+
+    let way = SiteWay {
+        site,
+        direct_allowed: false,
+    };
+    let refused = world.api.site_way_set(&world.person(1), way).await;
+    assert_eq!(refused.unwrap_err().code, ErrorCode::Forbidden);
+    assert_eq!(held(&world, here, 3).await, None);
 }
 
 #[tokio::test]

@@ -61,6 +61,12 @@ async fn owner(world: &World) -> Owned {
     };
     let set = world.api.scan_schedule_set(&world.person(1), scan).await;
     set.unwrap();
+    let strict = SiteWay {
+        site: SiteId(uuid::Uuid::from_u128(99)),
+        direct_allowed: false,
+    };
+    let set = world.api.site_way_set(&world.system(), strict).await;
+    set.unwrap();
     let create = BaselineCreate {
         spec: baseline::spec("ours", true),
     };
@@ -342,6 +348,14 @@ async fn every_operation_keeps_organizations_apart() {
         .is_empty());
     let set = ScanScheduleSet { site, rule: None };
     sees_nothing!(scan_schedule_set, &ctx, set, |now| now.is_none());
+    let way = SiteWay {
+        site,
+        direct_allowed: true,
+    };
+    let refused = api.site_way_set(&ctx, way).await;
+    assert_eq!(refused.unwrap_err().code, ErrorCode::Forbidden);
+    // The platform acting elsewhere changes nothing here, as is seen below.
+    sees_nothing!(site_way_set, &system, way, |now| now == way);
     sees_nothing!(block_list, &ctx, BlockList {}, |list| list.is_empty());
     let block = BlockSet {
         package: "nginx".into(),
@@ -417,6 +431,8 @@ async fn every_operation_keeps_organizations_apart() {
             .len(),
         1
     );
+    let document = crate::membership::held(&world, owned.host, 0).await;
+    assert!(document.unwrap().direct_forbidden, "as its owner said");
     let statuses: Vec<_> = world
         .approvals()
         .await

@@ -53,6 +53,9 @@ pub(crate) enum Site {
     Set {
         /// Its name or id.
         site: String,
+        /// Whether hosts may go past the relay; off, a host whose relays are lost waits for them.
+        #[arg(long, group = "change")]
+        direct: Option<Switch>,
         /// Whether packages are made of older versions and differences.
         #[arg(long, group = "change")]
         differences: Option<Switch>,
@@ -118,6 +121,7 @@ impl Site {
             }
             Self::Set {
                 site,
+                direct,
                 differences,
                 proxy,
                 probes,
@@ -127,6 +131,7 @@ impl Site {
             } => {
                 let mut input = json!({});
                 for (field, switch) in [
+                    ("directAllowed", direct),
                     ("usesDeltas", differences),
                     ("servesProxy", proxy),
                     ("probesExposure", probes),
@@ -269,6 +274,7 @@ fn table(sites: &[Value]) -> comfy_table::Table {
     table.set_header([
         "SITE",
         "TIME ZONE",
+        "DIRECT",
         "LINE",
         "FETCHES AHEAD",
         "DIFFERENCES",
@@ -283,17 +289,18 @@ fn table(sites: &[Value]) -> comfy_table::Table {
         let ratio = site
             .pointer("/traffic/cacheHitRatio")
             .and_then(Value::as_f64);
-        let differences = match site["usesDeltas"].as_bool() {
-            Some(true) => "on",
-            Some(false) => "off",
-            None => "-",
+        let switch = |field: &str| match site[field].as_bool() {
+            Some(true) => "on".to_owned(),
+            Some(false) => "off".to_owned(),
+            None => "-".to_owned(),
         };
         table.add_row([
             text("/name"),
             text("/timeZone"),
+            switch("directAllowed"),
             line(&site["bandwidth"]),
             ahead(&site["stagingHours"]),
-            differences.to_owned(),
+            switch("usesDeltas"),
             text("/traffic/savedBytes"),
             ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}")),
         ]);

@@ -398,6 +398,17 @@ pub(crate) async fn running_relay(
     place: &Place,
     edge: &str,
 ) -> (Relay, tempfile::TempDir) {
+    let anywhere = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    running_relay_at(sandbox, place, edge, anywhere).await
+}
+
+/// The same at an address that it tells the platform, unless it is any port.
+pub(crate) async fn running_relay_at(
+    sandbox: &Sandbox,
+    place: &Place,
+    edge: &str,
+    listen: std::net::SocketAddr,
+) -> (Relay, tempfile::TempDir) {
     let auth = &sandbox.roles.auth;
     let folder = tempfile::tempdir().unwrap();
     let data = DataDir::open(folder.path()).unwrap();
@@ -417,7 +428,11 @@ pub(crate) async fn running_relay(
     };
     data.save_enrolment(&enrolment).unwrap();
     let config = Config {
-        listen: "127.0.0.1:0".parse().unwrap(),
+        listen,
+        advertise: match listen.port() {
+            0 => String::new(),
+            _ => listen.to_string(),
+        },
         metrics_listen: None,
         report_seconds: 1,
         // Where tests have their blob store.

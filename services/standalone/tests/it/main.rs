@@ -7,6 +7,7 @@ mod asset;
 mod cli;
 mod cvss;
 mod delta;
+mod direct;
 mod faults;
 mod holes;
 mod homecoming;

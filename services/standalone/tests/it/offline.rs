@@ -19,13 +19,13 @@ use netpatch_window::{Schedule, Tz, WindowRule};
 use std::sync::Arc;
 use std::time::Duration;
 
-const LONG: Duration = Duration::from_secs(120);
+pub(crate) const LONG: Duration = Duration::from_secs(120);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A host with two packages that may be updated, and the line to its platform.
-struct Site {
-    world: World,
-    line: Line,
+pub(crate) struct Site {
+    pub(crate) world: World,
+    pub(crate) line: Line,
     host: Fake,
 }
 
@@ -35,6 +35,11 @@ impl Site {
         let line = Line::to(world.edge_address()).await;
         world.server = Some(line.address);
         world.enrol(false).await.unwrap();
+        Self::of(world, line)
+    }
+
+    /// Of a host that is enrolled.
+    pub(crate) fn of(world: World, line: Line) -> Self {
         let host = Fake::with_one_update();
         host.world().installed.insert("tool".into(), "1".into());
         host.world().available.insert("tool".into(), "2".into());
@@ -42,7 +47,7 @@ impl Site {
     }
 
     /// Starts the agent; its machine's uptime is the test's clock.
-    fn start(&self) -> Running {
+    pub(crate) fn start(&self) -> Running {
         self.world.start_as(|options| {
             let (clock, installer) = (self.world.clock.clone(), Arc::new(self.host.clone()));
             options.schedule = Some(Schedule::every(HOUR * 24 * 30));
@@ -52,7 +57,7 @@ impl Site {
     }
 
     /// A policy whose window opens after so many hours, for four.
-    async fn policy(&self, name: &str, opens_after: i64) -> PolicyId {
+    pub(crate) async fn policy(&self, name: &str, opens_after: i64) -> PolicyId {
         let policy = &self.world.sandbox.roles.policy;
         let starts_at = self.world.clock.now() + chrono::Duration::hours(opens_after);
         let window = WindowSpec {
@@ -97,7 +102,7 @@ impl Site {
     }
 
     /// Deploys version 2 of a package; the host holds the order when this returns.
-    async fn deploy(&self, policy: PolicyId, package: &str) -> Deployment {
+    pub(crate) async fn deploy(&self, policy: PolicyId, package: &str) -> Deployment {
         let scheduler = &self.world.sandbox.roles.scheduler;
         let tenant = self.world.ctx.write.unwrap();
         let create = DeploymentCreate {
@@ -137,7 +142,7 @@ impl Site {
             .find(|recorded| recorded.run.order.deployment == deployment.id.0)
     }
 
-    async fn until_over(&self, deployment: &Deployment) -> Recorded {
+    pub(crate) async fn until_over(&self, deployment: &Deployment) -> Recorded {
         poll_until("the end of a run on the host", LONG, async || {
             self.run(deployment).filter(|run| run.run.is_final())
         })
@@ -179,7 +184,7 @@ impl Site {
     }
 
     /// Everything arrived: each run is stored as its journal says it, and counts.
-    async fn arrives(&self, deployments: &[&Deployment]) {
+    pub(crate) async fn arrives(&self, deployments: &[&Deployment]) {
         for deployment in deployments {
             let journal = self.run(deployment).unwrap();
             poll_until("the whole run at the platform", LONG, async || {

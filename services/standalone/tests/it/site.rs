@@ -95,12 +95,23 @@ fn a_site_is_limited_and_changed_through_a_running_platform() {
         "always",
         "--differences",
         "on",
+        "--direct",
+        "off",
     ]);
     assert_eq!(
         (code, &site["mirrors"], &site["stagingHours"]),
         (Some(0), &json!([]), &json!([]))
     );
-    assert_eq!(site["usesDeltas"], true);
+    assert_eq!(
+        (&site["usesDeltas"], &site["directAllowed"]),
+        (&json!(true), &json!(false))
+    );
+    let (code, site, err) = ask(&["set", "Harbour", "--direct", "on"]);
+    assert_eq!(
+        (code, &site["directAllowed"]),
+        (Some(0), &json!(true)),
+        "{err}"
+    );
 
     for (arguments, expected, words) in [
         (

@@ -9,14 +9,14 @@ import type { Site } from './queries.ts';
 
 const UpdateSite = graphql(`
   mutation UpdateSite($input: SiteUpdateInput!) {
-    siteUpdate(input: $input) { site { id probesExposure servesProxy usesDeltas } userErrors { code message } }
+    siteUpdate(input: $input) { site { id directAllowed probesExposure servesProxy usesDeltas } userErrors { code message } }
   }
 `);
 
-/** What a site may allow its relays, and where that stands. */
-const fields = { probe: 'probesExposure', proxy: 'servesProxy', deltas: 'usesDeltas' } as const;
+/** What a site may allow its relays and hosts, and where that stands. */
+const fields = { direct: 'directAllowed', probe: 'probesExposure', proxy: 'servesProxy', deltas: 'usesDeltas' } as const;
 
-/** Whether the site's relays may do something; what that means is said before it is allowed. */
+/** Whether the site's relays or hosts may do something; what that means is said before it is allowed. */
 export function RelaySwitch({ site, what }: { site: Site; what: keyof typeof fields }) {
   const text = useText();
   const [isAsking, setAsking] = useState(false);

@@ -3,7 +3,6 @@ import { Link } from '@tanstack/react-router';
 import { useOrganization } from '../../app/organization.ts';
 import { useText } from '../../i18n/text.ts';
 import { useNow } from '../../ui/now.ts';
-import { Mark } from '../../ui/Mark.tsx';
 import { Facts, Panel } from '../../ui/Page.tsx';
 import { Moment } from '../../ui/Time.tsx';
 import { BandwidthLines } from './BandwidthLines.tsx';
@@ -39,7 +38,7 @@ export function SitePanel({ site }: { site: Site }) {
           [text('sites.deltas'), <RelaySwitch key="deltas" site={site} what="deltas" />],
           [text('sites.probe'), <RelaySwitch key="probe" site={site} what="probe" />],
           [text('sites.proxy'), <RelaySwitch key="proxy" site={site} what="proxy" />],
-          [text('sites.direct'), <Mark key="direct" tone="calm">{text(site.directAllowed ? 'sites.direct.yes' : 'sites.direct.no')}</Mark>],
+          [text('sites.direct'), <RelaySwitch key="direct" site={site} what="direct" />],
         ]}
       />
       <div style={{ marginTop: '0.8rem' }}>

@@ -44,8 +44,9 @@ const fn reader(source: &'static str, schema: &'static str, cursor: &'static str
 
 /// Everybody who reads, platform-wide. A consumer that is not listed is told so in the log, for its events may be pruned
 /// before it reads them.
-pub const CONSUMERS: [Reader; 8] = [
+pub const CONSUMERS: [Reader; 9] = [
     reader("identity", "identity", "ledger"),
+    reader("identity", "identity", "sites"),
     reader("inventory", "policy", "inventory"),
     reader("inventory", "reporting", "inventory"),
     reader("policy", "reporting", "policy"),
