@@ -327,7 +327,7 @@ impl Agent {
                 if let Some(time) = &welcome.time {
                     self.take_time(time);
                 }
-                self.on_way_up(carrier, &welcome.relay_hints);
+                self.on_way_up(carrier, &welcome);
                 self.after_welcome(link, &welcome);
                 self.report_runs(link).await;
                 self.driver.wake();

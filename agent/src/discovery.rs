@@ -1,5 +1,6 @@
 //! Finding a relay where none was named at enrolment or that one is lost: the named one, those that the platform tells of, SRV records of the
-//! host's search domains, multicast DNS on the host's links; each way where the one before named none that proves itself.
+//! host's search domains, multicast DNS on the host's links; each way where the one before named none that proves itself. A host that gets through by none
+//! of them, nor directly, tries relays of the organization's other sites last.
 //!
 //! Anybody on the network may answer, so an answer is a hint and never trust: a candidate counts once it has shown a relay's certificate
 //! of the agent's organization, in the handshake of the connection that it will be used over. A false answer costs what is bounded here:
@@ -41,6 +42,8 @@ pub enum Way {
     Enrolment,
     /// The platform told of it.
     Platform,
+    /// The platform told of it, and it is another site's.
+    Elsewhere,
     /// SRV records of a search domain.
     Dns,
     /// It said so itself, on a link of the host.
@@ -52,6 +55,7 @@ impl fmt::Display for Way {
         f.write_str(match self {
             Self::Enrolment => "enrolment",
             Self::Platform => "the platform",
+            Self::Elsewhere => "the platform, at another site",
             Self::Dns => "DNS",
             Self::Mdns => "multicast DNS",
         })
@@ -107,6 +111,19 @@ pub async fn search(
 }
 
 impl Found {
+    /// Where none was found: relays of other sites of the organization, of which the platform told.
+    pub async fn or_elsewhere(
+        mut self,
+        others: Vec<String>,
+        held: Option<&Arc<SiteClient>>,
+        client: impl Fn(String) -> SiteClient,
+    ) -> Self {
+        if self.relay.is_none() {
+            self.prove(Way::Elsewhere, others, held, &client).await;
+        }
+        self
+    }
+
     async fn prove(
         &mut self,
         way: Way,

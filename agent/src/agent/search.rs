@@ -1,7 +1,8 @@
 //! Which way sessions and payloads go: the relay in use, looking for another one, past all of them where the site allows it.
 //!
 //! A host to which no relay was named looks for one from time to time. One to which a relay was named looks for others when that is lost,
-//! and goes back to it once it proves itself again.
+//! and goes back to it once it proves itself again. One that gets through by no way, not even directly, goes through a relay of another site
+//! of its organization, and stays with it until that is lost or a relay of its own is found.
 
 use super::link::Link;
 use super::{Agent, site_limits};
@@ -13,6 +14,7 @@ use crate::payload::direct::Direct;
 use crate::payload::relay::Relay;
 use crate::payload::switch::Sources;
 use crate::state::ways::Ways;
+use netpatch_protocol::session::Welcome;
 use netpatch_tunnel::{CarrierKind, Proxies, SiteClient};
 use netpatch_types::SharedClock;
 use std::io::Read as _;
@@ -38,6 +40,8 @@ pub(super) struct Searches {
     begun: Option<Instant>,
     /// Since when no session goes through the relay in use.
     without: Option<Instant>,
+    /// Since when there is no session at all.
+    cut: Option<Instant>,
 }
 
 impl Searches {
@@ -47,6 +51,7 @@ impl Searches {
             is_searching: false,
             begun: None,
             without: None,
+            cut: None,
         }
     }
 
@@ -59,10 +64,22 @@ impl Searches {
         self.without.get_or_insert_with(Instant::now).elapsed() >= LOST
     }
 
+    /// Whether no way leads anywhere, after it was looked at now.
+    fn is_cut_off(&mut self, has_session: bool) -> bool {
+        if has_session {
+            self.cut = None;
+            return false;
+        }
+        self.cut.get_or_insert_with(Instant::now).elapsed() >= LOST
+    }
+
     /// Whether it is time to look for another relay.
     fn is_due(&self, is_urgent: bool) -> bool {
         // What was found before the relay was lost says nothing now.
-        let is_old = |begun: Instant| self.without.is_some_and(|since| begun < since);
+        let is_old = |begun: Instant| {
+            let lost = self.without.is_some_and(|since| begun < since);
+            lost || self.cut.is_some_and(|since| begun < since)
+        };
         let has_waited = self
             .begun
             .is_none_or(|begun| is_old(begun) || begun.elapsed() >= PAUSE_LOST);
@@ -91,7 +108,9 @@ impl Agent {
     }
 
     /// A session is up, and the platform tells of relays; an old one tells of none through a relay, which says nothing new.
-    pub(super) fn on_way_up(&mut self, carrier: CarrierKind, relays: &[String]) {
+    pub(super) fn on_way_up(&mut self, carrier: CarrierKind, welcome: &Welcome) {
+        let relays = &welcome.relay_hints;
+        self.ways.take_others(&welcome.other_relay_hints);
         let is_through = carrier == CarrierKind::Relay;
         let says_nothing = is_through && relays.is_empty();
         let is_new = !says_nothing && self.ways.take_told(relays);
@@ -129,10 +148,17 @@ impl Agent {
         let is_lost = self.searches.is_lost(is_gone_past);
         let named = self.ways.named().map(str::to_owned);
         let is_away = named.is_some() && self.status.relay != named;
+        let is_cut_off = self.searches.is_cut_off(link.carrier.is_some());
         let is_content = named.is_some() && !is_away && !is_lost;
-        if is_content || !self.searches.is_due(is_lost || is_away) {
+        let is_urgent = is_lost || is_away || is_cut_off;
+        if is_content || !self.searches.is_due(is_urgent) {
             return;
         }
+        let is_elsewhere = self.status.relay_found_by == Some(Way::Elsewhere);
+        let others = match is_cut_off || (is_elsewhere && !is_lost) {
+            true => self.ways.others().to_vec(),
+            false => Vec::new(),
+        };
         self.searches.is_searching = true;
         self.searches.begun = Some(Instant::now());
         self.searches.due = Instant::now() + PAUSE;
@@ -149,7 +175,8 @@ impl Agent {
             let resolver = Resolver::of(&read(&path));
             let links = Links::of_host();
             let (named, held) = (named.as_deref(), held.as_ref());
-            let found = search(named, &told, &resolver, &links, held, client).await;
+            let found = search(named, &told, &resolver, &links, held, &client).await;
+            let found = found.or_elsewhere(others, held, &client).await;
             let _ = searched.send(found).await;
         });
     }

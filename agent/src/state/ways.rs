@@ -16,6 +16,7 @@ const FILE: &str = "ways.json";
 #[serde(default, rename_all = "camelCase")]
 struct Held {
     told: Vec<String>,
+    others: Vec<String>,
     used: Option<String>,
     direct_forbidden: bool,
 }
@@ -67,6 +68,12 @@ impl Ways {
         &self.held.told
     }
 
+    /// Relays of other sites that the platform told of: for a host that gets through no other way.
+    #[must_use]
+    pub fn others(&self) -> &[String] {
+        &self.held.others
+    }
+
     /// The relay to try before anybody was asked.
     #[must_use]
     pub fn first(&self) -> Option<&str> {
@@ -90,6 +97,12 @@ impl Ways {
     pub fn take_told(&mut self, relays: &[String]) -> bool {
         let told = &relays[..relays.len().min(CANDIDATES)];
         self.change(|held| held.told = told.to_vec())
+    }
+
+    /// The same of relays of other sites.
+    pub fn take_others(&mut self, relays: &[String]) {
+        let others = &relays[..relays.len().min(CANDIDATES)];
+        self.change(|held| held.others = others.to_vec());
     }
 
     /// A session is up through this relay.

@@ -172,6 +172,44 @@ async fn a_relay_named_at_enrolment_is_given_up_for_another_while_it_is_lost_and
         .expect("ends in good order");
 }
 
+#[tokio::test]
+async fn a_host_that_gets_through_no_other_way_goes_through_a_relay_of_another_site() {
+    let host = Host::with(&[]).await;
+    let edge = Edge::start();
+    edge.forbid_direct();
+    let (named, elsewhere) = (Relay::start(&edge).await, Relay::start(&edge).await);
+    let state = StateFolder::open(&host.root().join("var/lib/netpatch-agent")).expect("state");
+    let at = named.address;
+    let (first, second) = (at.to_string(), elsewhere.address.to_string());
+    let server = edge.address.to_string();
+    enrol_with(&state, &server, Some(&first), &host, &edge.token(SECRET))
+        .await
+        .expect("enrols");
+    edge.tell_of_other_sites_relays(vec![second.clone()]);
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(agent::run(options(&state, &host), stop.clone()));
+    let through = async |relay: &str| {
+        until(|| async {
+            let status = read_status(&state).ok()??;
+            let is_through = status.carrier.as_deref() == Some("relay");
+            (is_through && status.relay.as_deref() == Some(relay)).then_some(status)
+        })
+        .await
+    };
+    assert!(through(&first).await.relay_found_by.is_none());
+    drop(named);
+    let status = through(&second).await;
+    assert_eq!(status.relay_found_by, Some(Way::Elsewhere));
+    // Its own site's relay comes first as soon as it is back.
+    let _back = Relay::start_at(&edge, at).await;
+    assert!(through(&first).await.relay_found_by.is_none());
+    stop.cancel();
+    running
+        .await
+        .expect("no panic")
+        .expect("ends in good order");
+}
+
 /// Nobody is asked on links.
 const NO_LINKS: Links = Links {
     own: Vec::new(),

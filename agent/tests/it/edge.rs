@@ -62,6 +62,7 @@ struct Inside {
     hang_up: tokio::sync::Notify,
     /// What hosts are told of.
     relays: Mutex<Vec<String>>,
+    other_relays: Mutex<Vec<String>>,
     /// How long a check-in needs no counter after one; 0: each has one.
     signed_seconds: AtomicU32,
     direct_forbidden: AtomicBool,
@@ -89,6 +90,10 @@ impl Edge {
         *self.inside.relays.lock().expect("no panic") = relays;
     }
 
+    pub(crate) fn tell_of_other_sites_relays(&self, relays: Vec<String>) {
+        *self.inside.other_relays.lock().expect("no panic") = relays;
+    }
+
     /// In sessions to come.
     pub(crate) fn wants_counters_every(&self, seconds: u32) {
         self.inside.signed_seconds.store(seconds, Ordering::Relaxed);
@@ -108,6 +113,7 @@ impl Edge {
             on_runs: Mutex::new(OnRuns::Store),
             hang_up: tokio::sync::Notify::new(),
             relays: Mutex::default(),
+            other_relays: Mutex::default(),
             signed_seconds: AtomicU32::new(0),
             direct_forbidden: AtomicBool::new(false),
         });
@@ -330,6 +336,7 @@ impl Inside {
             time: time(&hello.counter.expect("a counter")),
             heartbeat_seconds: 1,
             relay_hints: self.relays.lock().expect("no panic").clone(),
+            other_relay_hints: self.other_relays.lock().expect("no panic").clone(),
             signed_seconds: self.signed_seconds.load(Ordering::Relaxed),
             ..Welcome::default()
         })));

@@ -322,12 +322,33 @@ impl Auth {
         site: SiteId,
         most: usize,
     ) -> ServiceResult<Vec<String>> {
+        let sql = "select address from identity.relays where tenant_id = any($1) and site_id = $2 and address <> '' order by last_seen_at desc nulls last, id limit $3";
+        self.addresses(ctx, sql, site, most).await
+    }
+
+    /// As [`Auth::relay_addresses`], of all other sites of the organization.
+    pub async fn relay_addresses_elsewhere(
+        &self,
+        ctx: &RequestContext,
+        site: SiteId,
+        most: usize,
+    ) -> ServiceResult<Vec<String>> {
+        let sql = "select address from identity.relays where tenant_id = any($1) and site_id <> $2 and address <> '' order by last_seen_at desc nulls last, id limit $3";
+        self.addresses(ctx, sql, site, most).await
+    }
+
+    async fn addresses(
+        &self,
+        ctx: &RequestContext,
+        sql: &str,
+        site: SiteId,
+        most: usize,
+    ) -> ServiceResult<Vec<String>> {
         #[derive(FromQueryResult)]
         struct Address {
             address: String,
         }
         let tx = self.db.read(ctx).await?;
-        let sql = "select address from identity.relays where tenant_id = any($1) and site_id = $2 and address <> '' order by last_seen_at desc nulls last, id limit $3";
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let values = [readable(ctx), site.0.into(), most.into()];
         let rows = tx.all::<Address>(sql, values).await?;

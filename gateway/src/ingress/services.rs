@@ -53,6 +53,8 @@ pub struct Ways {
     pub direct_allowed: bool,
     /// Where relays say that hosts reach them, `host:port`; at most eight.
     pub relays: Vec<String>,
+    /// The same of the organization's other sites.
+    pub others: Vec<String>,
 }
 
 /// A difference that is there.

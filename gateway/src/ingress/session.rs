@@ -4,7 +4,7 @@ use super::convert::error_word;
 use super::counter::{self, CheckIn, Judgement};
 use super::parts::Parts;
 use super::registry::{Arrival, Live, Memory};
-use super::services::Admitted;
+use super::services::{Admitted, Ways};
 use super::{Going, Shared};
 use netpatch_inventory_api::Seen;
 use netpatch_protocol::numbered::NumberError;
@@ -310,6 +310,7 @@ impl Session<'_> {
     /// Welcomes the agent and sends what waits for it.
     async fn begin(&mut self, hello: CheckIn, resumed: bool, restored: bool) -> Result<(), End> {
         self.saw(false);
+        let ways = self.ways().await?;
         let welcome = Welcome {
             resume_id: self.memory.numbered.resume_id().to_vec(),
             time: self.time(&hello).await,
@@ -319,7 +320,8 @@ impl Session<'_> {
                 .unwrap_or_default(),
             heartbeat_seconds: u32::try_from(self.shared.options.heartbeat.as_secs().max(1))
                 .unwrap_or(u32::MAX),
-            relay_hints: self.ways().await?,
+            relay_hints: ways.relays,
+            other_relay_hints: ways.others,
             whole_bytes: MAX_WHOLE_BYTES as u64,
             signed_seconds: u32::try_from(self.shared.options.signed_every.as_secs())
                 .unwrap_or(u32::MAX),
@@ -339,21 +341,21 @@ impl Session<'_> {
 
     /// Relays that the host may go through: hints, without them it goes on as it came. One that came directly although its site forbids
     /// it hears of them and is sent away.
-    async fn ways(&mut self) -> Result<Vec<String>, End> {
+    async fn ways(&mut self) -> Result<Ways, End> {
         let Some(site) = self.site else {
-            return Ok(Vec::new());
+            return Ok(Ways::default());
         };
         match self.shared.services.ways(self.organization(), site).await {
             Ok(ways) => {
                 if !ways.direct_allowed {
                     self.forbid_direct();
                 }
-                Ok(ways.relays)
+                Ok(ways)
             }
             Err(error) if self.relay.is_none() => Err(End::Unavailable(error)),
             Err(error) => {
                 tracing::warn!(tenant.id = %self.organization(), %error, "a host is told of no relays");
-                Ok(Vec::new())
+                Ok(Ways::default())
             }
         }
     }

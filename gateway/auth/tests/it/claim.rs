@@ -238,6 +238,13 @@ async fn a_machine_takes_a_broken_relays_place_and_the_old_one_is_out() {
     assert_eq!(told(&ctx, relay.site).await, ["relay.test:8443"]);
     assert!(told(&ctx, elsewhere).await.is_empty());
     assert!(told(&stranger, relay.site).await.is_empty());
+    let of_others = async |ctx: &netpatch_types::RequestContext, site| {
+        let auth = &world.auth;
+        auth.relay_addresses_elsewhere(ctx, site, 8).await.unwrap()
+    };
+    assert!(of_others(&ctx, relay.site).await.is_empty());
+    assert_eq!(of_others(&ctx, elsewhere).await, ["relay.test:8443"]);
+    assert!(of_others(&stranger, elsewhere).await.is_empty());
 
     // Not by a wrong code, nor by who may not, nor in another's site.
     let (second, new_key) = start(&world).await;

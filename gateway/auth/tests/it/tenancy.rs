@@ -334,6 +334,11 @@ async fn another_organizations_ids_are_unknown_in_every_operation() {
         auth.relay_addresses(&ctx, place, 8),
         |list| list.unwrap().is_empty()
     );
+    own_only!(
+        relay_addresses_elsewhere,
+        auth.relay_addresses_elsewhere(&ctx, nowhere, 8),
+        |list| list.unwrap().is_empty()
+    );
     // No organization's id comes in from outside here: the platform's own calls, secrets that name their organization
     // (their tests stand with the noun), and requests that reach somebody else's organization on purpose.
     for named in [

@@ -100,6 +100,10 @@ async fn ways(
         let ways = Ways {
             direct_allowed,
             relays: parts.auth.relay_addresses(&ctx, site, RELAY_HINTS).await?,
+            others: parts
+                .auth
+                .relay_addresses_elsewhere(&ctx, site, RELAY_HINTS)
+                .await?,
         };
         found.insert(site, ways);
     }

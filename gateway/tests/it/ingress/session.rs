@@ -50,9 +50,15 @@ async fn a_host_that_comes_directly_is_told_of_its_sites_relays_and_comes_in_wit
     let world = World::start().await;
     let host = world.host();
     let relays = vec!["relay.test:8443".to_owned(), "192.0.2.7:8443".to_owned()];
-    world.played.script.lock().unwrap().relays = relays.clone();
+    let others = vec!["elsewhere.test:8443".to_owned()];
+    {
+        let mut script = world.played.script.lock().unwrap();
+        (script.relays, script.other_relays) = (relays.clone(), others.clone());
+    }
     let mut session = world.agent(&host, 1, 1);
-    assert_eq!(up(&mut session).await.relay_hints, relays);
+    let welcome = up(&mut session).await;
+    assert_eq!(welcome.relay_hints, relays);
+    assert_eq!(welcome.other_relay_hints, others);
     drop(session);
     world.played.script.lock().unwrap().relays = Vec::new();
     let mut session = world.agent(&host, 1, 2);

@@ -167,6 +167,8 @@ const SITE: SiteId = SiteId(uuid::Uuid::from_u128(7));
 /// What the played platform has heard and will say.
 #[derive(Default)]
 pub(super) struct Script {
+    /// Where relays of other sites are.
+    pub(super) other_relays: Vec<String>,
     /// Where the relays of the site are.
     pub(super) relays: Vec<String>,
     /// Hosts of the site may not go past them.
@@ -400,6 +402,7 @@ impl Services for Played {
         Ok(Ways {
             direct_allowed: !script.direct_forbidden,
             relays: script.relays.clone(),
+            others: script.other_relays.clone(),
         })
     }
 

@@ -181,7 +181,7 @@ impl Services for Played {
     async fn ways(&self, _: OrganizationId, _: SiteId) -> ServiceResult<Ways> {
         Ok(Ways {
             direct_allowed: true,
-            relays: Vec::new(),
+            ..Ways::default()
         })
     }
 
