@@ -188,8 +188,10 @@ async fn a_host_that_knows_of_no_relay_is_told_of_it_and_moves_and_a_mistake_is_
         let reason = status.reason.as_deref().unwrap_or_default();
         status.session == "down" && reason.contains("through its relays")
     };
-    let status = world.until("a refusal", refused).await;
-    assert!(status.direct_forbidden && status.relay.is_none());
+    // The edge knows it from identity, the host's own document follows it through policy.
+    let is_told = |status: &Status| refused(status) && status.direct_forbidden;
+    let status = world.until("a refusal and why", is_told).await;
+    assert_eq!(status.relay, None);
 
     // That was a mistake.
     world.allows_direct(true).await;
