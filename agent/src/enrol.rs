@@ -3,6 +3,9 @@
 //! The token carries the platform root's fingerprint, so the first connection is verified already. Nothing is kept
 //! before everything in the answer was checked, except the key: a host that waits for a person asks again with it.
 
+use crate::discovery::CANDIDATES;
+use crate::discovery::dns::Resolver;
+use crate::discovery::mdns::Links;
 use crate::state::StateFolder;
 use crate::state::identity::{Enrolled, Enrolment};
 use crate::state::ways::Ways;
@@ -21,6 +24,10 @@ use netpatch_types::{HostId, SharedClock, SiteId};
 use prost::Message as _;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
+
+/// How long a relay that was found may take to bring the platform's answer.
+const FOUND: Duration = Duration::from_secs(15);
 
 /// Why this host is not enrolled now.
 #[derive(Debug, thiserror::Error)]
@@ -103,11 +110,13 @@ pub async fn enrol(state: &StateFolder, request: Request<'_>) -> Result<Enrolmen
         })),
     };
     let trust = PlatformTrust::Fingerprint(request.token.platform_root);
-    let target = target(request.server, request.relay, &request.proxies);
-    let answer = exchange(&target, &trust, &body, &request.clock, &Limits::default()).await?;
+    let (answer, found) = ask(&request, &trust, &body).await?;
     let enrolled = enrolled(answer)?;
     let enrolment = check(&enrolled, &request, &key)?;
     Ways::forget(state)?;
+    if let Some(relay) = found {
+        Ways::load(state, None, None).take_used(&relay);
+    }
     let root = enrolled
         .root
         .map(|root| root.encode_to_vec())
@@ -119,10 +128,54 @@ pub async fn enrol(state: &StateFolder, request: Request<'_>) -> Result<Enrolmen
     Ok(enrolment)
 }
 
-fn target(server: &str, relay: Option<&str>, proxies: &Proxies) -> EnrolTarget {
-    match relay {
-        Some(relay) => EnrolTarget::Relay(relay.to_owned()),
-        None => EnrolTarget::Edge(proxies.edge(server)),
+/// The platform's answer: through the relay that was named, else directly, else through one that is said to be a relay of this network, and
+/// through which. Whoever carries the question can neither read nor change it: the token names the platform that answers.
+async fn ask(
+    request: &Request<'_>,
+    trust: &PlatformTrust,
+    body: &EnrolRequest,
+) -> Result<(EnrolAnswer, Option<String>), EnrolFault> {
+    let by = async |target: EnrolTarget| {
+        exchange(&target, trust, body, &request.clock, &Limits::default()).await
+    };
+    if let Some(relay) = request.relay {
+        return Ok((by(EnrolTarget::Relay(relay.to_owned())).await?, None));
+    }
+    let directly = match by(EnrolTarget::Edge(request.proxies.edge(request.server))).await {
+        Ok(answer) => return Ok((answer, None)),
+        Err(error) => error,
+    };
+    // Nobody that could be asked is no fault: why the edge is not reached is told.
+    let named = Resolver::of_host(request.root).relays().await;
+    for relay in named.unwrap_or_default().into_iter().take(CANDIDATES) {
+        if let Some(answer) = through(&relay, &by).await {
+            return Ok((answer, Some(relay)));
+        }
+    }
+    for relay in Links::of_host().relays().await.into_iter().take(CANDIDATES) {
+        if let Some(answer) = through(&relay, &by).await {
+            return Ok((answer, Some(relay)));
+        }
+    }
+    Err(directly.into())
+}
+
+/// The answer through a relay that was found; one after the other is asked, for the token may be good for one host only.
+async fn through(
+    relay: &str,
+    by: &impl AsyncFn(EnrolTarget) -> Result<EnrolAnswer, TunnelError>,
+) -> Option<EnrolAnswer> {
+    let asked = by(EnrolTarget::Relay(relay.to_owned()));
+    match tokio::time::timeout(FOUND, asked).await {
+        Ok(Ok(answer)) => Some(answer),
+        Ok(Err(error)) => {
+            tracing::warn!(relay, %error, "not enrolled through this relay");
+            None
+        }
+        Err(_) => {
+            tracing::warn!(relay, "no answer through this relay");
+            None
+        }
     }
 }
 

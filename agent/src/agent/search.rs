@@ -17,8 +17,6 @@ use crate::state::ways::Ways;
 use netpatch_protocol::session::Welcome;
 use netpatch_tunnel::{CarrierKind, Proxies, SiteClient};
 use netpatch_types::SharedClock;
-use std::io::Read as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -30,8 +28,6 @@ const PAUSE: Duration = Duration::from_secs(300);
 const LOST: Duration = Duration::from_secs(20);
 /// Between two searches while the relay is lost, or another one is used than the one that was named.
 const PAUSE_LOST: Duration = Duration::from_secs(60);
-/// Most of resolv.conf that is read.
-const RESOLV_CONF_BYTES: u64 = 64 << 10;
 
 /// When to look for a relay.
 pub(super) struct Searches {
@@ -162,7 +158,7 @@ impl Agent {
         self.searches.is_searching = true;
         self.searches.begun = Some(Instant::now());
         self.searches.due = Instant::now() + PAUSE;
-        let path = self.runner.root().join("etc/resolv.conf");
+        let root = self.runner.root().to_owned();
         let (held, searched) = (self.site.clone(), searched.clone());
         let told = self.ways.told().to_vec();
         let (ca, identity) = (self.enrolled.ca.clone(), self.enrolled.tls());
@@ -172,7 +168,7 @@ impl Agent {
             SiteClient::new(address, ca, identity, clock, site_limits())
         };
         tokio::spawn(async move {
-            let resolver = Resolver::of(&read(&path));
+            let resolver = Resolver::of_host(&root);
             let links = Links::of_host();
             let (named, held) = (named.as_deref(), held.as_ref());
             let found = search(named, &told, &resolver, &links, held, &client).await;
@@ -213,13 +209,4 @@ impl Agent {
         self.searches.without = None;
         true
     }
-}
-
-/// As far as it can be read.
-fn read(path: &Path) -> String {
-    let mut bytes = Vec::new();
-    if let Ok(file) = std::fs::File::open(path) {
-        let _ = file.take(RESOLV_CONF_BYTES).read_to_end(&mut bytes);
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -6,7 +6,10 @@
 use netpatch_protocol::RELAY_SERVICE;
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, TYPE};
+use std::fs::File;
+use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
@@ -19,6 +22,8 @@ pub const SERVERS: usize = 3;
 pub const PATIENCE: Duration = Duration::from_secs(1);
 /// Largest answer; without EDNS a server sends no more than 512.
 const ANSWER_BYTES: usize = 1232;
+/// Most of resolv.conf that is read.
+const RESOLV_CONF_BYTES: u64 = 64 << 10;
 /// Records of an answer that are looked at.
 const RECORDS: usize = 64;
 
@@ -58,6 +63,16 @@ pub enum DnsFault {
 pub struct Unusable(&'static str);
 
 impl Resolver {
+    /// As the host's resolv.conf says, as far as it can be read.
+    #[must_use]
+    pub fn of_host(root: &Path) -> Self {
+        let mut bytes = Vec::new();
+        if let Ok(file) = File::open(root.join("etc/resolv.conf")) {
+            let _ = file.take(RESOLV_CONF_BYTES).read_to_end(&mut bytes);
+        }
+        Self::of(&String::from_utf8_lossy(&bytes))
+    }
+
     /// As resolv.conf(5) says; lines that say something else are passed over.
     #[must_use]
     pub fn of(resolv_conf: &str) -> Self {

@@ -134,6 +134,43 @@ async fn the_agent_finds_its_relay_past_a_silent_one_and_one_of_others() {
 }
 
 #[tokio::test]
+async fn a_host_that_does_not_reach_the_edge_enrols_through_a_relay_that_it_finds() {
+    let host = Host::with(&[]).await;
+    let edge = Edge::start();
+    let relay = Relay::start(&edge).await;
+    let silent = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let silent = silent.local_addr().expect("an address").port();
+    let [a, b] = std::process::id().to_be_bytes()[2..] else {
+        unreachable!("four bytes")
+    };
+    let at = SocketAddr::from(([127, 78, a, b.max(1)], 53));
+    let _server = NameServer::start(at, &[(silent, 0), (relay.address.port(), 1)]).await;
+    let resolv_conf = format!("search {DOMAIN}\nnameserver {}\n", at.ip());
+    std::fs::write(host.root().join("etc/resolv.conf"), resolv_conf).expect("written");
+
+    // Nobody listens there: the edge is out of reach but for the relay.
+    let server = "127.0.0.1:9";
+    let state = StateFolder::open(&host.root().join("var/lib/netpatch-agent")).expect("state");
+    enrol_with(&state, server, None, &host, &edge.token(SECRET))
+        .await
+        .expect("enrols");
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(agent::run(options(&state, &host), stop.clone()));
+    let status = until(|| async {
+        let status = read_status(&state).ok()??;
+        (status.carrier.as_deref() == Some("relay")).then_some(status)
+    })
+    .await;
+    let found = format!("localhost:{}", relay.address.port());
+    assert_eq!(status.relay, Some(found));
+    stop.cancel();
+    running
+        .await
+        .expect("no panic")
+        .expect("ends in good order");
+}
+
+#[tokio::test]
 async fn a_relay_named_at_enrolment_is_given_up_for_another_while_it_is_lost_and_returned_to() {
     let host = Host::with(&[]).await;
     let edge = Edge::start();

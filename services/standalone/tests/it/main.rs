@@ -14,6 +14,7 @@ mod homecoming;
 mod host;
 mod killed;
 mod line;
+mod link;
 mod match_;
 mod offline;
 mod outbox;
