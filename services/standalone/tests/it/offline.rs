@@ -101,7 +101,7 @@ impl Site {
             .id
     }
 
-    /// Deploys version 2 of a package; the host holds the order when this returns.
+    /// Deploys version 2 of a package; the host holds the order and a lease when this returns.
     pub(crate) async fn deploy(&self, policy: PolicyId, package: &str) -> Deployment {
         let scheduler = &self.world.sandbox.roles.scheduler;
         let tenant = self.world.ctx.write.unwrap();
@@ -126,10 +126,13 @@ impl Site {
         let ctx = self.world.sandbox.person(tenant, "asker");
         let made = scheduler.deployment_create(&ctx, create).await.unwrap();
         let made = made.deployment.unwrap();
+        // And its lease: without the platform's word that the deployment goes on, nothing is started.
+        let lease = format!("documents/{}.freshness", made.id.0);
         poll_until("the host holds the order", LONG, async || {
             let run = self.run(&made)?;
             let waits = run.run.state == RunState::WaitingForWindow;
-            (waits && is_told(&run)).then_some(())
+            let is_leased = self.world.state().read(&lease).unwrap().is_some();
+            (waits && is_told(&run) && is_leased).then_some(())
         })
         .await;
         made
