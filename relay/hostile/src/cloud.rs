@@ -76,6 +76,8 @@ struct Ledger {
     sent: HashMap<(HostId, String), bool>,
     /// Steps of runs and the results with them.
     runs: HashMap<(HostId, u64), Sha256>,
+    /// Hosts that are gone, the last one last.
+    gone: VecDeque<HostId>,
     orders: HashMap<HostId, Vec<Envelope>>,
     memberships: HashMap<HostId, (u64, Envelope)>,
     /// Documents that were signed for a host, and whether the host has taken them.
@@ -84,6 +86,8 @@ struct Ledger {
     effects: BTreeMap<&'static str, u64>,
 }
 
+/// Hosts that are gone and still remembered.
+const GONE: usize = 256;
 /// Requests for certificates that are remembered: many times those that all lanes together have under way.
 const REQUESTS: usize = 4096;
 
@@ -199,14 +203,19 @@ impl Played {
         self.ledger().effects.clone()
     }
 
-    /// Forgets hosts that are gone.
+    /// A host is gone. What it has sent may still be on its way, so that is forgotten when many others have gone, too.
     pub(crate) fn forget(&self, host: HostId) {
         let mut ledger = self.ledger();
-        ledger.sent.retain(|(whose, _), _| *whose != host);
-        ledger.runs.retain(|(whose, _), _| *whose != host);
-        ledger.signed.retain(|(whose, _), _| *whose != host);
         ledger.orders.remove(&host);
         ledger.memberships.remove(&host);
+        ledger.gone.push_back(host);
+        if ledger.gone.len() > GONE
+            && let Some(host) = ledger.gone.pop_front()
+        {
+            ledger.sent.retain(|(whose, _), _| *whose != host);
+            ledger.runs.retain(|(whose, _), _| *whose != host);
+            ledger.signed.retain(|(whose, _), _| *whose != host);
+        }
     }
 
     /// Signs an order for one host; its digest.
