@@ -36,7 +36,7 @@ pub(super) fn get(
     Ok((!bases.is_empty()).then_some(DeltaGet { url, sha256, bases }))
 }
 
-fn digest(bytes: &[u8]) -> ServiceResult<Sha256> {
+pub(super) fn digest(bytes: &[u8]) -> ServiceResult<Sha256> {
     Sha256::from_slice(bytes).ok_or_else(|| ServiceError::invalid("sha256", "not 32 bytes"))
 }
 
@@ -64,6 +64,15 @@ pub(super) fn found(delta: &Delta) -> wire::DeltaFound {
     }
 }
 
+/// The answer to a relay that gets nothing.
+pub(super) fn refused(status: u32, message: &str) -> wire::StreamAnswer {
+    wire::StreamAnswer {
+        status,
+        message: message.to_owned(),
+        ..wire::StreamAnswer::default()
+    }
+}
+
 /// Answers a relay. Nobody waits here for others: a relay that gets no difference takes the whole file meanwhile.
 pub(super) async fn serve(
     shared: &Arc<Shared>,
@@ -71,11 +80,6 @@ pub(super) async fn serve(
     request: wire::DeltaRequest,
     to: RelayAnswer,
 ) -> Result<(), TunnelError> {
-    let refused = |status: u32, message: &str| wire::StreamAnswer {
-        status,
-        message: message.to_owned(),
-        ..wire::StreamAnswer::default()
-    };
     let Ok(_place) = shared.deltas.try_acquire() else {
         return to.answer(&refused(503, "too many at once")).await;
     };

@@ -1,15 +1,16 @@
 //! Kept payloads for relays, between the wire and inventory: only files of the site's own repositories, by an address of the blob store where
 //! that has addresses, else through the edge.
 
+use super::Shared;
+use super::delta::{self, refused};
 use super::services::StoredPayload;
-use super::{Shared, delta};
 use netpatch_inventory_api::{PayloadsStore, StoredPayloadGet};
 use netpatch_protocol::IdentityName;
 use netpatch_protocol::site as wire;
 use netpatch_storage::blobs::Reading;
 use netpatch_tunnel::TunnelError;
 use netpatch_tunnel::edge::RelayAnswer;
-use netpatch_types::{RelayId, ServiceError, ServiceResult, Sha256};
+use netpatch_types::{RelayId, ServiceResult, Sha256};
 use prost::Message as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +23,7 @@ pub(super) fn get(
     request: &wire::StoredRequest,
     upstreams: &[String],
 ) -> ServiceResult<Option<StoredPayloadGet>> {
-    let sha256 = Sha256::from_slice(&request.sha256)
-        .ok_or_else(|| ServiceError::invalid("sha256", "not 32 bytes"))?;
+    let sha256 = delta::digest(&request.sha256)?;
     let url = delta::url(upstreams, &request.repository, &request.path);
     Ok(url.map(|url| StoredPayloadGet { url, sha256 }))
 }
@@ -48,11 +48,6 @@ pub(super) async fn serve(
     request: wire::StoredRequest,
     to: RelayAnswer,
 ) -> Result<(), TunnelError> {
-    let refused = |status: u32, message: &str| wire::StreamAnswer {
-        status,
-        message: message.to_owned(),
-        ..wire::StreamAnswer::default()
-    };
     let Ok(_place) = shared.payloads.try_acquire() else {
         return to.answer(&refused(503, "too many at once")).await;
     };
