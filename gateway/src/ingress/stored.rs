@@ -10,13 +10,16 @@ use netpatch_protocol::site as wire;
 use netpatch_storage::blobs::Reading;
 use netpatch_tunnel::TunnelError;
 use netpatch_tunnel::edge::RelayAnswer;
-use netpatch_types::{RelayId, ServiceResult, Sha256};
+use netpatch_types::{RelayId, ServiceError, ServiceResult, Sha256};
 use prost::Message as _;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// How long an address of the blob store is good. A fetch that has begun goes on; for one that is resumed later a relay asks again.
 pub(super) const ADDRESS_LIFETIME: Duration = Duration::from_secs(300);
+/// The platform has so long to find out: a host waits behind the relay, and its mirrors may have what a store that is down has not.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// The question to inventory; `None` when the payload lies in none of the site's repositories.
 pub(super) fn get(
@@ -59,7 +62,8 @@ pub(super) async fn serve(
         body: found.encode_to_vec(),
         ..wire::StreamAnswer::default()
     };
-    match asked.await {
+    let answer = timeout(ANSWER, asked).await;
+    match answer.unwrap_or_else(|_| Err(ServiceError::unavailable("the blob store"))) {
         Ok(Some(StoredPayload::At(found))) => to.answer(&ok(&found, 0)).await,
         Ok(Some(StoredPayload::Bytes(Reading { total_bytes, bytes }))) => {
             let answer = ok(&wire::StoredFound::default(), total_bytes);

@@ -24,10 +24,10 @@ use std::sync::Arc;
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncRead;
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
-/// The edge has so long to say whether the platform keeps a payload.
-const ANSWER: Duration = Duration::from_secs(10);
+/// The edge has so long to say whether the platform keeps a payload, by whichever hash: a host that waits gives up after 10 s.
+const ANSWER: Duration = Duration::from_secs(4);
 /// When it sent what it should not, mirrors are asked before it for so long.
 const SHUNNED: Duration = Duration::from_secs(60);
 /// Hashes of one payload that are asked for, where hosts name different ones.
@@ -119,6 +119,7 @@ impl Stored {
             return Answer::Absent;
         }
         self.origin.set_patience(patience);
+        let deadline = tokio::time::Instant::now() + ANSWER;
         for sha256 in expected.iter().take(MAX_HASHES) {
             let request = StoredRequest {
                 repository: key.repository().to_owned(),
@@ -126,7 +127,7 @@ impl Stored {
                 sha256: sha256.0.to_vec(),
                 offset,
             };
-            let answer = match timeout(ANSWER, kept.ask(request)).await {
+            let answer = match timeout_at(deadline, kept.ask(request)).await {
                 Err(_) => Answer::Failed("the platform does not answer".into()),
                 Ok(Err(NotKept::Absent)) => Answer::Absent,
                 Ok(Err(NotKept::Failed(message))) => Answer::Failed(message),

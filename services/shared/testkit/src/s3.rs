@@ -17,6 +17,7 @@ const SECRET: &str = "secret";
 #[derive(Default)]
 struct State {
     is_down: AtomicBool,
+    is_silent: AtomicBool,
     asked: Mutex<Vec<String>>,
 }
 
@@ -67,6 +68,9 @@ impl S3Server {
                         if state.is_down.load(Ordering::Relaxed) {
                             return Err(io::Error::other("down"));
                         }
+                        if state.is_silent.load(Ordering::Relaxed) {
+                            std::future::pending::<()>().await;
+                        }
                         let range = request.headers().get("range");
                         let range = range.and_then(|range| range.to_str().ok()).unwrap_or("");
                         let (method, path) = (request.method(), request.uri().path());
@@ -102,6 +106,11 @@ impl S3Server {
     /// From now on connections end without an answer, or are answered again.
     pub fn set_down(&self, is_down: bool) {
         self.state.is_down.store(is_down, Ordering::Relaxed);
+    }
+
+    /// From now on requests are taken and never answered, or are answered again.
+    pub fn set_silent(&self, is_silent: bool) {
+        self.state.is_silent.store(is_silent, Ordering::Relaxed);
     }
 
     /// `METHOD path range` of every request.

@@ -230,6 +230,11 @@ async fn a_site_gets_what_its_mirror_has_no_more_from_a_real_store_by_its_addres
     let got = other.get_known(&repository.base, NEW, &new).await;
     assert!(got.is_err());
     server.set_down(false);
+    // A store that hangs is told in time too, before a host gives up its relay's answer.
+    server.set_silent(true);
+    let got = other.get_known(&repository.base, NEW, &new).await;
+    assert!(got.is_err());
+    server.set_silent(false);
     let got = other.get_known(&repository.base, NEW, &new).await;
     assert!(got == Ok(new));
 }
