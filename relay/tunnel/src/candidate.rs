@@ -106,7 +106,13 @@ impl Candidate {
         };
         let (messages, watch) = match self {
             Self::Direct { address } => {
-                let dialled = dial(address, what).await?;
+                // Between an agent and its edge there is no bulk: payloads come from mirrors.
+                let limits = Limits {
+                    segments: false,
+                    ..*with.limits
+                };
+                let limits = &limits;
+                let dialled = dial(address, Dial { limits, ..what }).await?;
                 let stream = dialled.stream(with.limits).await?;
                 (MessageStream::new(stream), dialled.watch())
             }

@@ -31,6 +31,7 @@ mod reach;
 pub mod session;
 mod silence;
 pub mod site;
+mod socket;
 mod tcp;
 pub mod tls;
 pub mod uplink;
@@ -91,7 +92,8 @@ pub struct Limits {
     pub connections: usize,
     /// How fast this side sends.
     pub congestion: Congestion,
-    /// Whether several packets are given to the system at once. Cheaper for bulk; each connection then keeps a buffer for ten packets.
+    /// Whether several packets are given to the system, and taken from it, at once. Cheaper for bulk; each connection then keeps a buffer
+    /// for ten packets, and who connects one of 3 MB.
     pub segments: bool,
 }
 

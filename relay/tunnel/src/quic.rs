@@ -5,6 +5,7 @@ use crate::identity::Identity;
 use crate::message::{receive_one, send_one};
 use crate::reach::{NEXT_ADDRESS, addresses, first_success};
 use crate::silence::{Pulse, Watch};
+use crate::socket;
 use crate::tls::{Expect, client_config, transport};
 use crate::{ByteStream, Limits, TunnelError, within};
 use netpatch_protocol::site::{StreamAnswer, StreamOpen};
@@ -188,7 +189,7 @@ async fn dial_one(
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     };
-    let endpoint = quinn::Endpoint::client(SocketAddr::new(any, 0))
+    let endpoint = socket::client(SocketAddr::new(any, 0), limits)
         .map_err(|source| TunnelError::Socket { address, source })?;
     let failed = |reason: String| TunnelError::Connect {
         name: name.to_owned(),
@@ -213,8 +214,7 @@ pub(crate) fn listen(
     incoming_streams: u32,
 ) -> Result<quinn::Endpoint, TunnelError> {
     let config = server_config(tls, limits, incoming_streams)?;
-    quinn::Endpoint::server(config, address)
-        .map_err(|source| TunnelError::Socket { address, source })
+    socket::server(config, address).map_err(|source| TunnelError::Socket { address, source })
 }
 
 /// The QUIC side of a server's configuration.

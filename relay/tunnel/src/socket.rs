@@ -1,0 +1,135 @@
+//! The UDP sockets below QUIC.
+//!
+//! A socket that listens holds the first packets of a whole fleet that comes back at once: what does not fit is lost, and its sender
+//! tries again after a second, then two, four and eight. One that only talks keeps no room for bulk.
+
+use crate::Limits;
+use quinn::udp::{RecvMeta, Transmit};
+use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime as _, TokioRuntime, UdpPoller};
+use std::io::{self, IoSliceMut};
+use std::net::{SocketAddr, UdpSocket};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// Bytes that the system is asked to hold until they are read, as it counts them: a first packet is about 2.3 KB to it.
+const BUFFER_BYTES: usize = 8 << 20;
+
+/// Listens.
+pub(crate) fn server(config: quinn::ServerConfig, address: SocketAddr) -> io::Result<Endpoint> {
+    let socket = UdpSocket::bind(address)?;
+    let given = enlarge(&socket)?;
+    if given < BUFFER_BYTES {
+        tracing::info!(
+            given_bytes = given,
+            wanted_bytes = BUFFER_BYTES,
+            "the system keeps few packets that wait to be read: many peers that come at once lose some and try again; raise net.core.rmem_max to {BUFFER_BYTES}"
+        );
+    }
+    let socket = TokioRuntime.wrap_udp_socket(socket)?;
+    open(Some(config), socket)
+}
+
+/// Connects from any port. Without segments (see [`Limits`]) datagrams are taken one by one.
+pub(crate) fn client(address: SocketAddr, limits: &Limits) -> io::Result<Endpoint> {
+    let socket = UdpSocket::bind(address)?;
+    if limits.segments {
+        enlarge(&socket)?;
+        return open(None, TokioRuntime.wrap_udp_socket(socket)?);
+    }
+    open(None, one_by_one(socket)?)
+}
+
+#[cfg(target_os = "linux")]
+fn one_by_one(socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+    use nix::sys::socket::{setsockopt, sockopt::UdpGroSegment};
+    let same = socket.try_clone()?;
+    let inner = TokioRuntime.wrap_udp_socket(socket)?;
+    setsockopt(&same, UdpGroSegment, &false)?;
+    Ok(Arc::new(OneByOne(inner)))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn one_by_one(socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+    TokioRuntime.wrap_udp_socket(socket)
+}
+
+fn open(
+    config: Option<quinn::ServerConfig>,
+    socket: Arc<dyn AsyncUdpSocket>,
+) -> io::Result<Endpoint> {
+    let runtime = Arc::new(TokioRuntime);
+    Endpoint::new_with_abstract_socket(EndpointConfig::default(), config, socket, runtime)
+}
+
+/// Asks for room for packets that wait to be read; how much there is then.
+fn enlarge(socket: &UdpSocket) -> io::Result<usize> {
+    let socket = socket2::SockRef::from(socket);
+    socket.set_recv_buffer_size(BUFFER_BYTES)?;
+    socket.recv_buffer_size()
+}
+
+/// A socket whose system joins no datagrams: QUIC keeps 47 KB for what it reads, where it would be 3 MB.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+struct OneByOne(Arc<dyn AsyncUdpSocket>);
+
+#[cfg(target_os = "linux")]
+impl AsyncUdpSocket for OneByOne {
+    fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
+        Arc::clone(&self.0).create_io_poller()
+    }
+
+    fn try_send(&self, transmit: &Transmit) -> io::Result<()> {
+        self.0.try_send(transmit)
+    }
+
+    fn poll_recv(
+        &self,
+        cx: &mut Context,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        self.0.poll_recv(cx, bufs, meta)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+
+    fn max_transmit_segments(&self) -> usize {
+        self.0.max_transmit_segments()
+    }
+
+    fn may_fragment(&self) -> bool {
+        self.0.may_fragment()
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use nix::sys::socket::{getsockopt, sockopt::UdpGroSegment};
+
+    #[test]
+    fn who_listens_has_as_much_room_as_the_system_gives() {
+        let most = std::fs::read_to_string("/proc/sys/net/core/rmem_max").expect("the most");
+        let most: usize = most.trim().parse().expect("a number");
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        // The system doubles what is asked for, and counts its own bookkeeping.
+        let given = enlarge(&socket).expect("more");
+        assert_eq!(given, 2 * BUFFER_BYTES.min(most));
+    }
+
+    #[tokio::test]
+    async fn datagrams_are_taken_one_by_one_only_where_that_is_said() {
+        let socket = || UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let joins = |of: &UdpSocket| getsockopt(of, UdpGroSegment).expect("told");
+        let (many, one) = (socket(), socket());
+        let (same_many, same_one) = (many.try_clone(), one.try_clone());
+        let many = TokioRuntime.wrap_udp_socket(many).expect("wrapped");
+        let one = one_by_one(one).expect("wrapped");
+        assert!(many.max_receive_segments() > 1 && joins(&same_many.expect("cloned")));
+        assert!(one.max_receive_segments() == 1 && !joins(&same_one.expect("cloned")));
+    }
+}
