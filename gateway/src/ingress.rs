@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Invariants: a certificate is believed only under the CA of the organization it names, and only while it is not
-//! revoked; a session is one host's, so no message can speak for another; a message is acknowledged when its effect is
+//! revoked: who is connected is looked at again (standing.rs); a session is one host's, so no message can speak for another; a message is acknowledged when its effect is
 //! durable in the service that owns it, never earlier; an unchanged check-in touches no database; two live copies of
 //! one identity are both quarantined; the edge's own certificate is renewed under living sessions (certificate.rs). Every peer's task is owned by [`Ingress::run`] and ends with it.
 
@@ -30,11 +30,13 @@ mod relay;
 mod services;
 mod session;
 mod staging;
+mod standing;
 mod stored;
 mod week;
 
 pub use platform::{PlatformParts, PlatformServices};
 pub use services::{Admitted, HostStanding, Recipe, Services, StoredPayload, Ways};
+pub use standing::{STANDING_TOPIC, standing_changed};
 
 use crate::throttle::{Buckets, Rate};
 use certificate::EdgeCertificate;
@@ -46,6 +48,7 @@ use netpatch_types::{HostId, OrganizationId, ServiceError, SharedClock};
 use presence::Presence;
 use registry::Registry;
 use serde::{Deserialize, Serialize};
+use standing::Doubts;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -128,6 +131,8 @@ pub(crate) struct Shared {
     pub(crate) clock: SharedClock,
     pub(crate) registry: Registry,
     pub(crate) presence: Presence,
+    pub(crate) bus: SharedBus,
+    pub(crate) doubts: Doubts,
     pub(crate) options: Options,
     pub(crate) parts: Arc<Semaphore>,
     pub(crate) manifests: Semaphore,
@@ -171,7 +176,6 @@ pub enum BindError {
 pub struct Ingress {
     endpoint: EdgeEndpoint,
     certificate: EdgeCertificate,
-    bus: SharedBus,
     shared: Arc<Shared>,
 }
 
@@ -196,6 +200,8 @@ impl Ingress {
             services,
             registry: Registry::default(),
             presence: Presence::default(),
+            bus,
+            doubts: Doubts::default(),
             options,
             parts: Arc::new(Semaphore::new(options.parts_bytes)),
             manifests: Semaphore::new(options.manifests.max(1)),
@@ -210,7 +216,6 @@ impl Ingress {
         Ok(Self {
             endpoint,
             certificate,
-            bus,
             shared: Arc::new(shared),
         })
     }
@@ -230,7 +235,7 @@ impl Ingress {
         let over = CancellationToken::new();
         let presence = presence::keep(self.shared.clone(), over.clone());
         let presence = AbortOnDropHandle::new(tokio::spawn(presence));
-        let hints = follow_hints(self.bus.clone(), self.shared.clone());
+        let hints = follow_hints(self.shared.clone());
         tokio::pin!(hints);
         loop {
             tokio::select! {
@@ -270,7 +275,7 @@ impl Ingress {
         // What it is writing, it writes.
         over.cancel();
         let _ = presence.await;
-        self.shared.presence.write(&*self.shared.services).await;
+        self.shared.presence.write(&self.shared).await;
         self.endpoint.close();
         peers.shutdown().await;
         let _ = tokio::time::timeout(Duration::from_secs(2), self.endpoint.closed()).await;
@@ -318,8 +323,10 @@ const HINTS_TOGETHER: Duration = Duration::from_millis(100);
 const WAKE_EVERY: Duration = Duration::from_secs(1);
 
 /// Never ends: wakes the sessions that a hint is about.
-async fn follow_hints(bus: SharedBus, shared: Arc<Shared>) {
+async fn follow_hints(shared: Arc<Shared>) {
+    let bus = &shared.bus;
     let mut scans = bus.subscribe(SCAN_TOPIC).await;
+    let mut standings = bus.subscribe(STANDING_TOPIC).await;
     let [first, second] = DOCUMENT_TOPICS;
     let mut documents =
         futures::stream::select(bus.subscribe(first).await, bus.subscribe(second).await);
@@ -345,6 +352,7 @@ async fn follow_hints(bus: SharedBus, shared: Arc<Shared>) {
                     }
                 }
             }
+            Some(hint) = standings.next() => standing::doubt(&shared, &hint),
             Some(_) = documents.next() => {
                 let soon = Instant::now() + HINTS_TOGETHER;
                 let at = woken.map_or(soon, |woken| soon.max(woken + WAKE_EVERY));

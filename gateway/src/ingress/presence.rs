@@ -1,8 +1,9 @@
 //! Who was seen when: kept in memory, written in batches, so that a check-in touches no database.
 
 use super::Shared;
-use super::services::Services;
+use super::standing::standing_changed;
 use netpatch_inventory_api::Seen;
+use netpatch_protocol::{IdentityName, SubjectKind};
 use netpatch_types::{HostId, OrganizationId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,7 +27,7 @@ pub(crate) async fn keep(shared: Arc<Shared>, stop: CancellationToken) {
             () = stop.cancelled() => return,
             _ = tick.tick() => {}
         }
-        shared.presence.write(&*shared.services).await;
+        shared.presence.write(&shared).await;
     }
 }
 
@@ -39,8 +40,9 @@ impl Presence {
         waiting.insert((organization, seen.host), seen);
     }
 
-    /// Writes what waits; what cannot be written waits on, unless something newer came.
-    pub(crate) async fn write(&self, services: &dyn Services) {
+    /// Writes what waits; what cannot be written waits on, unless something newer came. A fork that is written is told to all edges: one of
+    /// the two copies may be at another.
+    pub(crate) async fn write(&self, shared: &Shared) {
         let waiting = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *waiting)
@@ -51,11 +53,20 @@ impl Presence {
         }
         for (organization, seen) in by_organization {
             for batch in seen.chunks(BATCH) {
-                if let Err(error) = services.seen(organization, batch.to_vec()).await {
+                if let Err(error) = shared.services.seen(organization, batch.to_vec()).await {
                     tracing::warn!(tenant.id = %organization, %error, "presence cannot be written; trying again");
                     for one in batch {
                         self.put_back(organization, one.clone());
                     }
+                    continue;
+                }
+                for forked in batch.iter().filter(|one| one.forked) {
+                    let whose = IdentityName {
+                        organization,
+                        kind: SubjectKind::Host,
+                        id: forked.host.0,
+                    };
+                    standing_changed(&*shared.bus, whose).await;
                 }
             }
         }

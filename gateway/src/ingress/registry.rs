@@ -30,6 +30,8 @@ pub(crate) struct Live {
     pub(crate) superseded: CancellationToken,
     pub(crate) wake: Notify,
     pub(crate) scan_wanted: AtomicBool,
+    /// Its right may have ended: it is looked at when it wakes.
+    pub(crate) doubted: AtomicBool,
 }
 
 #[derive(Default)]
@@ -89,6 +91,7 @@ impl Registry {
             superseded: CancellationToken::new(),
             wake: Notify::new(),
             scan_wanted: AtomicBool::new(false),
+            doubted: AtomicBool::new(false),
         });
         if let Some(other) = slot.live.replace(live.clone()) {
             other.superseded.cancel();
@@ -142,6 +145,24 @@ impl Registry {
         {
             live.scan_wanted.store(true, Ordering::Relaxed);
             live.wake.notify_one();
+        }
+    }
+
+    /// Lets a host's session look whether it still may be here, if it is connected here.
+    pub(crate) fn doubt(&self, name: Name) {
+        if let Some(live) = self.slots().get(&name).and_then(|slot| slot.live.as_ref()) {
+            live.doubted.store(true, Ordering::Relaxed);
+            live.wake.notify_one();
+        }
+    }
+
+    /// Lets every session look whether it still may be here.
+    pub(crate) fn doubt_all(&self) {
+        for slot in self.slots().values() {
+            if let Some(live) = &slot.live {
+                live.doubted.store(true, Ordering::Relaxed);
+                live.wake.notify_one();
+            }
         }
     }
 

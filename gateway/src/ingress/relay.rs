@@ -20,6 +20,8 @@ const LET_GO: Duration = Duration::from_secs(1);
 /// Serves a relay until its connection ends; its streams end with it.
 pub(crate) async fn serve(shared: &Arc<Shared>, relay: RelayConnection) {
     let remote = relay.remote;
+    // From before it is let in: what is told in between is told to it.
+    let mut doubts = shared.doubts.of_relays();
     let subject = match shared.services.admit(&relay.certificate).await {
         Ok(admitted) if admitted.subject.kind == SubjectKind::Relay => admitted.subject,
         Ok(_) => return relay.close(close_code::UNAUTHENTICATED, "not a relay's certificate"),
@@ -37,8 +39,14 @@ pub(crate) async fn serve(shared: &Arc<Shared>, relay: RelayConnection) {
     let mut look = tokio::time::interval_at(Instant::now() + every, every);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let reason = loop {
+        let due = async {
+            tokio::select! {
+                _ = look.tick() => {}
+                () = doubts.about(subject) => {}
+            }
+        };
         tokio::select! {
-            _ = look.tick() => {
+            () = due => {
                 if revoked(shared, subject, &relay.certificate).await {
                     go.cancel();
                     relay.close(close_code::UNAUTHENTICATED, "the certificate is revoked");

@@ -14,7 +14,6 @@ use netpatch_protocol::session::{
     agent_message, edge_message,
 };
 use netpatch_protocol::{IdentityName, Numbered, PROTOCOL_VERSION, Received, SubjectKind};
-use netpatch_tunnel::identity::validity;
 use netpatch_tunnel::{AgentConnection, TunnelError};
 use netpatch_types::{ErrorCode, HostId, OrganizationId, RelayId, ServiceError, Sha256, SiteId};
 use std::sync::Arc;
@@ -119,7 +118,7 @@ pub(crate) async fn serve(
     }
 }
 
-fn refused(code: ErrorCode, message: &str) -> End {
+pub(crate) fn refused(code: ErrorCode, message: &str) -> End {
     End::Refused(ServiceError::new(code, message))
 }
 
@@ -129,6 +128,7 @@ async fn converse(
     relay: Option<IdentityName>,
     leaving: Going,
 ) -> Result<(), End> {
+    let doubts = shared.doubts.heard();
     let admitted = shared
         .services
         .admit(&connection.certificate)
@@ -220,7 +220,13 @@ async fn converse(
         heard: Instant::now(),
         signed: Instant::now(),
     };
-    let served = match Box::pin(session.begin(check_in, resumed, restored)).await {
+    let begun = async {
+        if shared.doubts.heard() != doubts {
+            session.recheck().await?;
+        }
+        session.begin(check_in, resumed, restored).await
+    };
+    let served = match Box::pin(begun).await {
         Ok(()) => session.run(leaving).await,
         Err(end) => Err(end),
     };
@@ -272,7 +278,7 @@ async fn quarantine(shared: &Shared, name: (OrganizationId, HostId), relay: Opti
         forked: true,
     };
     shared.presence.saw(name.0, seen);
-    shared.presence.write(&*shared.services).await;
+    shared.presence.write(shared).await;
 }
 
 /// Goes on with the session that both sides remember, or begins a new one.
@@ -398,7 +404,12 @@ impl Session<'_> {
                     Some(message) => Box::pin(self.take(message)).await?,
                     None => return Ok(()),
                 },
-                () = live.wake.notified() => Box::pin(self.look()).await?,
+                () = live.wake.notified() => {
+                    if live.doubted.swap(false, Ordering::Relaxed) {
+                        Box::pin(self.recheck()).await?;
+                    }
+                    Box::pin(self.look()).await?;
+                }
                 _ = look.tick() => {
                     if self.heard.elapsed() > self.shared.options.heartbeat * 3 {
                         return Err(End::Silent);
@@ -423,38 +434,6 @@ impl Session<'_> {
             self.send(edge_message::Body::ScanNow(scan)).await?;
         }
         self.deliver().await
-    }
-
-    /// A certificate may be revoked, a host quarantined, while its session lives.
-    async fn recheck(&mut self) -> Result<(), End> {
-        let services = &self.shared.services;
-        let is_final = |error: &ServiceError| {
-            matches!(
-                error.code,
-                ErrorCode::Unauthenticated | ErrorCode::Forbidden | ErrorCode::NotFound
-            )
-        };
-        // Chain and key were checked when it came, and do not change; time does.
-        let certificate = &self.connection.certificate;
-        let now = self.shared.clock.now().timestamp();
-        if validity(certificate).is_ok_and(|(_, to)| now > to) {
-            let ended = "the certificate has ended; renew it";
-            return Err(refused(ErrorCode::Unauthenticated, ended));
-        }
-        match services
-            .still_admitted(self.admitted.subject, certificate)
-            .await
-        {
-            Err(error) if is_final(&error) => return Err(End::Refused(error)),
-            _ => {}
-        }
-        match services.host(self.organization(), self.host()).await {
-            Ok(standing) if standing.quarantined => {
-                Err(refused(ErrorCode::Forbidden, "host is quarantined"))
-            }
-            Err(error) if is_final(&error) => Err(End::Refused(error)),
-            _ => Ok(()),
-        }
     }
 
     async fn take(&mut self, message: AgentMessage) -> Result<(), End> {

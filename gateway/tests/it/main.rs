@@ -16,5 +16,6 @@ mod schema;
 mod script;
 mod sign;
 mod socket;
+mod standing;
 mod tenancy;
 mod world;

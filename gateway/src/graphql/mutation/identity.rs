@@ -5,6 +5,7 @@ use crate::graphql::context::tenant_id;
 use crate::graphql::model::{Host, Relay};
 use crate::graphql::once::once;
 use crate::graphql::{Result, session};
+use crate::ingress::standing_changed;
 use async_graphql::{Context, ID, InputObject, Object};
 use netpatch_auth::Subject;
 use netpatch_inventory_api as inventory;
@@ -103,6 +104,8 @@ async fn host(ctx: &Context<'_>, input: RevokeInput) -> Result<HostRevokePayload
         |_| vec![id.0],
     )
     .await?;
+    // Also when it was repeated: the first time may have ended before this.
+    standing_changed(&*session.apis.bus, subject).await;
     Ok(HostRevokePayload {
         host: Some(Host(host)),
         ..Default::default()
@@ -133,6 +136,8 @@ async fn relay(ctx: &Context<'_>, input: RevokeInput) -> Result<RelayRevokePaylo
         |_| vec![id.0],
     )
     .await?;
+    // Also when it was repeated: the first time may have ended before this.
+    standing_changed(&*session.apis.bus, subject).await;
     Ok(RelayRevokePayload {
         relay: Some(Relay(relay)),
         ..Default::default()

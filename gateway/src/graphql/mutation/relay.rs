@@ -5,7 +5,10 @@ use crate::graphql::context::{organization_id, same_organization, tenant_id};
 use crate::graphql::model::Relay;
 use crate::graphql::once::{Once, first, once};
 use crate::graphql::{Result, Sha256, session};
+use crate::ingress::standing_changed;
 use async_graphql::{Context, ID, InputObject, Object};
+use netpatch_auth::Subject;
+use netpatch_protocol::SubjectKind;
 use netpatch_types::{RelayId, ServiceError, SiteId};
 
 /// A relay that shows a code.
@@ -132,6 +135,12 @@ async fn replace(ctx: &Context<'_>, input: RelayReplaceInput) -> Result<RelayRep
         |taken| vec![taken.relay.id.0],
     )
     .await?;
+    let whose = Subject {
+        organization: of,
+        kind: SubjectKind::Relay,
+        id: id.0,
+    };
+    standing_changed(&*session.apis.bus, whose).await;
     let relay = match made {
         Once::Done(taken) => taken.relay,
         Once::Before(ids) => auth.relay_get(&request, first(&ids)?).await?,

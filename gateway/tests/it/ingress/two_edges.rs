@@ -2,12 +2,14 @@
 //! becomes known beside the other. No look comes due by itself in these tests: only the bus wakes a session.
 
 use super::world::*;
-use netpatch_gateway::ingress::request_scan;
+use netpatch_gateway::ingress::{request_scan, standing_changed};
+use netpatch_protocol::SubjectKind;
 use netpatch_protocol::document::{Membership, Order};
 use netpatch_protocol::session::{Hello, edge_message};
+use netpatch_protocol::site::{SiteRequest, stream_open};
 use netpatch_storage::{SharedBus, bus};
 use netpatch_testkit::{Redis, poll_until};
-use netpatch_tunnel::SessionClient;
+use netpatch_tunnel::{RelayUplink, SessionClient};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -42,7 +44,12 @@ async fn two() -> Two {
 impl Two {
     /// Both edges have subscribed to everything.
     async fn both_listen(&self) {
-        for topic in ["ingress.scan", "scheduler.outbox", "policy.outbox"] {
+        for topic in [
+            "ingress.scan",
+            "ingress.standing",
+            "scheduler.outbox",
+            "policy.outbox",
+        ] {
             poll_until("two edges listen", PATIENCE, async || {
                 (self.redis.subscribers(topic).await == 2).then_some(())
             })
@@ -64,15 +71,17 @@ impl Two {
         });
         up(&mut session).await;
         // When it is answered, the first look for documents is over.
-        let mark = netpatch_protocol::session::Heartbeat::default();
-        session.handle().send_uncounted(
-            netpatch_protocol::session::agent_message::Body::Heartbeat(mark),
-        );
-        assert!(matches!(
-            message(&mut session).await,
-            edge_message::Body::Heartbeat(_)
-        ));
+        answered(&mut session).await;
         (host, session)
+    }
+
+    /// What anybody had is revoked: who is looked at goes.
+    fn revoked(&self) {
+        self.world.played.script.lock().unwrap().revoked = true;
+    }
+
+    fn looks(&self) -> u32 {
+        self.world.played.script.lock().unwrap().looks
     }
 
     /// An order becomes deliverable, and the scheduler beside the other edge tells the bus.
@@ -83,6 +92,20 @@ impl Two {
         self.beside_the_other.publish("scheduler.outbox", b"").await;
         digest
     }
+}
+
+/// A check-in is answered.
+async fn answered(session: &mut SessionClient) {
+    let mark = netpatch_protocol::session::Heartbeat::default();
+    session
+        .handle()
+        .send_uncounted(netpatch_protocol::session::agent_message::Body::Heartbeat(
+            mark,
+        ));
+    assert!(matches!(
+        message(session).await,
+        edge_message::Body::Heartbeat(_)
+    ));
 }
 
 async fn ordered(session: &mut SessionClient) -> netpatch_types::Sha256 {
@@ -166,4 +189,129 @@ async fn wiping_redis_or_losing_it_for_a_while_delays_no_order() {
         message(&mut session).await,
         edge_message::Body::ScanNow(_)
     ));
+}
+
+#[tokio::test]
+async fn a_host_that_is_revoked_beside_the_other_edge_goes_at_once_and_nobody_else_is_looked_at() {
+    let two = two().await;
+    let (host, mut session) = two.host_at_the_first().await;
+    let (_, mut other) = two.host_at_the_first().await;
+    two.revoked();
+    assert_eq!(two.looks(), 0);
+    standing_changed(&*two.beside_the_other, host.name).await;
+    let reason = refusal(&mut session).await;
+    assert!(reason.contains("not accepted"), "{reason}");
+    answered(&mut other).await;
+    assert_eq!(two.looks(), 1);
+}
+
+#[tokio::test]
+async fn a_relay_that_is_revoked_beside_the_other_edge_goes_at_once_and_its_hosts_with_it() {
+    let two = two().await;
+    let relay = two.world.organization.holder(SubjectKind::Relay);
+    let another = two.world.organization.holder(SubjectKind::Relay);
+    let to = two.world.address.to_string().as_str().into();
+    let clock = clock();
+    let connect = async |relay: &Holder| {
+        let link = RelayUplink::connect(&to, two.world.trust(), &relay.tls, &clock, limits());
+        let link = link.await.expect("connected");
+        let asked = link.open(stream_open::Kind::Site(SiteRequest {})).await;
+        asked.expect("let in");
+        link
+    };
+    let (link, stays) = (connect(&relay).await, connect(&another).await);
+    two.revoked();
+    standing_changed(&*two.beside_the_other, relay.name).await;
+    let reason = link.closed().await.to_string();
+    assert!(reason.contains("revoked"), "{reason}");
+    let asked = stays.open(stream_open::Kind::Site(SiteRequest {})).await;
+    asked.expect("nobody doubted it");
+    assert_eq!(two.looks(), 1);
+}
+
+#[tokio::test]
+async fn a_fork_that_one_edge_sees_ends_the_session_at_the_other() {
+    let two = two().await;
+    let (host, mut session) = two.host_at_the_first().await;
+    let at_the_other = |boot: u8, n: u64| {
+        let (signing, counters) = (host.clone(), AtomicU64::new(n));
+        let hello = move |resume_id| Hello {
+            protocol: 1,
+            resume_id,
+            counter: Some(signing.counter(boot, counters.fetch_add(1, Ordering::Relaxed))),
+            ..Hello::default()
+        };
+        two.world.agent_to(&[two.other.address], &host, hello)
+    };
+    let mut original = at_the_other(1, 50);
+    up(&mut original).await;
+    let mut copy = at_the_other(2, 10);
+    let reason = down(&mut copy).await;
+    assert!(reason.contains("quarantined"), "{reason}");
+    let reason = refusal(&mut session).await;
+    assert!(reason.contains("quarantined"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_revocation_whose_hint_is_lost_with_redis_holds_when_redis_is_back() {
+    let two = two().await;
+    let (host, mut session) = two.host_at_the_first().await;
+    let port = two.redis.port();
+    drop(two.redis);
+    two.world.played.script.lock().unwrap().revoked = true;
+    standing_changed(&*two.beside_the_other, host.name).await;
+    answered(&mut session).await;
+    let _redis = Redis::start(Some(port)).await;
+    let reason = refusal(&mut session).await;
+    assert!(reason.contains("not accepted"), "{reason}");
+}
+
+#[tokio::test]
+async fn who_is_let_in_while_it_is_revoked_does_not_slip_through() {
+    let two = two().await;
+    // Its session ends when the edge has heard everything that was said before.
+    let (mark, mut marks) = two.host_at_the_first().await;
+    let admitted = || two.world.played.script.lock().unwrap().admitted;
+    let (host, before) = (two.world.host(), admitted());
+    // It is looked at for the first time, and not let in yet.
+    let held_up = two.world.played.standing.write().await;
+    let mut session = two.world.agent(&host, 1, 1);
+    poll_until("the first look at it", PATIENCE, async || {
+        (admitted() > before).then_some(())
+    })
+    .await;
+    two.revoked();
+    for one in [&host, &mark] {
+        standing_changed(&*two.beside_the_other, one.name).await;
+    }
+    refusal(&mut marks).await;
+    drop(held_up);
+    let reason = down(&mut session).await;
+    assert!(reason.contains("not accepted"), "{reason}");
+}
+
+#[tokio::test]
+async fn hints_that_name_nobody_end_nothing() {
+    let two = two().await;
+    let (host, mut session) = two.host_at_the_first().await;
+    two.revoked();
+    let long = "x".repeat(100_000);
+    let name = host.name.to_string();
+    let cut = &name[..name.len() - 1];
+    for rubbish in [&b"\xff\xfe"[..], b"null", long.as_bytes(), cut.as_bytes()] {
+        two.beside_the_other
+            .publish("ingress.standing", rubbish)
+            .await;
+    }
+    // Of another organization, of a relay with the host's id.
+    let mut others = [host.name; 2];
+    others[0].organization = netpatch_types::OrganizationId(host.name.id);
+    others[1].kind = SubjectKind::Relay;
+    for other in others {
+        standing_changed(&*two.beside_the_other, other).await;
+    }
+    answered(&mut session).await;
+    assert_eq!(two.looks(), 0);
+    standing_changed(&*two.beside_the_other, host.name).await;
+    refusal(&mut session).await;
 }

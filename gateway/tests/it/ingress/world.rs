@@ -191,6 +191,8 @@ pub(super) struct Script {
     pub(super) revoked: bool,
     /// How often the edge looked whether it is.
     pub(super) looks: u32,
+    /// How many it let in.
+    pub(super) admitted: u32,
     /// Calls that fail before the services are back.
     pub(super) outages: u32,
 }
@@ -208,6 +210,8 @@ pub(super) struct Played {
     pub(super) script: Mutex<Script>,
     /// Calls that would touch a database.
     pub(super) database: AtomicU64,
+    /// Who holds it for writing lets nobody know where a host stands.
+    pub(super) standing: tokio::sync::RwLock<()>,
 }
 
 impl Played {
@@ -252,6 +256,11 @@ impl Services for Played {
         let now = u64::try_from(clock().now().timestamp()).unwrap();
         let subject = verify_identity(der, &self.ca, now).map_err(|_| unauthenticated())?;
         let key = PublicKey::p256_spki(&subject_key(der).unwrap().1).unwrap();
+        let mut script = self.script.lock().unwrap();
+        if script.revoked {
+            return Err(unauthenticated());
+        }
+        script.admitted += 1;
         Ok(Admitted { subject, key })
     }
 
@@ -388,6 +397,7 @@ impl Services for Played {
         organization: OrganizationId,
         host: HostId,
     ) -> ServiceResult<HostStanding> {
+        drop(self.standing.read().await);
         let script = self.call(organization)?;
         Ok(HostStanding {
             manifest: script.manifest,
@@ -599,6 +609,7 @@ impl World {
             director: Ed25519Signer::from_secret(&[5; 32]),
             script: Mutex::default(),
             database: AtomicU64::new(0),
+            standing: tokio::sync::RwLock::default(),
         });
         let mut options = options();
         change(&mut options);
@@ -760,6 +771,20 @@ pub(super) async fn down(session: &mut SessionClient) -> String {
             SessionEvent::Down { reason } => return reason,
             SessionEvent::Up { .. } => panic!("the session came up"),
             SessionEvent::Message(_) => {}
+        }
+    }
+}
+
+/// What the edge says when it ends a session.
+pub(super) async fn refusal(session: &mut SessionClient) -> String {
+    loop {
+        match next(session).await {
+            SessionEvent::Message(EdgeMessage {
+                body: Some(edge_message::Body::Error(error)),
+                ..
+            }) => return error.message,
+            SessionEvent::Message(_) => {}
+            other => panic!("ended without a word: {other:?}"),
         }
     }
 }
