@@ -32,7 +32,9 @@ mod session;
 mod staging;
 mod standing;
 mod stored;
+mod ways;
 mod week;
+mod welcome;
 
 pub use platform::{PlatformParts, PlatformServices};
 pub use services::{Admitted, HostStanding, Recipe, Services, StoredPayload, Ways};

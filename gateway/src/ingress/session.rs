@@ -1,19 +1,18 @@
-//! One agent's session: who it is, hello, then messages in order until the carrier ends.
+//! One agent's session: who it is, hello (welcome.rs), then messages in order until the carrier ends.
 
 use super::convert::error_word;
-use super::counter::{self, CheckIn, Judgement};
+use super::counter::{self, Judgement};
 use super::parts::Parts;
 use super::registry::{Arrival, Live, Memory};
-use super::services::{Admitted, Ways};
-use super::{Going, Shared};
+use super::services::Admitted;
+use super::welcome::{first_message, resume};
+use super::{Going, Shared, ways};
 use netpatch_inventory_api::Seen;
 use netpatch_protocol::numbered::NumberError;
-use netpatch_protocol::parts::MAX_WHOLE_BYTES;
 use netpatch_protocol::session::{
-    AgentMessage, EdgeMessage, Hello, ManifestWanted, SessionError, TimeProof, Welcome,
-    agent_message, edge_message,
+    AgentMessage, EdgeMessage, SessionError, agent_message, edge_message,
 };
-use netpatch_protocol::{IdentityName, Numbered, PROTOCOL_VERSION, Received, SubjectKind};
+use netpatch_protocol::{IdentityName, PROTOCOL_VERSION, Received, SubjectKind};
 use netpatch_tunnel::{AgentConnection, TunnelError};
 use netpatch_types::{ErrorCode, HostId, OrganizationId, RelayId, ServiceError, Sha256, SiteId};
 use std::sync::Arc;
@@ -21,15 +20,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Messages that wait for an agent's acknowledgement.
-const OUTBOX: usize = 1000;
 /// A superseded session has this long to let go.
 const LET_GO: Duration = Duration::from_secs(5);
 /// A peer that takes nothing for this long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a host is heard that came directly although its site forbids it: it learns of its site's relays and of its membership, and
-/// is given nothing to do.
-const INTRODUCTION: Duration = Duration::from_secs(5);
 /// How often a living session's certificate and standing are looked at again.
 const RECHECK: Duration = Duration::from_secs(60);
 
@@ -71,9 +65,9 @@ pub(crate) struct Session<'a> {
     pub(crate) live: Arc<Live>,
     pub(crate) relay: Option<RelayId>,
     /// The host's, when it connected.
-    site: Option<SiteId>,
+    pub(super) site: Option<SiteId>,
     /// When the session ends, because it came directly and its site forbids that.
-    introduced_until: Option<Instant>,
+    pub(super) introduced_until: Option<Instant>,
     /// The manifest that inventory holds, as far as this session knows.
     pub(crate) manifest: Option<Sha256>,
     pub(crate) parts: Parts,
@@ -247,26 +241,6 @@ impl Drop for Leave<'_> {
     }
 }
 
-async fn first_message(
-    shared: &Shared,
-    connection: &mut AgentConnection,
-) -> Result<(Hello, u64), End> {
-    let limit = shared.options.limits.handshake_timeout;
-    let first = tokio::time::timeout(limit, connection.messages.receive::<AgentMessage>()).await;
-    match first.map_err(|_| End::Silent)?? {
-        Some(AgentMessage {
-            body: Some(agent_message::Body::Hello(hello)),
-            ack,
-            ..
-        }) => Ok((hello, ack)),
-        Some(_) => Err(refused(
-            ErrorCode::BadUserInput,
-            "a session begins with a hello",
-        )),
-        None => Err(End::Silent),
-    }
-}
-
 /// Both copies go: this one is refused, the other one is superseded, and neither is let in again.
 async fn quarantine(shared: &Shared, name: (OrganizationId, HostId), relay: Option<IdentityName>) {
     tracing::error!(tenant.id = %name.0, host.id = %name.1, "two copies of one identity are live; host is quarantined");
@@ -281,29 +255,6 @@ async fn quarantine(shared: &Shared, name: (OrganizationId, HostId), relay: Opti
     shared.presence.write(shared).await;
 }
 
-/// Goes on with the session that both sides remember, or begins a new one.
-fn resume(memory: &mut Option<Memory>, hello: &Hello, ack: u64) -> bool {
-    if let Some(known) = memory.as_mut()
-        && known.numbered.resume_id() == hello.resume_id
-        && known.numbered.receive(0, ack).is_ok()
-    {
-        // A message that no service could take ended the last carrier.
-        known.numbered.expect_again();
-        known.membership_version = hello.membership_version;
-        return true;
-    }
-    let held = hello
-        .active_orders
-        .iter()
-        .filter_map(|bytes| Sha256::from_slice(bytes));
-    *memory = Some(Memory {
-        numbered: Numbered::new(uuid::Uuid::new_v4().as_bytes().to_vec(), OUTBOX),
-        held: held.collect(),
-        membership_version: hello.membership_version,
-    });
-    false
-}
-
 impl Session<'_> {
     pub(crate) fn organization(&self) -> OrganizationId {
         self.admitted.subject.organization
@@ -313,72 +264,6 @@ impl Session<'_> {
         HostId(self.admitted.subject.id)
     }
 
-    /// Welcomes the agent and sends what waits for it.
-    async fn begin(&mut self, hello: CheckIn, resumed: bool, restored: bool) -> Result<(), End> {
-        self.saw(false);
-        let ways = self.ways().await?;
-        let welcome = Welcome {
-            resume_id: self.memory.numbered.resume_id().to_vec(),
-            time: self.time(&hello).await,
-            known_manifest_hash: self
-                .manifest
-                .map(|hash| hash.0.to_vec())
-                .unwrap_or_default(),
-            heartbeat_seconds: u32::try_from(self.shared.options.heartbeat.as_secs().max(1))
-                .unwrap_or(u32::MAX),
-            relay_hints: ways.relays,
-            other_relay_hints: ways.others,
-            whole_bytes: MAX_WHOLE_BYTES as u64,
-            signed_seconds: u32::try_from(self.shared.options.signed_every.as_secs())
-                .unwrap_or(u32::MAX),
-        };
-        self.tell(edge_message::Body::Welcome(welcome)).await?;
-        if resumed {
-            for message in self.memory.numbered.unacknowledged().collect::<Vec<_>>() {
-                self.write(&message).await?;
-            }
-        }
-        if restored {
-            let whole = edge_message::Body::ManifestWanted(ManifestWanted::default());
-            self.send(whole).await?;
-        }
-        self.deliver().await
-    }
-
-    /// Relays that the host may go through: hints, without them it goes on as it came. One that came directly although its site forbids
-    /// it hears of them and is sent away.
-    async fn ways(&mut self) -> Result<Ways, End> {
-        let Some(site) = self.site else {
-            return Ok(Ways::default());
-        };
-        match self.shared.services.ways(self.organization(), site).await {
-            Ok(ways) => {
-                if !ways.direct_allowed {
-                    self.forbid_direct();
-                }
-                Ok(ways)
-            }
-            Err(error) if self.relay.is_none() => Err(End::Unavailable(error)),
-            Err(error) => {
-                tracing::warn!(tenant.id = %self.organization(), %error, "a host is told of no relays");
-                Ok(Ways::default())
-            }
-        }
-    }
-
-    /// The host's site forbids the direct way.
-    pub(crate) fn forbid_direct(&mut self) {
-        if self.relay.is_none() {
-            let until = Instant::now() + INTRODUCTION;
-            self.introduced_until.get_or_insert(until);
-        }
-    }
-
-    /// Whether the host only hears by which way to come.
-    pub(crate) fn is_introduction(&self) -> bool {
-        self.introduced_until.is_some()
-    }
-
     async fn run(&mut self, mut leaving: Going) -> Result<(), End> {
         let mut look = tokio::time::interval(self.shared.options.look_every);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -386,19 +271,10 @@ impl Session<'_> {
         let mut checked = Instant::now();
         let live = self.live.clone();
         loop {
-            let introduced_until = self.introduced_until;
-            let introduced = async {
-                match introduced_until {
-                    Some(until) => tokio::time::sleep_until(until).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let introduced = ways::introduced(self.introduced_until);
             tokio::select! {
                 () = live.superseded.cancelled() => return Err(End::Superseded),
-                () = introduced => return Err(refused(
-                    ErrorCode::Forbidden,
-                    "the host's site forbids the direct way: come through its relays",
-                )),
+                end = introduced => return Err(end),
                 () = &mut leaving => return Err(End::Draining),
                 received = self.connection.messages.receive::<AgentMessage>() => match received? {
                     Some(message) => Box::pin(self.take(message)).await?,
@@ -468,24 +344,6 @@ impl Session<'_> {
         self.shared.presence.saw(self.organization(), seen);
     }
 
-    /// The signed time for a check-in; without it the agent opens no window, which is the safe direction.
-    pub(crate) async fn time(&mut self, check_in: &CheckIn) -> Option<TimeProof> {
-        let signed = self
-            .shared
-            .services
-            .time(self.organization(), counter::nonce(check_in))
-            .await;
-        match signed {
-            Ok(envelope) => Some(TimeProof {
-                envelope: Some(envelope),
-            }),
-            Err(error) => {
-                tracing::warn!(tenant.id = %self.organization(), %error, "time cannot be signed");
-                None
-            }
-        }
-    }
-
     /// Sends until it is acknowledged.
     pub(crate) async fn send(&mut self, body: edge_message::Body) -> Result<(), End> {
         let message = self.memory.numbered.send(EdgeMessage {
@@ -505,7 +363,7 @@ impl Session<'_> {
     }
 
     /// A session that is superseded does not wait for its peer: the new one waits for what it holds.
-    async fn write(&mut self, message: &EdgeMessage) -> Result<(), End> {
+    pub(super) async fn write(&mut self, message: &EdgeMessage) -> Result<(), End> {
         let live = self.live.clone();
         let sending = self.connection.messages.send(message);
         tokio::select! {
