@@ -1,7 +1,9 @@
 //! Client certificates of hosts and relays: one CA an organization, 30 days, renewed at half.
 
 use crate::{
-    Auth, IdentityEventV1, event,
+    Auth, IdentityEventV1,
+    bootstrap::unreadable,
+    event,
     platform::{authority, issuer, name, validity},
 };
 use chrono::{DateTime, Utc};
@@ -49,11 +51,19 @@ impl Auth {
     }
 
     fn ca(&self, organization: OrganizationId) -> ServiceResult<Vec<u8>> {
-        authority(
-            self,
-            &format!("{organization}/ca"),
-            &format!("NetPatch organization {organization}"),
-        )
+        let key = format!("{organization}/ca");
+        let stamp = self.keys.stamp(&format!("{key}.der")).map_err(unreadable)?;
+        if let Some(stamp) = stamp
+            && let Some(held) = self.authorities.held(organization, stamp)
+        {
+            return Ok(held);
+        }
+        let title = format!("NetPatch organization {organization}");
+        let der = authority(self, &key, &title)?;
+        if let Some(stamp) = stamp {
+            self.authorities.hold(organization, stamp, der.clone());
+        }
+        Ok(der)
     }
 
     /// Signs a request and records the certificate in the caller's transaction.

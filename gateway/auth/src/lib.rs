@@ -12,6 +12,7 @@
 
 mod access;
 mod attempts;
+mod authorities;
 mod bootstrap;
 mod certificate;
 mod claim;
@@ -86,6 +87,7 @@ pub struct Auth {
     settings: Arc<Settings>,
     /// Failed sign-ins for each e-mail address, by its hash.
     failed_sign_ins: attempts::Attempts<Vec<u8>>,
+    authorities: authorities::Authorities,
 }
 
 impl Auth {
@@ -98,6 +100,7 @@ impl Auth {
             clock,
             settings: Arc::new(settings),
             failed_sign_ins: attempts::Attempts::new(10, chrono::Duration::minutes(1)),
+            authorities: authorities::Authorities::default(),
         }
     }
 

@@ -36,6 +36,34 @@ fn verified(world: &World, certificate: &[u8], ca: &[u8]) -> Option<Subject> {
 }
 
 #[tokio::test]
+async fn an_authority_that_another_process_replaces_counts_at_once() {
+    let world = World::new().await;
+    let (organization, other) = (world.customer().await, world.customer().await);
+    let (issued, _) = host(&world, organization).await;
+    let first = world.auth.issuing_ca(organization).unwrap();
+    assert_eq!(world.auth.issuing_ca(organization).unwrap(), first);
+    let foreign = world.auth.organization_ca(other).await.unwrap();
+    // As a rotation leaves it: the same name, another certificate.
+    let file = world.key_file(&format!("{organization}/ca.der"));
+    let replace = |by: &[u8]| {
+        let next = file.with_extension("next");
+        std::fs::write(&next, by).unwrap();
+        std::fs::rename(&next, &file).unwrap();
+    };
+    replace(&foreign);
+    assert_eq!(world.auth.issuing_ca(organization).unwrap(), foreign);
+    assert_eq!(world.auth.issuing_ca(organization).unwrap(), foreign);
+    replace(&first);
+    let ca = world.auth.issuing_ca(organization).unwrap();
+    assert_eq!(ca, first);
+    assert_eq!(
+        verified(&world, &issued.certificate_der, &ca),
+        Some(issued.subject)
+    );
+    assert_eq!(world.auth.issuing_ca(other).unwrap(), foreign);
+}
+
+#[tokio::test]
 async fn a_certificate_holds_under_its_own_organizations_authority_while_it_lasts() {
     let world = World::new().await;
     let (organization, other) = (world.customer().await, world.customer().await);

@@ -7,13 +7,23 @@
 use rand::TryRngCore as _;
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// A folder of secret keys.
 #[derive(Clone, Debug)]
 pub struct KeyFolder {
     root: PathBuf,
+}
+
+/// What a file is told by without being read: as long as it stays the same, so do the bytes, for here files are replaced and not written
+/// over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyStamp {
+    file: (u64, u64),
+    size_bytes: u64,
+    /// When the file changed last, seconds and nanoseconds; unlike the time of its content nobody sets it.
+    changed: (i64, i64),
 }
 
 impl KeyFolder {
@@ -74,6 +84,19 @@ impl KeyFolder {
             _ => fs::File::open(folder)?.sync_all()?,
         }
         fs::read(&path)
+    }
+
+    /// Tells the file of this name; `None`: there is none.
+    pub fn stamp(&self, name: &str) -> io::Result<Option<KeyStamp>> {
+        match fs::metadata(self.path(name)?) {
+            Ok(found) => Ok(Some(KeyStamp {
+                file: (found.dev(), found.ino()),
+                size_bytes: found.len(),
+                changed: (found.ctime(), found.ctime_nsec()),
+            })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether there is a file of this name.
@@ -143,6 +166,24 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_file_is_told_from_the_one_that_takes_its_place_whatever_its_size_and_dates() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = KeyFolder::open(folder.path()).unwrap();
+        assert_eq!(keys.stamp("a").unwrap(), None);
+        keys.replace("a", b"one").unwrap();
+        let first = keys.stamp("a").unwrap();
+        assert!(first.is_some());
+        assert_eq!(keys.stamp("a").unwrap(), first);
+        let path = folder.path().join("a");
+        let dated = fs::metadata(&path).unwrap().modified().unwrap();
+        keys.replace("a", b"two").unwrap();
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(dated).unwrap();
+        assert_ne!(keys.stamp("a").unwrap(), first);
+        assert!(keys.stamp("../a").is_err());
+    }
 
     #[test]
     fn a_key_is_made_once_and_only_its_owner_reads_it() {

@@ -98,7 +98,7 @@ pub use consumer::{Consumer, Until, cursor_table_sql};
 pub use database::{Database, PoolSettings};
 pub use error::{StorageError, StorageResult};
 pub use hole_test::hole_test;
-pub use keys::KeyFolder;
+pub use keys::{KeyFolder, KeyStamp};
 pub use migrate::{Migrations, execute_all, migrate, statements};
 pub use outbox::{OutboxPrune, outbox_table_sql};
 pub use policies::{
