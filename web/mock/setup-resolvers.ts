@@ -29,7 +29,10 @@ export function setupRoot(world: World, refuse: Refuse) {
     riskWeightsSet: ({ input }: { input: Said & { organizationId: string; weights: { kind: string; points: number }[] } }) =>
       world.once(input.idempotencyKey, () => world.baselinesOf(input.organizationId).weigh(input.weights)),
     siteCreate: once((input, made) => made.site(input)),
-    siteUpdate: ({ input }: { input: { id: string; directAllowed?: boolean; probesExposure?: boolean; servesProxy?: boolean; usesDeltas?: boolean; bandwidth?: object; stagingHours?: object[] } }) => {
+    siteUpdate: ({ input }: { input: { id: string; directAllowed?: boolean; probesExposure?: boolean; servesProxy?: boolean; usesDeltas?: boolean; bandwidth?: object; stagingHours?: object[]; mirrors?: { repository: string; urls: string[] }[] } }) => {
+      const inside = input.mirrors?.flatMap((one) => one.urls).find((url) => url.includes('refused'));
+      if (inside) return { site: null, userErrors: [refuse('InputError', 'BAD_USER_INPUT', `"${inside}" is not the base URL of a repository (http:// or https://)`)] };
+      if (input.mirrors) world.mirrors.set(input.id, input.mirrors.map((one) => ({ __typename: 'RepositoryMirrors', ...one })));
       if (input.stagingHours) world.stagingHours.set(input.id, input.stagingHours);
       if (input.bandwidth) world.bandwidths.set(input.id, input.bandwidth);
       if (input.directAllowed === false) world.strict.add(input.id);

@@ -28,6 +28,7 @@ export class Setup {
     private readonly proxies: Set<string>,
     private readonly stagingHours: Map<string, object[]>,
     private readonly wholeFiles: Set<string>,
+    private readonly mirrors: Map<string, object[]>,
   ) {}
 
   site(input: { name: string; timeZone: string; directAllowed?: boolean; upstreams?: string[] }): Errors & { site: object } {
@@ -36,7 +37,7 @@ export class Setup {
       __typename: 'Site', id, name: input.name, timeZone: input.timeZone, directAllowed: input.directAllowed ?? true, upstreams: input.upstreams ?? [], probesExposure: () => this.probing.has(id),
       servesProxy: () => this.proxies.has(id),
       usesDeltas: () => !this.wholeFiles.has(id),
-      mirrors: [],
+      mirrors: () => this.mirrors.get(id) ?? [],
       stagingHours: () => this.stagingHours.get(id) ?? [],
       bandwidth: () => this.bandwidths.get(id) ?? noLimit,
       hosts: (args: PageArgs) => connection([], args), relays: () => this.relays.filter((relay) => relay['siteId'] === id),

@@ -26,8 +26,9 @@ export class World {
   /** Sites that let their relays serve hosts without an agent. */
   readonly proxies = new Set<string>();
   readonly wholeFiles = new Set<string>();
+  readonly mirrors = new Map<string, object[]>();
   /** What people made since the start, by organization; the third one begins empty. */
-  readonly setups = new Map(['org_acme', 'org_msp', 'org_new'].map((id) => [id, new Setup((prefix) => this.fresh(prefix), this.probing, this.bandwidths, this.proxies, this.stagingHours, this.wholeFiles)] as const));
+  readonly setups = new Map(['org_acme', 'org_msp', 'org_new'].map((id) => [id, new Setup((prefix) => this.fresh(prefix), this.probing, this.bandwidths, this.proxies, this.stagingHours, this.wholeFiles, this.mirrors)] as const));
   readonly baselines = new Map(['org_acme', 'org_msp', 'org_new'].map((id) => [id, new Baselines((prefix) => this.fresh(prefix))] as const));
   readonly reports: { id: string; kind: string; createdAt: string }[] = [];
   private readonly answers = new Map<string, unknown>();
@@ -264,7 +265,8 @@ export class World {
     bandwidth: () => this.bandwidths.get(site.id) ?? noLimit,
     servesProxy: () => this.proxies.has(site.id),
     usesDeltas: () => !this.wholeFiles.has(site.id),
-    mirrors: [],
+    upstreams: ['http://deb.example.com/debian', 'http://security.example.com/debian'],
+    mirrors: () => this.mirrors.get(site.id) ?? [],
     organization: () => this.acme(),
     relays: () => (site.relay ? [this.relay(site)] : []),
     traffic: { __typename: 'SiteTraffic', bytesServed: site.relay ? '48211000000' : '0', bytesFetched: site.relay ? '6120000000' : '0', savedBytes: site.relay ? '42091000000' : '0', deltaSavedBytes: site.relay ? '3310000000' : '0', cacheHitRatio: site.relay ? 0.87 : null },

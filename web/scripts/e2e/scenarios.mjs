@@ -365,11 +365,42 @@ async function limits({ page, url }) {
   await site.locator('text=in Mon–Sat 20:00–06:00').waitFor();
 }
 
+/** From where a site's relays fetch, by the keyboard alone. */
+async function mirrors({ page, url }) {
+  await page.goto(`${url}/o/acme/sites`);
+  const site = page.locator('section', { hasText: 'Boston' });
+  const change = site.getByRole('button', { name: 'Change mirrors: Boston' });
+  await change.focus();
+  await page.keyboard.press('Enter');
+  const dialog = page.getByRole('dialog');
+  const field = dialog.getByLabel('http://security.example.com/debian');
+  await field.focus();
+  await page.keyboard.type('http://one.example.com/debian/');
+  await page.keyboard.press('Enter');
+  await page.keyboard.type('two.example.com');
+  await dialog.getByText('“two.example.com” is not the address of a repository').waitFor();
+  expect((await field.getAttribute('aria-invalid')) === 'true', 'the field says that it is wrong');
+  expect(await dialog.getByRole('button', { name: 'Set mirrors' }).isDisabled(), 'what no relay can fetch from is not sent');
+  for (const _ of 'two.example.com') await page.keyboard.press('Backspace');
+  await page.keyboard.type('https://refused.example.com');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await dialog.getByText('is not the base URL of a repository').waitFor();
+  await field.focus();
+  for (const _ of 'https://refused.example.com') await page.keyboard.press('Backspace');
+  await page.keyboard.type('https://two.example.com/debian');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await site.locator('text=http://security.example.com/debian: http://one.example.com/debian, https://two.example.com/debian').waitFor();
+  await until(() => change.evaluate((button) => button === document.activeElement), 'the keyboard is back where it was');
+}
+
 export const scenarios = [
   { name: 'keyboard only: sign in, approve', run: keyboard, fresh: true },
   { name: 'self-approval is refused and explained', run: selfApproval, fresh: true },
   // While the mock's first deployment still runs.
   { name: 'limits of a site and hours of fetching ahead', run: limits },
+  { name: 'mirrors of a site by the keyboard', run: mirrors },
   { name: 'dry run before a deployment', run: dryRun },
   { name: 'live counters and pause', run: liveAndPause },
   { name: 'address, Back and counts', run: address },

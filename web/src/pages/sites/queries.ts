@@ -10,7 +10,7 @@ export const SitesQuery = graphql(`
         pageInfo { hasNextPage endCursor }
         nodes {
           id name timeZone directAllowed probesExposure servesProxy usesDeltas
-          mirrors { repository urls }
+          upstreams mirrors { repository urls }
           bandwidth { kilobitsPerSecond rules { hours { days from until } kilobitsPerSecond } }
           stagingHours { days from until }
           traffic { bytesServed savedBytes deltaSavedBytes cacheHitRatio }
