@@ -6,7 +6,7 @@ use super::services::{Admitted, HostStanding, Recipe, Services, StoredPayload, W
 use super::{convert, delta, probe, staging, stored, week};
 use netpatch_auth::{
     Auth, ClaimStart, ClaimState, IssuedCertificate, RelayReport as IdentityRelayReport, RoleKeys,
-    certificate_revoked,
+    Site, certificate_revoked,
 };
 use netpatch_inventory_api::{
     ApplicabilityReport, HostFactsReport, HostGet, HostRegister, InventoryApi, ManifestDeltaReport,
@@ -64,6 +64,7 @@ pub struct PlatformParts {
 pub struct PlatformServices {
     parts: Arc<PlatformParts>,
     together: Together,
+    told: stored::Told,
 }
 
 impl PlatformServices {
@@ -73,6 +74,7 @@ impl PlatformServices {
         let parts = Arc::new(parts);
         Self {
             together: Together::new(&parts),
+            told: stored::Told::default(),
             parts,
         }
     }
@@ -106,6 +108,22 @@ impl PlatformServices {
                 "the site does not let its relays probe its hosts",
             ))
         }
+    }
+
+    /// Has kept what a plan names: mirrors may lose it before the relay has it.
+    async fn keep(&self, ctx: &RequestContext, site: &Site, plan: &StagingPlan) {
+        let now = self.parts.auth.clock().now();
+        if !self.told.is_due(site.id, &plan.plan, now) {
+            return;
+        }
+        let keep = stored::of_plan(plan, &site.upstreams);
+        if !keep.payloads.is_empty()
+            && let Err(error) = self.parts.inventory.payloads_store(ctx, keep).await
+        {
+            tracing::warn!(site.id = %site.id, %error, "payloads of a plan are not kept; trying again");
+            return;
+        }
+        self.told.told(site.id, &plan.plan, now);
     }
 
     async fn root(&self, organization: OrganizationId) -> ServiceResult<Envelope> {
@@ -417,15 +435,9 @@ impl Services for PlatformServices {
         let get = StagingPlanGet { site: site.id };
         let plan = self.parts.scheduler.staging_plan(&ctx, get).await?;
         let plan = staging::plan(plan, &site.upstreams);
+        self.keep(&ctx, &site, &plan).await;
         if plan.plan == request.plan {
             return Ok(StagingPlan::default());
-        }
-        // Its mirrors may lose them before the relay has them.
-        let keep = stored::of_plan(&plan, &site.upstreams);
-        if !keep.payloads.is_empty()
-            && let Err(error) = self.parts.inventory.payloads_store(&ctx, keep).await
-        {
-            tracing::warn!(tenant.id = %organization, %error, "payloads of a plan are not kept");
         }
         Ok(plan)
     }

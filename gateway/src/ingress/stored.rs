@@ -4,15 +4,17 @@
 use super::Shared;
 use super::delta::{self, refused};
 use super::services::StoredPayload;
+use chrono::{DateTime, TimeDelta, Utc};
 use netpatch_inventory_api::{PayloadsStore, StoredPayloadGet};
 use netpatch_protocol::IdentityName;
 use netpatch_protocol::site as wire;
 use netpatch_storage::blobs::Reading;
 use netpatch_tunnel::TunnelError;
 use netpatch_tunnel::edge::RelayAnswer;
-use netpatch_types::{RelayId, ServiceError, ServiceResult, Sha256};
+use netpatch_types::{RelayId, ServiceError, ServiceResult, Sha256, SiteId};
 use prost::Message as _;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -42,6 +44,44 @@ pub(super) fn of_plan(plan: &wire::StagingPlan, upstreams: &[String]) -> Payload
     PayloadsStore {
         payloads: plan.payloads.iter().filter_map(payload).collect(),
     }
+}
+
+/// After so long inventory is told again of a plan that has not changed: what waited to be fetched is lost with its process.
+const TELL_AGAIN: TimeDelta = TimeDelta::minutes(15);
+/// Sites whose plans are remembered.
+const MAX_TOLD: usize = 20_000;
+
+/// What of which plans inventory was told to keep, and when.
+#[derive(Default)]
+pub(super) struct Told(Mutex<HashMap<SiteId, (Vec<u8>, DateTime<Utc>)>>);
+
+impl Told {
+    fn of(&self) -> MutexGuard<'_, HashMap<SiteId, (Vec<u8>, DateTime<Utc>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the plan of a site is another than it was told of, or that is long ago.
+    pub(super) fn is_due(&self, site: SiteId, plan: &[u8], now: DateTime<Utc>) -> bool {
+        let told = self.of();
+        let lately = told.get(&site).filter(|(_, at)| is_lately(*at, now));
+        lately.is_none_or(|(told, _)| told != plan)
+    }
+
+    /// It was told.
+    pub(super) fn told(&self, site: SiteId, plan: &[u8], now: DateTime<Utc>) {
+        let mut told = self.of();
+        if told.len() >= MAX_TOLD {
+            told.retain(|_, (_, at)| is_lately(*at, now));
+        }
+        if told.len() < MAX_TOLD {
+            told.insert(site, (plan.to_vec(), now));
+        }
+    }
+}
+
+/// A clock that was set back makes nothing wait.
+fn is_lately(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    at <= now && now - at < TELL_AGAIN
 }
 
 /// Answers a relay. Nobody waits here for others: a relay that gets nothing goes to its mirrors.
@@ -130,5 +170,26 @@ mod tests {
             ],
         };
         assert_eq!(of_plan(&plan, &upstreams).payloads.len(), 1);
+    }
+
+    #[test]
+    fn a_plan_is_told_when_it_is_new_and_again_after_a_while() {
+        let (site, other) = (SiteId(uuid::Uuid::nil()), SiteId(uuid::Uuid::max()));
+        let now = DateTime::from_timestamp(1_800_000_000, 0).expect("time");
+        let told = Told::default();
+        assert!(told.is_due(site, b"one", now), "after a start");
+        told.told(site, b"one", now);
+        let soon = now + TELL_AGAIN / 2;
+        assert!(!told.is_due(site, b"one", soon));
+        assert!(told.is_due(other, b"one", soon));
+        assert!(told.is_due(site, b"two", soon));
+        assert!(told.is_due(site, b"one", now + TELL_AGAIN));
+        assert!(told.is_due(site, b"one", now - TELL_AGAIN), "set back");
+        for n in 0..MAX_TOLD as u128 + 10 {
+            told.told(SiteId(uuid::Uuid::from_u128(n)), b"one", now);
+        }
+        assert!(told.of().len() <= MAX_TOLD);
+        told.told(other, b"one", now + TELL_AGAIN);
+        assert_eq!(told.of().len(), 1, "what is long ago goes");
     }
 }

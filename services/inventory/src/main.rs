@@ -41,12 +41,17 @@ impl Service for Program {
             let settings = PayloadSettings::of(&configuration.payloads)?;
             Some(PayloadStore { blobs, settings })
         });
+        let services = &configuration.services;
+        let scheduler = match payloads {
+            Some(_) => Some(process.remote(services.scheduler.as_deref())?),
+            None => None,
+        };
         let clock = process.clock();
         let service = Inventory::with_payloads(database, bus, clock, feeds, deltas, payloads);
         let stop = process.tasks.stop_token();
         Ok(Made {
             router: inventory_router(service.clone(), process.verifier()),
-            work: Box::pin(async move { service.run(stop).await }),
+            work: Box::pin(async move { service.run(scheduler, stop).await }),
         })
     }
 }

@@ -17,8 +17,8 @@ use netpatch_policy_api::PolicyApi;
 use netpatch_scheduler_api::*;
 use netpatch_storage::{Database, KeyFolder, SharedBus, StorageError, TenantTx, outbox};
 use netpatch_types::{
-    ActorKind, EventPage, HostId, Page, RequestContext, ServiceError, ServiceResult, SharedClock,
-    TenantId,
+    ActorKind, EventPage, HostId, Page, RequestContext, ServiceError, ServiceResult, Sha256,
+    SharedClock, TenantId,
 };
 use std::sync::Arc;
 
@@ -283,6 +283,15 @@ impl SchedulerApi for SchedulerService {
     ) -> ServiceResult<StagingPlan> {
         system_only(ctx)?;
         self.plan_staging(ctx, request.site).await
+    }
+
+    async fn payloads_needed(
+        &self,
+        ctx: &RequestContext,
+        request: PayloadsNeeded,
+    ) -> ServiceResult<Vec<Sha256>> {
+        system_only(ctx)?;
+        self.needed(request).await
     }
 
     async fn time_sign(

@@ -77,13 +77,17 @@ impl Jobs {
     /// Each role's background work, until `stop`, by name.
     pub fn all(
         &self,
+        scheduler: &Arc<dyn SchedulerApi>,
         reporting: &Arc<dyn ReportingApi>,
         stop: &CancellationToken,
     ) -> Vec<(&'static str, BoxFuture<'static, ()>)> {
         let mut jobs: Vec<(&'static str, BoxFuture<'static, ()>)> = Vec::new();
         if let Some(role) = self.inventory.clone() {
-            let stop = stop.clone();
-            jobs.push(("inventory", async move { role.run(stop).await }.boxed()));
+            let (stop, scheduler) = (stop.clone(), Some(scheduler.clone()));
+            jobs.push((
+                "inventory",
+                async move { role.run(scheduler, stop).await }.boxed(),
+            ));
         }
         if let Some(role) = self.policy.clone() {
             let (stop, reporting) = (stop.clone(), reporting.clone());

@@ -129,7 +129,7 @@ impl App for Platform {
 /// The background work of the roles that run here.
 fn spawn_jobs(process: &mut Process, roles: &Roles) {
     let stop = process.tasks.stop_token();
-    for (name, job) in roles.jobs.all(&roles.reporting, &stop) {
+    for (name, job) in roles.jobs.all(&roles.scheduler, &roles.reporting, &stop) {
         process.tasks.spawn(name, async move {
             job.await;
             Ok::<(), BoxError>(())

@@ -5,7 +5,7 @@ use super::stored::{Unstored, client, fetched};
 use crate::fetch::{Client, FetchError};
 use crate::service::Inventory;
 use crate::service::delta::{DeltaStore, FOLDER, Job, blob};
-use crate::service::stored::Stored;
+use crate::service::stored::{Needs, Stored};
 use bytes::Bytes;
 use netpatch_delta::{DeltaError, Limits, make};
 use netpatch_inventory_api::{DeltaBase, StoredPayloadGet};
@@ -36,7 +36,7 @@ enum Unmade {
 
 impl Inventory {
     /// Makes differences until `stop`.
-    pub(crate) async fn keep_making_deltas(&self, stop: CancellationToken) {
+    pub(crate) async fn keep_making_deltas(&self, needs: &dyn Needs, stop: CancellationToken) {
         let Some(deltas) = &self.deltas else {
             return stop.cancelled().await;
         };
@@ -44,7 +44,8 @@ impl Inventory {
             let work = async {
                 let job = deltas.next().await;
                 let begun = Instant::now();
-                let made = make_one(&deltas.store, self.stored.as_ref(), &job).await;
+                let stored = self.stored.as_ref().map(|stored| (stored, needs));
+                let made = make_one(&deltas.store, stored, &job).await;
                 let (base, target) = (job.base.sha256, job.target.sha256);
                 match &made {
                     Ok(bytes) => {
@@ -74,7 +75,11 @@ impl Inventory {
 }
 
 /// Makes and stores a recipe; its length.
-async fn make_one(store: &DeltaStore, stored: Option<&Stored>, job: &Job) -> Result<usize, Unmade> {
+async fn make_one(
+    store: &DeltaStore,
+    stored: Option<(&Stored, &dyn Needs)>,
+    job: &Job,
+) -> Result<usize, Unmade> {
     let client = client(&store.settings.private_hosts)?;
     let new = version(store, stored, &client, &job.target).await?;
     let old = version(store, stored, &client, &job.base).await?;
@@ -105,15 +110,15 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
     told.await.ok()
 }
 
-/// The bytes of a version, if they have its hash. Where payloads are kept, it is one of them from then on.
+/// The bytes of a version, if they have its hash. Where payloads are kept, it is one of them from then on, if there is room.
 async fn version(
     store: &DeltaStore,
-    stored: Option<&Stored>,
+    stored: Option<(&Stored, &dyn Needs)>,
     client: &Client,
     version: &DeltaBase,
 ) -> Result<Bytes, Unmade> {
     let held = match stored {
-        Some(stored) => stored.store.bytes(version.sha256).await?,
+        Some((stored, _)) => stored.room.store.bytes(version.sha256).await?,
         None => held(store, version).await?,
     };
     if let Some(held) = held {
@@ -124,9 +129,8 @@ async fn version(
         sha256: version.sha256,
     };
     let bytes = fetched(client, &payload, store.settings.max_package_bytes).await?;
-    if let Some(stored) = stored {
-        stored.store.put(&payload, bytes.clone()).await?;
-        stored.grew(bytes.len() as u64).await?;
+    if let Some((stored, needs)) = stored {
+        stored.room.keep(&payload, bytes.clone(), needs).await?;
     }
     Ok(bytes)
 }

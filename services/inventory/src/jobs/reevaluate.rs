@@ -3,11 +3,14 @@
 //! What waits stands in the database, so the job goes on where it was interrupted, and two processes that run it share the
 //! work. After an import an organization's hosts wait first, then its epoch advances, both in one transaction.
 
+use super::stored::Deployments;
 use crate::service::{Catalog, Inventory};
 use crate::store;
 use crate::store::migrations::SCHEMA;
+use netpatch_scheduler_api::SchedulerApi;
 use netpatch_storage::outbox;
 use netpatch_types::{RequestContext, ServiceResult, TenantId};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -15,14 +18,19 @@ use tokio_util::sync::CancellationToken;
 const POLL: Duration = Duration::from_secs(5);
 
 impl Inventory {
-    /// Runs the background jobs until `stop`.
-    pub async fn run(&self, stop: CancellationToken) {
+    /// Runs the background jobs until `stop`. The scheduler says which of the payloads that are kept are needed; without one, as where
+    /// none are kept, none is.
+    pub async fn run(&self, scheduler: Option<Arc<dyn SchedulerApi>>, stop: CancellationToken) {
+        let needs = Deployments {
+            scheduler,
+            clock: self.clock.clone(),
+        };
         let tending = outbox::tend(&self.db, SCHEMA, self.clock.clone(), stop.clone());
         tokio::join!(
             self.keep_evaluating(stop.clone()),
             self.keep_fetching(stop.clone()),
-            self.keep_making_deltas(stop.clone()),
-            self.keep_storing_payloads(stop),
+            self.keep_making_deltas(&needs, stop.clone()),
+            self.keep_storing_payloads(&needs, stop),
             tending
         );
     }

@@ -360,7 +360,7 @@ async fn before_the_first_import_hosts_are_evaluated_one_after_the_other_and_the
     let stop = tokio_util::sync::CancellationToken::new();
     let job = tokio::spawn({
         let (inventory, stop) = (world.inventory.clone(), stop.clone());
-        async move { inventory.run(stop).await }
+        async move { inventory.run(None, stop).await }
     });
     let patience = std::time::Duration::from_secs(30);
     for number in 1..=3 {
@@ -395,7 +395,7 @@ async fn every_organization_is_told_once_of_a_new_epoch() {
     let stop = tokio_util::sync::CancellationToken::new();
     let job = tokio::spawn({
         let (inventory, stop) = (world.inventory.clone(), stop.clone());
-        async move { inventory.run(stop).await }
+        async move { inventory.run(None, stop).await }
     });
     let told = async |count: usize| {
         netpatch_testkit::poll_until(

@@ -265,7 +265,7 @@ async fn the_job_matches_known_hosts_after_an_import() {
     let stop = tokio_util::sync::CancellationToken::new();
     let job = tokio::spawn({
         let (inventory, stop) = (world.inventory.clone(), stop.clone());
-        async move { inventory.run(stop).await }
+        async move { inventory.run(None, stop).await }
     });
     let request = FeedImport {
         pack_dir: world.pack.path().display().to_string(),

@@ -457,7 +457,7 @@ async fn the_job_fetches_what_is_due() {
     let stop = tokio_util::sync::CancellationToken::new();
     let job = tokio::spawn({
         let (inventory, stop) = (inventory.clone(), stop.clone());
-        async move { inventory.run(stop).await }
+        async move { inventory.run(None, stop).await }
     });
     netpatch_testkit::poll_until("the feed", Duration::from_secs(30), async || {
         (kev(&world).await.etag.as_deref() == Some("\"v1\"")).then_some(())

@@ -64,6 +64,8 @@ netpatch_chassis::rpc_service! {
         deployment_documents(DeploymentGet) -> Vec<LoggedDocument>;
         /// What the relays of a site are to fetch ahead: what hosts there still need of approved deployments. System.
         staging_plan(StagingPlanGet) -> StagingPlan;
+        /// Which of these the approved deployments of any organization name that are not over. System.
+        payloads_needed(PayloadsNeeded) -> Vec<netpatch_types::Sha256>;
         /// Events in commit order. System.
         events(EventsAfter) -> EventPage;
     }

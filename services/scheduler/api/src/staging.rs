@@ -37,3 +37,13 @@ pub struct StagedPayload {
     /// When hosts may install it at the earliest; `None`: no window opens before the deployment ends.
     pub needed_at: Option<DateTime<Utc>>,
 }
+
+/// Most payloads that are asked about at once.
+pub const MAX_PAYLOADS_NEEDED: usize = 5_000;
+
+/// Payloads of which some may still be needed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PayloadsNeeded {
+    /// At most [`MAX_PAYLOADS_NEEDED`].
+    pub payloads: Vec<Sha256>,
+}

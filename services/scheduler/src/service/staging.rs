@@ -10,7 +10,9 @@ use chrono::{DateTime, Utc};
 use netpatch_inventory_api::{PatchPayloads, PatchTargets, Target};
 use netpatch_protocol::{document, target};
 use netpatch_scheduler_api::*;
-use netpatch_types::{HostId, PageRequest, RequestContext, ServiceResult, Sha256, SiteId};
+use netpatch_types::{
+    HostId, PageRequest, RequestContext, ServiceError, ServiceResult, Sha256, SiteId,
+};
 use prost::Message as _;
 use std::collections::{BTreeMap, HashSet};
 
@@ -46,6 +48,30 @@ impl SchedulerService {
         Ok(StagingPlan {
             payloads: first_needed(plan),
         })
+    }
+
+    /// Which of these an approved deployment of any organization names that is not over.
+    pub(super) async fn needed(&self, request: PayloadsNeeded) -> ServiceResult<Vec<Sha256>> {
+        if request.payloads.len() > MAX_PAYLOADS_NEEDED {
+            return Err(ServiceError::invalid(
+                "payloads",
+                format!("more than {MAX_PAYLOADS_NEEDED}"),
+            ));
+        }
+        let asked: HashSet<Sha256> = request.payloads.into_iter().collect();
+        let mut needed = HashSet::new();
+        let mut after = None;
+        let tx = self.database.worker_tx().await?;
+        loop {
+            let some = store::deployment::contents(&tx, after, self.clock.now()).await?;
+            let Some((last, _)) = some.last() else { break };
+            after = Some(*last);
+            for (_, content) in &some {
+                needed.extend(approved(content).intersection(&asked));
+            }
+        }
+        tx.rollback().await?;
+        Ok(needed.into_iter().collect())
     }
 
     async fn staging_of(

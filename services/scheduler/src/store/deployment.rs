@@ -252,6 +252,33 @@ pub(crate) async fn still(
     ids(tx, sql, [(now - chrono::Duration::days(1)).into()]).await
 }
 
+/// Contents that are read at once: one of 500 patches takes some hundred kilobytes.
+const CONTENTS_AT_ONCE: u32 = 50;
+
+#[derive(FromQueryResult)]
+struct ContentRow {
+    id: Uuid,
+    content: Vec<u8>,
+}
+
+/// The encoded contents of deployments of all organizations that were approved and may still install something, halted ones that wait for
+/// a new approval too; by id, after the last one.
+pub(crate) async fn contents(
+    tx: &WorkerTx,
+    after: Option<DeploymentId>,
+    now: DateTime<Utc>,
+) -> StorageResult<Vec<(DeploymentId, Vec<u8>)>> {
+    let sql = "select id, content from scheduler.deployments where status in ('scheduled', 'running', 'paused', 'halted', 'awaiting_approval') and not_after > $1 and ($2::uuid is null or id > $2) order by id limit $3";
+    let values = [
+        now.into(),
+        after.map(|after| after.0).into(),
+        i64::from(CONTENTS_AT_ONCE).into(),
+    ];
+    let rows = tx.all::<ContentRow>(sql, values).await?;
+    let content = |row: ContentRow| (row.id.into(), row.content);
+    Ok(rows.into_iter().map(content).collect())
+}
+
 #[derive(FromQueryResult)]
 struct UseRow {
     id: Uuid,

@@ -84,6 +84,64 @@ async fn only_the_platform_asks() {
     assert_eq!(refused.unwrap_err().code, ErrorCode::Forbidden);
 }
 
+#[tokio::test]
+async fn what_approved_deployments_name_is_needed_until_they_are_over() {
+    let world = World::remote().await;
+    let named = Sha256::of(b"openssl");
+    let asked = PayloadsNeeded {
+        payloads: vec![Sha256::of(b"other"), named, named],
+    };
+    let needed = async || {
+        // For all organizations at once: whoever asks writes to none.
+        let nobody = TenantId::from(Uuid::nil());
+        let nobody = RequestContext::system(nobody, "test", world.clock.now());
+        let asked = world.api.payloads_needed(&nobody, asked.clone());
+        asked.await.unwrap()
+    };
+    assert_eq!(needed().await, [], "nobody deploys anything");
+    world.one_wave(netpatch_policy_api::Rollout::default());
+    let id = world.deploy().await.id;
+    assert_eq!(needed().await, [named]);
+    world.settle().await;
+    assert_eq!(needed().await, [named], "running");
+    let person = world.person();
+    let paused = world.api.deployment_pause(&person, change(id, "wait"));
+    paused.await.unwrap();
+    assert_eq!(needed().await, [named], "paused");
+    let halted = world.api.deployment_halt(&person, change(id, "stop"));
+    halted.await.unwrap();
+    assert_eq!(needed().await, [named], "it may be resumed");
+    let cancelled = world
+        .api
+        .deployment_cancel(&person, change(id, "not wanted"));
+    cancelled.await.unwrap();
+    assert_eq!(needed().await, [], "it is over");
+    // One that nobody ends is over when nothing may be installed any more.
+    let deployment = world.deploy().await;
+    assert_eq!(needed().await, [named]);
+    let left = deployment.not_after - world.clock.now();
+    world.clock.advance(left.to_std().unwrap());
+    assert_eq!(needed().await, []);
+}
+
+#[tokio::test]
+async fn only_the_platform_asks_what_is_needed_and_not_for_too_much() {
+    let world = World::direct().await;
+    let asked = |count: usize| PayloadsNeeded {
+        payloads: vec![Sha256::of(b"openssl"); count],
+    };
+    let refused = world.api.payloads_needed(&world.person(), asked(1)).await;
+    assert_eq!(refused.unwrap_err().code, ErrorCode::Forbidden);
+    let system = world.system();
+    let most = world
+        .api
+        .payloads_needed(&system, asked(MAX_PAYLOADS_NEEDED));
+    assert_eq!(most.await, Ok(vec![]));
+    let more = asked(MAX_PAYLOADS_NEEDED + 1);
+    let refused = world.api.payloads_needed(&system, more);
+    assert_eq!(refused.await.unwrap_err().code, ErrorCode::BadUserInput);
+}
+
 fn item(name: &str, bytes: &str) -> ContentItem {
     ContentItem {
         name: name.into(),

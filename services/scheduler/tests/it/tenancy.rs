@@ -137,7 +137,10 @@ async fn every_operation_keeps_organizations_apart() {
         .await
         .unwrap();
     sees_nothing!(director_key, &system, DirectorKeyGet {}, |key| key != ours);
-    // Events are for the platform only.
+    // What is needed, of all organizations, and events are for the platform only.
+    let needed = api.payloads_needed(&ctx, PayloadsNeeded::default()).await;
+    assert_eq!(needed.unwrap_err().code, ErrorCode::Forbidden);
+    tested.insert("payloads_needed".to_owned());
     let events = api.events(&ctx, EventsAfter::default()).await;
     assert_eq!(events.unwrap_err().code, ErrorCode::Forbidden);
     tested.insert("events".to_owned());

@@ -39,6 +39,7 @@ pub(crate) struct Repository {
     pub(crate) base: String,
     files: Files,
     asked: Arc<Mutex<Vec<String>>>,
+    held_up: Arc<Mutex<Option<String>>>,
     _task: tokio_util::task::AbortOnDropHandle<()>,
 }
 
@@ -47,7 +48,8 @@ impl Repository {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}/debian", listener.local_addr().unwrap());
         let (files, asked) = (Files::default(), Arc::<Mutex<Vec<String>>>::default());
-        let shared = (files.clone(), asked.clone());
+        let held_up = Arc::<Mutex<Option<String>>>::default();
+        let shared = (files.clone(), asked.clone(), held_up.clone());
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(answer(stream, shared.clone()));
@@ -57,8 +59,14 @@ impl Repository {
             base,
             files,
             asked,
+            held_up,
             _task: tokio_util::task::AbortOnDropHandle::new(task),
         }
+    }
+
+    /// Whoever asks for this waits, until another is named or none.
+    pub(crate) fn hold_up(&self, path: Option<&str>) {
+        *self.held_up.lock().unwrap() = path.map(|path| format!("/debian/{path}"));
     }
 
     /// The vendor takes it away.
@@ -82,7 +90,7 @@ impl Repository {
 
 async fn answer(
     stream: TcpStream,
-    (files, asked): (Files, Arc<Mutex<Vec<String>>>),
+    (files, asked, held_up): (Files, Arc<Mutex<Vec<String>>>, Arc<Mutex<Option<String>>>),
 ) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut path = String::new();
@@ -97,6 +105,9 @@ async fn answer(
         }
     }
     asked.lock().unwrap().push(path.clone());
+    while held_up.lock().unwrap().as_ref() == Some(&path) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let found = files.lock().unwrap().get(&path).cloned();
     let (status, body) = match found {
         Some(body) => ("200 OK", body),

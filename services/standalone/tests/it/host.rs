@@ -12,6 +12,7 @@ use prost::Message as _;
 pub(crate) struct FakeHost {
     pub(crate) id: HostId,
     name: String,
+    repository: String,
     key: P256Signer,
 }
 
@@ -49,10 +50,10 @@ fn wire(key: &ComponentKey) -> netpatch_protocol::session::Component {
 pub(crate) const REPOSITORY: &str = "http://deb.example/debian";
 
 /// Where apt would fetch the updates.
-fn sources(updates: &[InstallableUpdate]) -> Vec<PayloadSource> {
+fn sources(repository: &str, updates: &[InstallableUpdate]) -> Vec<PayloadSource> {
     let source = |update: &InstallableUpdate| PayloadSource {
         sha256: update.sha256,
-        url: format!("{REPOSITORY}/pool/{}.deb", update.name),
+        url: format!("{repository}/pool/{}.deb", update.name),
     };
     updates.iter().map(source).collect()
 }
@@ -68,6 +69,7 @@ impl FakeHost {
         sandbox: &Sandbox,
         ctx: &RequestContext,
         site: SiteId,
+        repository: &str,
         number: u8,
     ) -> Self {
         let name = format!("host-{number}");
@@ -98,6 +100,7 @@ impl FakeHost {
         let host = Self {
             id,
             name,
+            repository: repository.to_owned(),
             key: P256Signer::from_secret(&[number; 32]).unwrap(),
         };
         host.report(sandbox, ctx, OLD).await;
@@ -146,7 +149,7 @@ impl FakeHost {
             vec![update("libssl3"), update("openssl")]
         };
         let report = ApplicabilityReport {
-            sources: sources(&updates),
+            sources: sources(&self.repository, &updates),
             host: self.id,
             manifest: hash,
             updates,

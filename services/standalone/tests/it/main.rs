@@ -12,6 +12,7 @@ mod faults;
 mod holes;
 mod homecoming;
 mod host;
+mod kept;
 mod killed;
 mod line;
 mod link;

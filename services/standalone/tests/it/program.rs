@@ -52,6 +52,8 @@ pub(crate) struct Served {
     log: PathBuf,
     /// Where the portal and the API listen.
     pub(crate) http: String,
+    /// Where agents and relays connect.
+    pub(crate) quic: String,
     /// From the start of the process to its `ready` line.
     pub(crate) ready_after: Duration,
 }
@@ -59,9 +61,18 @@ pub(crate) struct Served {
 impl Served {
     /// Starts it on free ports and waits until it takes work.
     pub(crate) fn start(data_dir: &Path) -> Self {
+        Self::start_at(data_dir, "127.0.0.1:0")
+    }
+
+    /// The same for relays that know its address, with what a file beside the folder (`.toml`) configures.
+    pub(crate) fn start_at(data_dir: &Path, quic: &str) -> Self {
         let log = data_dir.with_extension("log");
-        let mut command = netpatch(&["serve", "--http", "127.0.0.1:0", "--quic", "127.0.0.1:0"]);
+        let mut command = netpatch(&["serve", "--http", "127.0.0.1:0", "--quic", quic]);
         command.arg("--data-dir").arg(data_dir);
+        let file = data_dir.with_extension("toml");
+        if file.exists() {
+            command.arg("--config").arg(file);
+        }
         command.stdout(Stdio::piped());
         command.stderr(std::fs::File::create(&log).unwrap());
         let begun = Instant::now();
@@ -76,6 +87,7 @@ impl Served {
             child,
             log,
             http: String::new(),
+            quic: String::new(),
             ready_after: Duration::ZERO,
         };
         let Ok(Some(Ok(line))) = ready.recv_timeout(PATIENCE) else {
@@ -91,6 +103,7 @@ impl Served {
             "{line}"
         );
         served.http = http.strip_prefix("http=").unwrap().to_owned();
+        served.quic = quic.strip_prefix("quic=").unwrap().to_owned();
         served
     }
 

@@ -52,6 +52,15 @@ impl Wiring for Between {
     }
 }
 
+fn keeping(store_bytes: u64) -> PayloadSettings {
+    PayloadSettings {
+        store_bytes,
+        // Where tests have their repositories.
+        private_hosts: vec!["127.0.0.1".into()],
+        ..PayloadSettings::default()
+    }
+}
+
 pub(crate) struct Sandbox {
     pub(crate) roles: Roles,
     pub(crate) clock: SharedClock,
@@ -67,23 +76,35 @@ impl Sandbox {
 
     /// With a clock of the test's own.
     pub(crate) async fn at(topology: Topology, clock: SharedClock) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let blobs = format!("file:{}", folder.path().join("blobs").display());
-        Self::over(topology, clock, folder, &blobs).await
+        Self::over(
+            topology,
+            clock,
+            None,
+            keeping(PayloadSettings::default().store_bytes),
+        )
+        .await
+    }
+
+    /// That keeps so many bytes of payloads.
+    pub(crate) async fn keeping(topology: Topology, store_bytes: u64) -> Self {
+        Self::over(topology, SystemClock::shared(), None, keeping(store_bytes)).await
     }
 
     /// With a blob store of the test's own.
     pub(crate) async fn with_blobs(topology: Topology, blobs: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        Self::over(topology, SystemClock::shared(), folder, blobs).await
+        let keeping = keeping(PayloadSettings::default().store_bytes);
+        Self::over(topology, SystemClock::shared(), Some(blobs), keeping).await
     }
 
     async fn over(
         topology: Topology,
         clock: SharedClock,
-        folder: tempfile::TempDir,
-        blobs: &str,
+        blobs: Option<&str>,
+        payloads: PayloadSettings,
     ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let own = format!("file:{}", folder.path().join("blobs").display());
+        let blobs = blobs.unwrap_or(&own);
         let database = TestDatabase::new(&migrations()).await;
         let parts = Parts {
             database: database.database().clone(),
@@ -97,10 +118,7 @@ impl Sandbox {
                 private_hosts: vec!["127.0.0.1".into()],
                 ..DeltaSettings::default()
             }),
-            payloads: Some(PayloadSettings {
-                private_hosts: vec!["127.0.0.1".into()],
-                ..PayloadSettings::default()
-            }),
+            payloads: Some(payloads),
             reporting: ReportingSettings::default(),
         };
         let between = Between {
@@ -110,7 +128,7 @@ impl Sandbox {
         let services = netpatch_chassis::Sources::new().load().unwrap().services;
         let roles = Roles::new(parts, &services, &between).unwrap();
         let stop = CancellationToken::new();
-        for (_, job) in roles.jobs.all(&roles.reporting, &stop) {
+        for (_, job) in roles.jobs.all(&roles.scheduler, &roles.reporting, &stop) {
             tokio::spawn(job);
         }
         Self {

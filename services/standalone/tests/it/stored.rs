@@ -41,7 +41,7 @@ async fn edge(sandbox: &Sandbox) -> (String, DropGuard) {
 }
 
 /// The platform keeps what hosts of the place want.
-async fn kept(sandbox: &Sandbox, place: &Place, url: &str, bytes: &[u8]) {
+pub(crate) async fn kept(sandbox: &Sandbox, place: &Place, url: &str, bytes: &[u8]) {
     let payload = StoredPayloadGet {
         url: url.to_owned(),
         sha256: Sha256::of(bytes),

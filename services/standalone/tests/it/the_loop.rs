@@ -231,6 +231,11 @@ impl Setting {
 
     /// Where the platform has its administrator already.
     pub(crate) async fn within(sandbox: Sandbox) -> Self {
+        Self::with_repository(sandbox, crate::host::REPOSITORY).await
+    }
+
+    /// The same, with a repository of the test's own.
+    pub(crate) async fn with_repository(sandbox: Sandbox, repository: &str) -> Self {
         let platform = sandbox.system(netpatch_types::OrganizationId(uuid::Uuid::now_v7()));
         let organization = sandbox
             .roles
@@ -246,7 +251,7 @@ impl Setting {
             .feed_import(&ctx, FeedImport { pack_dir })
             .await
             .unwrap();
-        let site = Self::site(&sandbox, &ctx).await;
+        let site = Self::site(&sandbox, &ctx, repository).await;
         let window = sandbox
             .roles
             .policy
@@ -286,7 +291,7 @@ impl Setting {
             .unwrap();
         let mut hosts = Vec::new();
         for number in 1..=3 {
-            hosts.push(FakeHost::enrol(&sandbox, &ctx, site, number).await);
+            hosts.push(FakeHost::enrol(&sandbox, &ctx, site, repository, number).await);
         }
         let patch = PatchId::of("deb", &format!("debian/bookworm/openssl/{FIXED}"));
         Self {
@@ -299,12 +304,12 @@ impl Setting {
         }
     }
 
-    async fn site(sandbox: &Sandbox, ctx: &RequestContext) -> SiteId {
+    async fn site(sandbox: &Sandbox, ctx: &RequestContext, repository: &str) -> SiteId {
         let create = SiteCreate {
             name: "Berlin".into(),
             time_zone: "Europe/Berlin".into(),
             direct_allowed: true,
-            upstreams: vec![crate::host::REPOSITORY.into()],
+            upstreams: vec![repository.to_owned()],
         };
         sandbox
             .roles
@@ -317,6 +322,15 @@ impl Setting {
 
     pub(crate) fn system(&self) -> RequestContext {
         self.sandbox.system(self.tenant)
+    }
+
+    /// Its site, for what is tested of relays.
+    pub(crate) fn place(&self) -> crate::delta::Place {
+        crate::delta::Place {
+            ctx: self.system(),
+            organization: self.tenant,
+            site: self.site,
+        }
     }
 
     /// Creates the deployment once the rule's approval stands in the ledger.
