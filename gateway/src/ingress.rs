@@ -22,6 +22,7 @@ mod enrol;
 mod gather;
 mod message;
 mod parts;
+mod places;
 mod platform;
 mod presence;
 mod probe;
@@ -47,6 +48,7 @@ use netpatch_storage::SharedBus;
 use netpatch_tunnel::edge::EdgeHandshake;
 use netpatch_tunnel::{EdgeEndpoint, EdgeIncoming, Limits, TunnelError};
 use netpatch_types::{HostId, OrganizationId, ServiceError, SharedClock};
+use places::Places;
 use presence::Presence;
 use registry::Registry;
 use serde::{Deserialize, Serialize};
@@ -89,11 +91,16 @@ pub struct Options {
     pub manifests: usize,
     /// Hosts whose runs' steps are stored at the same time; the rest of the database is left for who waits for an answer.
     pub reports: usize,
-    /// Differences that are read and sent to relays at the same time; further relays take whole files.
+    /// Differences that are read and sent to relays at the same time, and how many of them to one organization's; further relays take
+    /// whole files.
     pub deltas: usize,
-    /// Kept payloads that are looked up, and sent where they have no address of their own, at the same time; for more a relay is told to
-    /// go to its mirrors.
+    /// See [`Options::deltas`].
+    pub deltas_of_one: usize,
+    /// Kept payloads that are looked up, and sent where they have no address of their own, at the same time, and how many of them for one
+    /// organization's relays; for more a relay is told to go to its mirrors.
     pub payloads: usize,
+    /// See [`Options::payloads`].
+    pub payloads_of_one: usize,
     /// Enrolment requests of one address.
     pub enrolments: Rate,
     /// Enrolment requests behind one relay.
@@ -114,7 +121,9 @@ impl Default for Options {
             manifests: 512,
             reports: 8,
             deltas: 16,
-            payloads: 16,
+            deltas_of_one: 4,
+            payloads: 32,
+            payloads_of_one: 8,
             enrolments: Rate {
                 maximum: 60,
                 restore_rate: 1,
@@ -139,8 +148,8 @@ pub(crate) struct Shared {
     pub(crate) parts: Arc<Semaphore>,
     pub(crate) manifests: Semaphore,
     pub(crate) reports: Semaphore,
-    pub(crate) deltas: Semaphore,
-    pub(crate) payloads: Semaphore,
+    pub(crate) deltas: Places,
+    pub(crate) payloads: Places,
     pub(crate) enrolments: Buckets,
     pub(crate) relayed_enrolments: Buckets,
     /// Peers go, each in its own time; see [`Shared::leaving`].
@@ -208,8 +217,8 @@ impl Ingress {
             parts: Arc::new(Semaphore::new(options.parts_bytes)),
             manifests: Semaphore::new(options.manifests.max(1)),
             reports: Semaphore::new(options.reports.max(1)),
-            deltas: Semaphore::new(options.deltas),
-            payloads: Semaphore::new(options.payloads),
+            deltas: Places::new(options.deltas, options.deltas_of_one),
+            payloads: Places::new(options.payloads, options.payloads_of_one),
             enrolments: Buckets::new(options.enrolments, clock.clone()),
             relayed_enrolments: Buckets::new(options.relayed_enrolments, clock.clone()),
             clock,

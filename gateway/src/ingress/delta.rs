@@ -80,7 +80,7 @@ pub(super) async fn serve(
     request: wire::DeltaRequest,
     to: RelayAnswer,
 ) -> Result<(), TunnelError> {
-    let Ok(_place) = shared.deltas.try_acquire() else {
+    let Some(_place) = shared.deltas.take(relay.organization) else {
         return to.answer(&refused(503, "too many at once")).await;
     };
     let id = RelayId(relay.id);

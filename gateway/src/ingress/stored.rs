@@ -91,7 +91,7 @@ pub(super) async fn serve(
     request: wire::StoredRequest,
     to: RelayAnswer,
 ) -> Result<(), TunnelError> {
-    let Ok(_place) = shared.payloads.try_acquire() else {
+    let Some(_place) = shared.payloads.take(relay.organization) else {
         return to.answer(&refused(503, "too many at once")).await;
     };
     let (id, offset) = (RelayId(relay.id), request.offset);

@@ -1,13 +1,17 @@
 //! Payloads that the platform keeps, from what a host reports to the bytes that a site gets when its mirror has them no more, over the real
 //! services, with the embedded blob store and with a real S3 server.
 
-use crate::delta::{NEW, Place, Repository, Site, host_wants, place, relay, services, versions};
+use crate::delta::{
+    NEW, Place, Repository, Site, host_wants, place, relay, relay_token, services, versions,
+};
 use crate::sandbox::{Sandbox, Topology};
 use netpatch_gateway::ingress::{Ingress, Options, Services as _, StoredPayload};
 use netpatch_inventory_api::{PayloadsStore, StoredPayloadGet};
-use netpatch_protocol::site::StoredRequest;
+use netpatch_protocol::site::{StoredRequest, stream_open};
 use netpatch_storage::bus;
 use netpatch_testkit::{S3Server, has_s3_keys, poll_until};
+use netpatch_tunnel::identity::{certificate_request, generate_key};
+use netpatch_tunnel::{Identity, Limits, PlatformTrust, RelayUplink, TunnelError};
 use netpatch_types::{ErrorCode, RelayId, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,12 +30,16 @@ fn request(repository: &str, bytes: &[u8]) -> StoredRequest {
 }
 
 async fn edge(sandbox: &Sandbox) -> (String, DropGuard) {
+    edge_with(sandbox, Options::default()).await
+}
+
+async fn edge_with(sandbox: &Sandbox, options: Options) -> (String, DropGuard) {
     let ingress = Ingress::bind(
         "127.0.0.1:0".parse().unwrap(),
         Arc::new(services(sandbox)),
         bus::connect("memory:").await.unwrap(),
         sandbox.clock.clone(),
-        Options::default(),
+        options,
     )
     .unwrap();
     let address = ingress.local_addr().unwrap().to_string();
@@ -237,4 +245,80 @@ async fn a_site_gets_what_its_mirror_has_no_more_from_a_real_store_by_its_addres
     server.set_silent(false);
     let got = other.get_known(&repository.base, NEW, &new).await;
     assert!(got == Ok(new));
+}
+
+/// A relay of the place that asks for what it is told to, and nothing else.
+async fn link(sandbox: &Sandbox, place: &Place, edge: &str) -> RelayUplink {
+    let auth = &sandbox.roles.auth;
+    let text = relay_token(sandbox, place).await;
+    let secret = text.split('.').nth(1).unwrap();
+    let key = generate_key().unwrap();
+    let request = certificate_request(&key).unwrap();
+    let joined = auth.relay_enrol(secret, "box", "one", "1", &request).await;
+    let identity = Identity::new(joined.unwrap().1.certificate_der, key);
+    let trust = PlatformTrust::Roots(vec![auth.platform_root().unwrap().into()]);
+    let (clock, limits) = (&sandbox.clock, Limits::default());
+    let link = RelayUplink::connect(&edge.into(), trust, &identity, clock, limits).await;
+    link.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_organization_that_takes_nothing_of_what_it_asked_for_leaves_others_their_places() {
+    let (sandbox, repository) = (
+        Sandbox::new(Topology::Direct).await,
+        Repository::start().await,
+    );
+    sandbox.roles.auth.bootstrap().await.unwrap().unwrap();
+    // More than is under way before anybody reads.
+    let large = vec![7; 24 << 20];
+    repository.put(NEW, &large);
+    let url = format!("{}/{NEW}", repository.base);
+    let upstreams = vec![repository.base.clone()];
+    let (one, two) = (
+        place(&sandbox, "One", upstreams.clone()).await,
+        place(&sandbox, "Two", upstreams).await,
+    );
+    for place in [&one, &two] {
+        host_wants(&sandbox, place, &large, &url).await;
+    }
+    kept(&sandbox, &one, &url, &large).await;
+    let options = Options {
+        // Who reads nothing keeps its place meanwhile.
+        limits: Limits {
+            handshake_timeout: SOON,
+            ..Limits::default()
+        },
+        payloads: 4,
+        payloads_of_one: 2,
+        ..Options::default()
+    };
+    let (edge, _stop) = edge_with(&sandbox, options).await;
+    let (first, beside) = (
+        link(&sandbox, &one, &edge).await,
+        link(&sandbox, &one, &edge).await,
+    );
+    let asked = || stream_open::Kind::Stored(request(&repository.base, &large));
+    let held = (
+        first.open(asked()).await.unwrap(),
+        beside.open(asked()).await.unwrap(),
+    );
+    // Its share is taken, by whichever of its relays.
+    for link in [&first, &beside] {
+        let refused = link.open(asked()).await.err().expect("a third");
+        assert!(
+            matches!(refused, TunnelError::Refused { status: 503, .. }),
+            "{refused}"
+        );
+    }
+    let other = link(&sandbox, &two, &edge).await;
+    let (_, mut stream) = other.open(asked()).await.unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await.unwrap();
+    assert!(bytes == large, "the other one gets its own");
+    // Who goes away gives its place back.
+    drop(held.0);
+    poll_until("a free place", SOON, async || {
+        first.open(asked()).await.ok()
+    })
+    .await;
 }
