@@ -24,6 +24,7 @@ pub mod files;
 pub mod front;
 pub mod line;
 mod metrics;
+mod patient;
 mod probe;
 pub mod renew;
 pub mod run;

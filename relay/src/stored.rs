@@ -1,26 +1,13 @@
-//! Kept payloads from the edge, over the one connection.
-//!
-//! Who only receives does not notice that nothing comes through any more: QUIC waits for its idle timeout. So a payload that stands still
-//! for a moment knocks on the edge's door, and the answer that does not come makes the uplink look for another way (`uplink.rs`). There
-//! the rest is asked for.
+//! Kept payloads from the edge, over the one connection. Of one that stood still the rest is asked for on another carrier.
 
 use crate::cache::stored::{Holding, Kept, NotKept};
+use crate::patient::Patient;
 use crate::uplink::LinkState;
 use futures::future::BoxFuture;
-use netpatch_protocol::site::{SiteRequest, StoredFound, StoredRequest, stream_open};
-use netpatch_tunnel::{LinkStream, RelayUplink, TunnelError};
+use netpatch_protocol::site::{StoredFound, StoredRequest, stream_open};
+use netpatch_tunnel::TunnelError;
 use prost::Message as _;
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
-use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio::time::{Interval, MissedTickBehavior, interval_at};
-
-/// A payload that stands still for so long knocks, and again after as long.
-const STILL: Duration = Duration::from_secs(1);
 
 /// The edge, as long as there is a connection.
 pub(crate) struct FromEdge(pub(crate) watch::Receiver<LinkState>);
@@ -47,52 +34,5 @@ impl Kept for FromEdge {
                 },
             })
         })
-    }
-}
-
-/// A stream that knocks while nothing comes.
-struct Patient {
-    stream: LinkStream,
-    link: RelayUplink,
-    still: Interval,
-    /// One at a time; they end with the stream.
-    knocks: JoinSet<()>,
-}
-
-impl Patient {
-    fn new(stream: LinkStream, link: RelayUplink) -> Self {
-        let mut still = interval_at(tokio::time::Instant::now() + STILL, STILL);
-        still.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self {
-            stream,
-            link,
-            still,
-            knocks: JoinSet::new(),
-        }
-    }
-}
-
-impl AsyncRead for Patient {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if let Poll::Ready(read) = Pin::new(&mut this.stream).poll_read(cx, buf) {
-            this.still.reset();
-            return Poll::Ready(read);
-        }
-        while this.still.poll_tick(cx).is_ready() {
-            while this.knocks.try_join_next().is_some() {}
-            if this.knocks.is_empty() {
-                let link = this.link.clone();
-                this.knocks.spawn(async move {
-                    // That it was said is enough.
-                    let _ = link.open(stream_open::Kind::Site(SiteRequest {})).await;
-                });
-            }
-        }
-        Poll::Pending
     }
 }

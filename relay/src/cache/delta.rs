@@ -6,10 +6,11 @@
 //! ```
 //!
 //! Invariants: nothing is handed out before the whole file is rebuilt and has the hash that was asked for, so hosts that wait meanwhile
-//! wait until then; one rebuilding at a time, within the memory that the configuration allows; a host never waits long; after a recipe that
-//! was wrong none is asked for in a while, so that a cloud which sends bad ones costs the line next to nothing. Which hash a file must have
-//! is the word of the hosts that ask, where they say it, else of the staging plan or of the platform, as its repositories are; the package
-//! manager judges by its own.
+//! wait until then; one rebuilding at a time, within the memory that the configuration allows; a host never waits long; a recipe that breaks
+//! off is asked for once more, from its beginning, as the connection to the edge may be another one by then; after one that broke off again
+//! or was wrong none is asked for in a while, so that a cloud which sends bad ones costs the line next to nothing. Which hash a file must
+//! have is the word of the hosts that ask, where they say it, else of the staging plan or of the platform, as its repositories are; the
+//! package manager judges by its own.
 
 use super::fill::Fill;
 use super::{Inner, lock};
@@ -110,8 +111,10 @@ enum Problem {
     Other,
     #[error("the recipe has {0} bytes, more than is worth it")]
     Large(u64),
-    #[error("the recipe did not come: {0}")]
+    #[error("the recipe broke off: {0}")]
     Torn(String),
+    #[error("nothing came of the recipe for a while")]
+    Still,
     #[error(transparent)]
     Wrong(#[from] DeltaError),
     #[error("rebuilding takes too long")]
@@ -121,7 +124,10 @@ enum Problem {
 impl Problem {
     /// Whether whoever sent it sends what is of no use.
     fn is_the_senders(&self) -> bool {
-        matches!(self, Self::Other | Self::Large(_) | Self::Wrong(_))
+        matches!(
+            self,
+            Self::Other | Self::Large(_) | Self::Wrong(_) | Self::Torn(_)
+        )
     }
 }
 
@@ -155,28 +161,32 @@ pub(super) async fn rebuilt(inner: &Arc<Inner>, key: &PayloadKey, fill: &Fill) -
             .map_or_else(Vec::new, |sha256| sha256.0.to_vec()),
         bases: held.iter().map(base).collect(),
     };
-    let offer = timeout(ANSWER, recipes.ask(request)).await.ok()??;
-    match take(inner, held, fill, offer, limits).await {
-        Ok(rebuilt) => Some(rebuilt),
-        Err(problem) => {
-            tracing::warn!(payload = key.path(), %problem, "no use of a difference; fetching the whole file");
-            if problem.is_the_senders() {
-                *lock(&deltas.paused) = Some(Instant::now() + PAUSE);
-            }
-            None
+    let mut is_first = true;
+    let problem = loop {
+        let offer = timeout(ANSWER, recipes.ask(request.clone())).await.ok()??;
+        match take(inner, &held, fill, offer, limits).await {
+            Ok(rebuilt) => return Some(rebuilt),
+            // The connection that carried it is gone, and another may be there already.
+            Err(Problem::Torn(_)) if is_first => is_first = false,
+            Err(problem) => break problem,
         }
+    };
+    tracing::warn!(payload = key.path(), %problem, "no use of a difference; fetching the whole file");
+    if problem.is_the_senders() {
+        *lock(&deltas.paused) = Some(Instant::now() + PAUSE);
     }
+    None
 }
 
 async fn take(
     inner: &Arc<Inner>,
-    held: Vec<Entry>,
+    held: &[Entry],
     fill: &Fill,
     mut offer: Offer,
     limits: &Limits,
 ) -> Result<Rebuilt, Problem> {
-    let of_offer = |entry: &Entry| entry.sha256 == offer.base;
-    let base = held.into_iter().find(of_offer).ok_or(Problem::Other)?;
+    let of_offer = |entry: &&Entry| entry.sha256 == offer.base;
+    let base = held.iter().find(of_offer).ok_or(Problem::Other)?;
     if fill.refuses(offer.sha256) {
         return Err(Problem::Other);
     }
@@ -187,7 +197,7 @@ async fn take(
     if base.size_bytes > limits.plain_bytes as u64 {
         return Err(Problem::Base(format!("it has {} bytes", base.size_bytes)));
     }
-    let old = read_base(inner, &base).await?;
+    let old = read_base(inner, base).await?;
     let recipe = receive(inner, fill, &mut offer).await?;
     let pair = pair_of(&recipe, limits)?;
     if (pair.old, pair.new) != (base.sha256, offer.sha256) {
@@ -207,7 +217,7 @@ async fn take(
     add(&inner.counters.delta_saved_bytes, saved);
     Ok(Rebuilt {
         bytes,
-        content_type: base.content_type,
+        content_type: base.content_type.clone(),
     })
 }
 
@@ -243,7 +253,7 @@ async fn receive(inner: &Inner, fill: &Fill, offer: &mut Offer) -> Result<Vec<u8
             Ok(Ok(0)) => return Err(Problem::Torn("it ended early".into())),
             Ok(Ok(count)) => count,
             Ok(Err(error)) => return Err(Problem::Torn(error.to_string())),
-            Err(_) => return Err(Problem::Torn("nothing came for a while".into())),
+            Err(_) => return Err(Problem::Still),
         };
         recipe.extend_from_slice(&piece[..count]);
         add(&inner.counters.bytes_fetched, count as u64);

@@ -21,18 +21,18 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 
-const OLD: &str = "pool/thing_1_all.deb";
-const NEW: &str = "pool/thing_2_all.deb";
+pub(crate) const OLD: &str = "pool/thing_1_all.deb";
+pub(crate) const NEW: &str = "pool/thing_2_all.deb";
 const PLAIN_BYTES: usize = 64 << 20;
 
 /// Two versions, and the recipe.
-struct Pair {
-    old: Vec<u8>,
-    new: Vec<u8>,
-    recipe: Vec<u8>,
+pub(crate) struct Pair {
+    pub(crate) old: Vec<u8>,
+    pub(crate) new: Vec<u8>,
+    pub(crate) recipe: Vec<u8>,
 }
 
-static PAIR: LazyLock<Pair> = LazyLock::new(|| {
+pub(crate) static PAIR: LazyLock<Pair> = LazyLock::new(|| {
     let (old, new) = (deb(1), deb(2));
     let recipe = make(&old, &new, &Limits::default()).expect("a recipe");
     assert!(recipe.len() < new.len() / 10);
@@ -234,7 +234,10 @@ async fn a_recipe_that_is_not_there_stalls_or_breaks_off_costs_nobody_the_file()
         offer.3.truncate(100);
     }
     assert!(cached.get(NEW).await == Ok(PAIR.new.clone()));
-    assert_eq!(fetched(&upstream, NEW), 1);
+    assert_eq!((fetched(&upstream, NEW), desk.asked()), (1, 2), "once more");
+    upstream.put_bytes("pool/thing_3_all.deb", b"third");
+    let third = cached.get("pool/thing_3_all.deb").await;
+    assert_eq!((third, desk.asked()), (Ok(b"third".to_vec()), 2), "a while");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -347,7 +350,7 @@ async fn a_relay_killed_while_it_rebuilds_serves_the_right_bytes_when_it_is_back
     }
 }
 
-async fn until(mut is_so: impl AsyncFnMut() -> Option<()>) {
+pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> Option<()>) {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
     while is_so().await.is_none() {
         assert!(tokio::time::Instant::now() < deadline, "waited in vain");

@@ -1,12 +1,14 @@
 //! The connection to the edge where UDP does not get through, in a network of its own.
 
+use crate::delta::{NEW, OLD, PAIR, until};
 use crate::probe::{in_own_network, run};
 use crate::relay::{Site, within};
 use crate::world::{clock, config, limits};
 use netpatch_protocol::session::{Hello, HostFacts, agent_message, edge_message};
-use netpatch_protocol::site::PayloadRequest;
+use netpatch_protocol::site::{DeltaFound, PayloadRequest};
 use netpatch_tunnel::{
     Candidate, CarrierKind, Limits, PlatformTrust, SessionClient, SessionEvent, SessionOptions,
+    TunnelError,
 };
 use netpatch_types::Sha256;
 use std::sync::Arc;
@@ -180,5 +182,73 @@ fn a_payload_that_stands_still_because_udp_is_blocked_goes_on_over_tcp() {
         );
         let fetched = site.relay.status().expect("status").counted.bytes_fetched;
         assert_eq!(fetched, 2_000_000, "nothing twice");
+    });
+}
+
+#[test]
+fn a_recipe_that_stands_still_because_udp_is_blocked_comes_over_tcp() {
+    let name = "uplink::a_recipe_that_stands_still_because_udp_is_blocked_comes_over_tcp";
+    if !in_own_network(name) {
+        return;
+    }
+    run(&["ip", "link", "set", "lo", "up"], "");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let patient = Limits {
+            idle_timeout: Duration::from_secs(600),
+            ..limits()
+        };
+        // Its reports would notice otherwise.
+        let quiet = netpatch_relay::Config {
+            report_seconds: 600,
+            ..config()
+        };
+        let site = Site::start_limited(quiet, clock(), patient, |_| {}).await;
+        site.upstream.put_bytes(OLD, &PAIR.old);
+        let connection = site.client(&site.edge.organization.host());
+        let connection = within(connection.connection()).await.expect("connected");
+        let get = async |path: &str, wanted: &[u8]| {
+            let request = PayloadRequest {
+                repository: site.upstream.base.clone(),
+                path: path.into(),
+                sha256: Sha256::of(wanted).0.to_vec(),
+                ..PayloadRequest::default()
+            };
+            // Nothing is answered until it is rebuilt, which may take longer than this host waits at once.
+            let (_, mut stream) = loop {
+                match connection.payload(request.clone()).await {
+                    Err(TunnelError::Timeout { .. }) => {}
+                    answered => break answered.expect("answered"),
+                }
+            };
+            let mut got = Vec::new();
+            stream.read_to_end(&mut got).await.expect("whole");
+            assert!(got == wanted);
+        };
+        within(get(OLD, &PAIR.old)).await;
+        within(until(async || {
+            (site.relay.status().expect("status").payloads == 1).then_some(())
+        }))
+        .await;
+        let rest = Arc::new(Notify::new());
+        let found = DeltaFound {
+            base: Sha256::of(&PAIR.old).0.to_vec(),
+            sha256: Sha256::of(&PAIR.new).0.to_vec(),
+        };
+        *site.edge.desk.delta.lock().unwrap() = Some((found, PAIR.recipe.clone()));
+        *site.edge.desk.delta_rest.lock().unwrap() = Some(rest.clone());
+        let counted = || site.relay.status().expect("status").counted;
+        let half = PAIR.recipe.len() as u64 / 2;
+        let begun = async {
+            until(async || (counted().recipe_bytes >= half).then_some(())).await;
+            block_udp(site.edge.address.port());
+            rest.notify_one();
+            Instant::now()
+        };
+        let (blocked, ()) = within(async { tokio::join!(begun, get(NEW, &PAIR.new)) }).await;
+        println!("rebuilt {:?} after udp was blocked", blocked.elapsed());
+        assert_eq!(site.relay.carrier(), Some(CarrierKind::Tcp));
+        assert_eq!(site.edge.desk.deltas_asked.lock().unwrap().len(), 2);
+        assert_eq!(counted().deltas, 1);
     });
 }

@@ -175,6 +175,8 @@ pub(crate) struct Desk {
     /// The difference that is there, whatever is asked for.
     pub(crate) delta: Mutex<Option<(DeltaFound, Vec<u8>)>>,
     pub(crate) deltas_asked: Mutex<Vec<DeltaRequest>>,
+    /// Its second half follows once this is notified.
+    pub(crate) delta_rest: Mutex<Option<Arc<Notify>>>,
     /// Where the platform keeps whatever is asked for.
     pub(crate) stored: Mutex<Option<StoredFound>>,
     pub(crate) stored_asked: Mutex<Vec<StoredRequest>>,
@@ -330,12 +332,17 @@ impl Serving {
                     Ok(RelayStream::Delta(request, answer)) => {
                         this.desk.deltas_asked.lock().unwrap().push(request);
                         let there = this.desk.delta.lock().unwrap().clone();
-                        let _ = match there {
-                            Some((found, recipe)) => {
+                        let rest = this.desk.delta_rest.lock().unwrap().clone();
+                        let _ = match (there, rest) {
+                            (Some((found, recipe)), Some(rest)) => {
+                                let head = ok(found.encode_to_vec());
+                                carry(head, recipe, 0, rest, answer).await
+                            }
+                            (Some((found, recipe)), None) => {
                                 let body = found.encode_to_vec();
                                 answer.answer_with(&ok(body), &recipe).await
                             }
-                            None => answer.answer(&nothing()).await,
+                            (None, _) => answer.answer(&nothing()).await,
                         };
                     }
                     Ok(RelayStream::Stored(request, answer)) => {
@@ -343,7 +350,11 @@ impl Serving {
                         this.desk.stored_asked.lock().unwrap().push(request);
                         let carried = this.desk.carried.lock().unwrap().clone();
                         if let Some((bytes, rest)) = carried {
-                            let _ = carry(bytes, offset, rest, answer).await;
+                            let head = StreamAnswer {
+                                total_bytes: bytes.len() as u64,
+                                ..ok(StoredFound::default().encode_to_vec())
+                            };
+                            let _ = carry(head, bytes, offset, rest, answer).await;
                             return;
                         }
                         let there = this.desk.stored.lock().unwrap().clone();
@@ -487,16 +498,13 @@ fn ok(body: Vec<u8>) -> StreamAnswer {
 
 /// Half of what is wanted, and the rest once it is notified.
 async fn carry(
+    head: StreamAnswer,
     bytes: Vec<u8>,
     offset: usize,
     rest: Arc<Notify>,
     answer: netpatch_tunnel::edge::RelayAnswer,
 ) -> Result<(), netpatch_tunnel::TunnelError> {
     let total_bytes = bytes.len() as u64;
-    let head = StreamAnswer {
-        total_bytes,
-        ..ok(StoredFound::default().encode_to_vec())
-    };
     let (from, mut to) = tokio::io::duplex(64 << 10);
     let feeding = async move {
         let half = offset + (bytes.len() - offset) / 2;
