@@ -197,6 +197,7 @@ impl Uplink {
             address: self.address.clone(),
             deltas: counted.deltas,
             delta_saved_bytes: counted.delta_saved_bytes,
+            stored: counted.stored,
         };
         link.open(stream_open::Kind::Report(report)).await?;
         let (answer, _) = link.open(stream_open::Kind::Site(SiteRequest {})).await?;

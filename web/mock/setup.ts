@@ -41,7 +41,7 @@ export class Setup {
       stagingHours: () => this.stagingHours.get(id) ?? [],
       bandwidth: () => this.bandwidths.get(id) ?? noLimit,
       hosts: (args: PageArgs) => connection([], args), relays: () => this.relays.filter((relay) => relay['siteId'] === id),
-      traffic: { __typename: 'SiteTraffic', bytesServed: '0', bytesFetched: '0', savedBytes: '0', deltaSavedBytes: '0', cacheHitRatio: null },
+      traffic: { __typename: 'SiteTraffic', bytesServed: '0', bytesFetched: '0', savedBytes: '0', deltaSavedBytes: '0', storedPayloads: 0, cacheHitRatio: null },
     };
     this.sites.push(site);
     return { site, userErrors: [] };

@@ -269,7 +269,7 @@ export class World {
     mirrors: () => this.mirrors.get(site.id) ?? [],
     organization: () => this.acme(),
     relays: () => (site.relay ? [this.relay(site)] : []),
-    traffic: { __typename: 'SiteTraffic', bytesServed: site.relay ? '48211000000' : '0', bytesFetched: site.relay ? '6120000000' : '0', savedBytes: site.relay ? '42091000000' : '0', deltaSavedBytes: site.relay ? '3310000000' : '0', cacheHitRatio: site.relay ? 0.87 : null },
+    traffic: { __typename: 'SiteTraffic', bytesServed: site.relay ? '48211000000' : '0', bytesFetched: site.relay ? '6120000000' : '0', savedBytes: site.relay ? '42091000000' : '0', deltaSavedBytes: site.relay ? '3310000000' : '0', storedPayloads: site.relay ? 12 : 0, cacheHitRatio: site.relay ? 0.87 : null },
     hosts: (args: PageArgs) => connection(this.hosts.filter((host) => host.site === site).map(this.host), args),
   });
 

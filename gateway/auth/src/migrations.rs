@@ -25,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(M0005),
             Box::new(M0006),
             Box::new(M0007),
+            Box::new(M0008),
         ]
     }
 
@@ -191,6 +192,22 @@ impl MigrationName for M0007 {
 impl MigrationTrait for M0007 {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let sql = statements(include_str!("../migrations/m0007.sql"));
+        execute_all(manager.get_connection(), sql).await
+    }
+}
+
+struct M0008;
+
+impl MigrationName for M0008 {
+    fn name(&self) -> &'static str {
+        "m0008"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for M0008 {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let sql = statements(include_str!("../migrations/m0008.sql"));
         execute_all(manager.get_connection(), sql).await
     }
 }

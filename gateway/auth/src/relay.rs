@@ -85,6 +85,8 @@ pub struct Relay {
     pub deltas: u64,
     /// How much shorter those differences were than the packages.
     pub delta_saved_bytes: u64,
+    /// Payloads that came from the platform's own store.
+    pub stored: u64,
     /// What it has fetched ahead.
     pub staging: Vec<StagedWave>,
 }
@@ -135,6 +137,7 @@ pub struct RelayReport {
     pub sessions: u32,
     pub deltas: u64,
     pub delta_saved_bytes: u64,
+    pub stored: u64,
 }
 
 #[derive(FromQueryResult)]
@@ -157,10 +160,11 @@ struct Row {
     sessions: i32,
     deltas: i64,
     delta_saved_bytes: i64,
+    stored: i64,
     staging: serde_json::Value,
 }
 
-const COLUMNS: &str = "tenant_id, id, site_id, name, model, serial, version, key_fingerprint, address, last_seen_at, cache_bytes, bytes_served, bytes_fetched, hits, misses, sessions, deltas, delta_saved_bytes, staging";
+const COLUMNS: &str = "tenant_id, id, site_id, name, model, serial, version, key_fingerprint, address, last_seen_at, cache_bytes, bytes_served, bytes_fetched, hits, misses, sessions, deltas, delta_saved_bytes, stored, staging";
 
 impl From<Row> for Relay {
     fn from(row: Row) -> Self {
@@ -184,6 +188,7 @@ impl From<Row> for Relay {
             sessions: u32::try_from(row.sessions).unwrap_or(0),
             deltas: count(row.deltas),
             delta_saved_bytes: count(row.delta_saved_bytes),
+            stored: count(row.stored),
             staging: serde_json::from_value(row.staging).unwrap_or_default(),
         }
     }
@@ -404,7 +409,7 @@ impl Auth {
         let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let tx = self.db.write(&ctx).await?;
         let known = tx.execute(
-            "update identity.relays set last_seen_at = $3, version = $4, address = $5, cache_bytes = $6, bytes_served = $7, bytes_fetched = $8, hits = $9, misses = $10, sessions = $11, deltas = $12, delta_saved_bytes = $13 where tenant_id = $1 and id = $2",
+            "update identity.relays set last_seen_at = $3, version = $4, address = $5, cache_bytes = $6, bytes_served = $7, bytes_fetched = $8, hits = $9, misses = $10, sessions = $11, deltas = $12, delta_saved_bytes = $13, stored = $14 where tenant_id = $1 and id = $2",
             [
                 organization.0.into(),
                 id.0.into(),
@@ -419,6 +424,7 @@ impl Auth {
                 i32::try_from(report.sessions).unwrap_or(i32::MAX).into(),
                 count(report.deltas).into(),
                 count(report.delta_saved_bytes).into(),
+                count(report.stored).into(),
             ],
         )
         .await?;

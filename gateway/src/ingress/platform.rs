@@ -409,6 +409,7 @@ impl Services for PlatformServices {
             sessions: report.sessions,
             deltas: report.deltas,
             delta_saved_bytes: report.delta_saved_bytes,
+            stored: report.stored,
         };
         self.parts
             .auth

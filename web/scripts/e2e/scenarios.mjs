@@ -369,6 +369,7 @@ async function limits({ page, url }) {
 async function mirrors({ page, url }) {
   await page.goto(`${url}/o/acme/sites`);
   const site = page.locator('section', { hasText: 'Boston' });
+  await site.getByText('12 packages from the platform’s own store').waitFor();
   const change = site.getByRole('button', { name: 'Change mirrors: Boston' });
   await change.focus();
   await page.keyboard.press('Enter');

@@ -25,6 +25,8 @@ pub struct SiteTraffic {
     pub saved_bytes: ByteCount,
     /// How much shorter the differences were that packages were made of than the packages; part of what was saved.
     pub delta_saved_bytes: ByteCount,
+    /// Payloads that came from the platform's own store and not from a mirror.
+    pub stored_payloads: i32,
     /// Share of answers from a cache, 0–1; null before the first.
     pub cache_hit_ratio: Option<f64>,
 }
@@ -174,6 +176,7 @@ impl Site {
             bytes_fetched: ByteCount(sum(|relay| relay.bytes_fetched)),
             saved_bytes: ByteCount(sum(netpatch_auth::Relay::saved_bytes)),
             delta_saved_bytes: ByteCount(sum(|relay| relay.delta_saved_bytes)),
+            stored_payloads: i32::try_from(sum(|relay| relay.stored)).unwrap_or(i32::MAX),
             cache_hit_ratio: netpatch_auth::hit_ratio(
                 sum(|relay| relay.hits),
                 sum(|relay| relay.misses),

@@ -180,6 +180,12 @@ async fn a_site_gets_what_its_mirror_has_no_more_over_the_one_connection() {
         (counted.stored, counted.bytes_fetched),
         (1, new.len() as u64)
     );
+    // Which it reports.
+    poll_until("the report", SOON, async || {
+        let relays = sandbox.roles.auth.relay_list(&place.ctx).await.unwrap();
+        relays.iter().any(|relay| relay.stored == 1).then_some(())
+    })
+    .await;
     // What the platform does not keep either is not there.
     let none = site.get_known(&repository.base, "pool/other_1_all.deb", b"other");
     assert_eq!(none.await, Err(404));

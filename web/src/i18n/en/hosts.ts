@@ -188,6 +188,7 @@ export const hostTexts = {
   'sites.saved.none': 'nothing served yet',
   'sites.saved.hit': '{saved} of {served}; {ratio} of requests from the cache',
   'sites.saved.deltas': '{saved} of it by differences between versions',
+  'sites.saved.stored': '{count, plural, one {# package} other {# packages}} from the platform’s own store',
   'sites.mirrors': 'Fetches from',
   'sites.mirrors.none': 'where hosts name their repositories',
   'sites.mirrors.of': '{repository}: {urls}',

@@ -12,5 +12,6 @@ export function Saved({ traffic }: { traffic: Site['traffic'] }) {
   const ratio = intl.formatNumber(traffic.cacheHitRatio, { style: 'percent', maximumFractionDigits: 1 });
   const hit = text('sites.saved.hit', { saved: bytes(traffic.savedBytes), served: bytes(traffic.bytesServed), ratio });
   const deltas = traffic.deltaSavedBytes === '0' ? '' : `; ${text('sites.saved.deltas', { saved: bytes(traffic.deltaSavedBytes) })}`;
-  return <span>{hit + deltas}</span>;
+  const stored = traffic.storedPayloads === 0 ? '' : `; ${text('sites.saved.stored', { count: traffic.storedPayloads })}`;
+  return <span>{hit + deltas + stored}</span>;
 }

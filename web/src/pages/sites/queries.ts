@@ -13,7 +13,7 @@ export const SitesQuery = graphql(`
           upstreams mirrors { repository urls }
           bandwidth { kilobitsPerSecond rules { hours { days from until } kilobitsPerSecond } }
           stagingHours { days from until }
-          traffic { bytesServed savedBytes deltaSavedBytes cacheHitRatio }
+          traffic { bytesServed savedBytes deltaSavedBytes storedPayloads cacheHitRatio }
           hosts(first: 1) { totalCount { value display } }
           relays { id name status lastSeenAt version cacheHitRatio bytesServed bytesFetched cacheBytes sessions
             staging { wave payloads bytes staged stagedBytes neededAt problem deployment { id name } }
