@@ -51,12 +51,15 @@ const TELL_AGAIN: TimeDelta = TimeDelta::minutes(15);
 /// Sites whose plans are remembered.
 const MAX_TOLD: usize = 20_000;
 
-/// What of which plans inventory was told to keep, and when.
+/// The name of a plan, and when inventory was told of it.
+type Last = (Vec<u8>, DateTime<Utc>);
+
+/// What plans of sites inventory was told of to keep.
 #[derive(Default)]
-pub(super) struct Told(Mutex<HashMap<SiteId, (Vec<u8>, DateTime<Utc>)>>);
+pub(super) struct Told(Mutex<HashMap<SiteId, Last>>);
 
 impl Told {
-    fn of(&self) -> MutexGuard<'_, HashMap<SiteId, (Vec<u8>, DateTime<Utc>)>> {
+    fn of(&self) -> MutexGuard<'_, HashMap<SiteId, Last>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
