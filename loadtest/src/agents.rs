@@ -37,6 +37,11 @@ use std::time::{Duration, Instant};
 const MEMORY_GOAL: f64 = 20.0;
 /// After a phase, until the allocator and the jobs in the background have come to rest.
 const SETTLE: Duration = Duration::from_secs(10);
+/// The platform is quiet when it takes less than this of a core for so long.
+const QUIET: f64 = 0.2;
+const QUIET_FOR: Duration = Duration::from_secs(3);
+/// It should be by then.
+const NEVER_QUIET: Duration = Duration::from_secs(600);
 
 /// Options of `agents`.
 #[derive(clap::Args)]
@@ -136,6 +141,7 @@ pub(crate) async fn run(options: &Options, seed: u64) -> Result<Report> {
     };
     run.first_reports(&mut crowd).await?;
     run.memory(&mut crowd).await?;
+    run.quiet().await?;
     run.idle(&crowd).await?;
     run.check_ins(&crowd).await?;
     for storm in &scenario.storms {
@@ -294,6 +300,30 @@ impl Run<'_> {
 
     fn resident_of_relays(&self) -> Result<u64> {
         self.relays.iter().map(Relay::resident).sum()
+    }
+
+    /// Enrolments and first reports leave work behind (the ledger, evaluation) that is not what sessions cost.
+    async fn quiet(&mut self) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let cpu = self.platform.cpu()?;
+            tokio::time::sleep(QUIET_FOR).await;
+            let used = self.platform.cpu()? - cpu;
+            if used.as_secs_f64() < QUIET_FOR.as_secs_f64() * QUIET {
+                break;
+            }
+            anyhow::ensure!(
+                began.elapsed() < NEVER_QUIET,
+                "the platform still works {NEVER_QUIET:?} after the last session was opened"
+            );
+        }
+        self.report.row(
+            "until the platform has done what enrolments and first reports left behind",
+            began.elapsed().as_secs_f64(),
+            "s",
+            "ledger and evaluation",
+        );
+        Ok(())
     }
 
     async fn idle(&mut self, crowd: &Crowd) -> Result<()> {
