@@ -33,13 +33,15 @@ pub(crate) const OLD: &str = "pool/thing_1_all.deb";
 pub(crate) const NEW: &str = "pool/thing_2_all.deb";
 
 type Files = Arc<Mutex<HashMap<String, Vec<u8>>>>;
+type Asked = Arc<Mutex<Vec<String>>>;
+type HeldUp = Arc<Mutex<Option<String>>>;
 
 /// A repository over HTTP, and what it was asked for.
 pub(crate) struct Repository {
     pub(crate) base: String,
     files: Files,
-    asked: Arc<Mutex<Vec<String>>>,
-    held_up: Arc<Mutex<Option<String>>>,
+    asked: Asked,
+    held_up: HeldUp,
     _task: tokio_util::task::AbortOnDropHandle<()>,
 }
 
@@ -47,8 +49,8 @@ impl Repository {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}/debian", listener.local_addr().unwrap());
-        let (files, asked) = (Files::default(), Arc::<Mutex<Vec<String>>>::default());
-        let held_up = Arc::<Mutex<Option<String>>>::default();
+        let (files, asked) = (Files::default(), Asked::default());
+        let held_up = HeldUp::default();
         let shared = (files.clone(), asked.clone(), held_up.clone());
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -90,7 +92,7 @@ impl Repository {
 
 async fn answer(
     stream: TcpStream,
-    (files, asked, held_up): (Files, Arc<Mutex<Vec<String>>>, Arc<Mutex<Option<String>>>),
+    (files, asked, held_up): (Files, Asked, HeldUp),
 ) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut path = String::new();
