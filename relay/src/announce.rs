@@ -3,7 +3,7 @@
 //! A hint and never trust: a host uses the relay once its certificate has proved what it is. What is told is the relay's id, its
 //! addresses on the link and its port.
 
-use mdns_sd::{IfKind, ServiceDaemon, ServiceInfo};
+use mdns_sd::{IfKind, IfPredicate, ServiceDaemon, ServiceInfo};
 use netpatch_protocol::RELAY_SERVICE;
 use std::net::SocketAddr;
 
@@ -26,15 +26,19 @@ impl Announcement {
         let port = listen.port();
         // Hosts ask over IPv4.
         self.0.disable_interface(IfKind::All)?;
-        let service = if listen.ip().is_unspecified() {
+        if listen.ip().is_unspecified() {
             self.0.enable_interface(IfKind::IPv4)?;
             self.0.disable_interface(IfKind::LoopbackV4)?;
-            ServiceInfo::new(&kind, id, &host, (), port, None)?.enable_addr_auto()
         } else {
+            // An address may come to its link later than this, or to another one: the library is to ask each time, not to remember where
+            // it was.
             let ip = listen.ip();
-            self.0.enable_interface(IfKind::Addr(ip))?;
-            ServiceInfo::new(&kind, id, &host, ip, port, None)?
-        };
+            let has_it = IfPredicate::new(move |link| link.ip() == ip);
+            self.0.enable_interface(IfKind::Predicate(has_it))?;
+        }
+        // Also for a single address: a service whose addresses are fixed is never told of on a link that comes up after it was
+        // registered, nor answered for there. The addresses that are told are those of the links that are enabled, so no others.
+        let service = ServiceInfo::new(&kind, id, &host, (), port, None)?.enable_addr_auto();
         self.0.register(service)
     }
 }
