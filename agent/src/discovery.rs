@@ -2,10 +2,12 @@
 //! host's search domains, multicast DNS on the host's links; each way where the one before named none that proves itself. A host that gets through by none
 //! of them, nor directly, tries relays of the organization's other sites last.
 //!
+//! A relay through which the edge is not reached now counts only where none is found through which it is: it still serves payloads.
+//!
 //! Anybody on the network may answer, so an answer is a hint and never trust: a candidate counts once it has shown a relay's certificate
 //! of the agent's organization, in the handshake of the connection that it will be used over. A false answer costs what is bounded here:
 //! [`dns::DOMAINS`] questions to [`dns::SERVERS`] servers of at most [`dns::PATIENCE`] each, a question to each of [`mdns::LINKS`] links
-//! and [`mdns::PATIENCE`], each way [`CANDIDATES`] handshakes at the same time of at most [`PROOF`], and a relay was never more than a carrier of what it cannot read or change.
+//! and [`mdns::PATIENCE`], each way [`CANDIDATES`] handshakes at the same time of at most [`PROOF`] and as long for the way to the edge, and a relay was never more than a carrier of what it cannot read or change.
 
 pub mod dns;
 pub mod mdns;
@@ -18,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// Candidates of a way that are tried; further ones are passed over.
 pub const CANDIDATES: usize = 8;
@@ -65,9 +68,12 @@ impl fmt::Display for Way {
 /// What a search found.
 #[derive(Default)]
 pub struct Found {
-    /// The first candidate that proved to be a relay of the organization, and by which way it was found.
+    /// The first candidate that proved to be a relay of the organization with a way to the edge, and by which way it was found. Where there
+    /// is none, the first whose own line is cut.
     pub relay: Option<(Way, Arc<SiteClient>)>,
-    /// Those before it, or all.
+    /// Whether its own line is cut.
+    pub is_cut: bool,
+    /// Those before it, or all; and one whose own line is cut, also where it is used for want of another.
     pub refused: Vec<Refused>,
     /// Why there may be candidates that are not known.
     pub problem: Option<String>,
@@ -88,12 +94,12 @@ pub async fn search(
     found
         .prove(Way::Enrolment, Vec::from_iter(named), held, &client)
         .await;
-    if found.relay.is_none() {
+    if !found.has_way() {
         found
             .prove(Way::Platform, told.to_vec(), held, &client)
             .await;
     }
-    if found.relay.is_none() {
+    if !found.has_way() {
         let addresses = match resolver.relays().await {
             Ok(addresses) => addresses,
             Err(error) => {
@@ -103,7 +109,7 @@ pub async fn search(
         };
         found.prove(Way::Dns, addresses, held, &client).await;
     }
-    if found.relay.is_none() {
+    if !found.has_way() {
         let addresses = links.relays().await;
         found.prove(Way::Mdns, addresses, held, &client).await;
     }
@@ -111,6 +117,11 @@ pub async fn search(
 }
 
 impl Found {
+    /// Whether a relay is found through which the edge is reached.
+    fn has_way(&self) -> bool {
+        self.relay.is_some() && !self.is_cut
+    }
+
     /// Where none was found: relays of other sites of the organization, of which the platform told.
     pub async fn or_elsewhere(
         mut self,
@@ -118,7 +129,7 @@ impl Found {
         held: Option<&Arc<SiteClient>>,
         client: impl Fn(String) -> SiteClient,
     ) -> Self {
-        if self.relay.is_none() {
+        if !self.has_way() {
             self.prove(Way::Elsewhere, others, held, &client).await;
         }
         self
@@ -137,26 +148,49 @@ impl Found {
                 _ => Arc::new(client(address)),
             };
             async move {
-                let proved = match tokio::time::timeout(PROOF, site.connection()).await {
-                    Ok(Ok(_)) => Ok(()),
-                    Ok(Err(error)) => Err(error.to_string()),
-                    Err(_) => Err(format!("proved nothing within {} s", PROOF.as_secs())),
-                };
+                let proved = proved(&site).await;
                 (site, proved)
             }
         });
         // At the same time, so that one who only delays costs no more than the others; judged in order.
         for (site, proved) in join_all(tried).await {
-            match proved {
-                Ok(()) => {
-                    self.relay = Some((way, site));
-                    break;
+            let address = site.address().to_owned();
+            let reason = match proved {
+                Ok(Reached::Edge) => {
+                    (self.relay, self.is_cut) = (Some((way, site)), false);
+                    return;
                 }
-                Err(reason) => self.refused.push(Refused {
-                    address: site.address().to_owned(),
-                    reason,
-                }),
-            }
+                Ok(Reached::Relay(reason)) => {
+                    if self.relay.is_none() {
+                        (self.relay, self.is_cut) = (Some((way, site)), true);
+                    }
+                    reason
+                }
+                Err(reason) => reason,
+            };
+            self.refused.push(Refused { address, reason });
         }
     }
+}
+
+/// How far a candidate that is a relay leads.
+enum Reached {
+    Edge,
+    /// No further than to itself, and why.
+    Relay(String),
+}
+
+/// Whether a candidate is a relay of the organization, and leads to the edge.
+async fn proved(site: &SiteClient) -> Result<Reached, String> {
+    let in_vain = |what: &str| format!("{what} within {} s", PROOF.as_secs());
+    let relay = match timeout(PROOF, site.connection()).await {
+        Ok(Ok(relay)) => relay,
+        Ok(Err(error)) => return Err(error.to_string()),
+        Err(_) => return Err(in_vain("proved nothing")),
+    };
+    Ok(match timeout(PROOF, relay.reaches_edge()).await {
+        Ok(Ok(())) => Reached::Edge,
+        Ok(Err(error)) => Reached::Relay(format!("does not reach the edge: {error}")),
+        Err(_) => Reached::Relay(in_vain("did not reach the edge")),
+    })
 }

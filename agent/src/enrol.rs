@@ -128,8 +128,9 @@ pub async fn enrol(state: &StateFolder, request: Request<'_>) -> Result<Enrolmen
     Ok(enrolment)
 }
 
-/// The platform's answer: through the relay that was named, else directly, else through one that is said to be a relay of this network, and
-/// through which. Whoever carries the question can neither read nor change it: the token names the platform that answers.
+/// The platform's answer: through the relay that was named, else, where that leads nowhere or none was, through one that is said to be a relay
+/// of this network, and through which. Directly before others are looked for, and where a relay was named after them all. Whoever
+/// carries the question can neither read nor change it: the token names the platform that answers.
 async fn ask(
     request: &Request<'_>,
     trust: &PlatformTrust,
@@ -138,26 +139,39 @@ async fn ask(
     let by = async |target: EnrolTarget| {
         exchange(&target, trust, body, &request.clock, &Limits::default()).await
     };
-    if let Some(relay) = request.relay {
-        return Ok((by(EnrolTarget::Relay(relay.to_owned())).await?, None));
-    }
-    let directly = match by(EnrolTarget::Edge(request.proxies.edge(request.server))).await {
+    let edge = || EnrolTarget::Edge(request.proxies.edge(request.server));
+    let first = match request.relay {
+        Some(relay) => EnrolTarget::Relay(relay.to_owned()),
+        None => edge(),
+    };
+    let in_vain = match by(first).await {
         Ok(answer) => return Ok((answer, None)),
         Err(error) => error,
     };
-    // Nobody that could be asked is no fault: why the edge is not reached is told.
+    if let Some(relay) = request.relay {
+        tracing::warn!(relay, error = %in_vain, "not enrolled through the relay that was named; looking for another way");
+    }
+    let is_new = |relay: &String| Some(relay.as_str()) != request.relay;
+    // Nobody that could be asked is no fault: why the first way leads nowhere is told.
     let named = Resolver::of_host(request.root).relays().await;
-    for relay in named.unwrap_or_default().into_iter().take(CANDIDATES) {
+    let named = named.unwrap_or_default().into_iter().filter(is_new);
+    for relay in named.take(CANDIDATES) {
         if let Some(answer) = through(&relay, &by).await {
             return Ok((answer, Some(relay)));
         }
     }
-    for relay in Links::of_host().relays().await.into_iter().take(CANDIDATES) {
+    let heard = Links::of_host().relays().await.into_iter().filter(is_new);
+    for relay in heard.take(CANDIDATES) {
         if let Some(answer) = through(&relay, &by).await {
             return Ok((answer, Some(relay)));
         }
     }
-    Err(directly.into())
+    if request.relay.is_some()
+        && let Ok(answer) = by(edge()).await
+    {
+        return Ok((answer, None));
+    }
+    Err(in_vain.into())
 }
 
 /// The answer through a relay that was found; one after the other is asked, for the token may be good for one host only.

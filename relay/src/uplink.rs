@@ -15,6 +15,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 
+/// A connection to the edge without any packet for this long is dead: a whole site waits behind it, and its hosts are to be past the relay
+/// within 30 s. Shorter than between others, where each silence counts for one host only.
+const IDLE: Duration = Duration::from_secs(15);
+/// How often something is sent, so that a line that works is never silent for so long.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -104,13 +110,18 @@ impl Uplink {
 
     async fn connect(&self, over: Over) -> Result<RelayUplink, TunnelError> {
         let identity = self.identity.borrow().clone();
+        let limits = Limits {
+            idle_timeout: self.limits.idle_timeout.min(IDLE),
+            keep_alive: self.limits.keep_alive.min(KEEP_ALIVE),
+            ..self.limits
+        };
         RelayUplink::connect_over(
             over,
             &self.edge,
             self.enrolment.trust(),
             &identity,
             &self.clock,
-            self.limits,
+            limits,
         )
         .await
     }

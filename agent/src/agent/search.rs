@@ -116,6 +116,9 @@ impl Agent {
         let could = self.ways.may_go_directly();
         if let (true, Some(site)) = (is_through, &self.site) {
             self.ways.take_used(site.address());
+            // What was wrong with it is not any more.
+            let refused = &mut self.status.relays_refused;
+            refused.retain(|refused| refused.address != site.address());
         }
         self.is_way_changed |= self.ways.may_go_directly() != could;
     }
@@ -181,7 +184,7 @@ impl Agent {
     pub(super) fn on_search(&mut self, found: Found) -> bool {
         self.searches.is_searching = false;
         for refused in &found.refused {
-            tracing::warn!(address = %refused.address, reason = %refused.reason, "not used as a relay");
+            tracing::warn!(address = %refused.address, reason = %refused.reason, "no way to the edge");
         }
         self.status.relays_refused = found.refused;
         self.status.relay_problem = found.problem;

@@ -301,6 +301,11 @@ impl SiteConnection {
         ask(stream, open, &self.limits).await
     }
 
+    /// Whether the relay's own way to the edge works, shown by a stream through it that is dropped again.
+    pub async fn reaches_edge(&self) -> Result<(), TunnelError> {
+        self.session().await.map(drop)
+    }
+
     pub(crate) fn watch(&self) -> Option<Watch> {
         self.dialled.watch()
     }

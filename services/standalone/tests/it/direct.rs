@@ -22,14 +22,14 @@ use tokio_util::task::AbortOnDropHandle;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Stands where the host believes the edge to be, answers nobody and counts who knocks.
-struct Trap {
-    address: SocketAddr,
+pub(crate) struct Trap {
+    pub(crate) address: SocketAddr,
     knocks: Arc<AtomicUsize>,
     _task: AbortOnDropHandle<()>,
 }
 
 impl Trap {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let (udp, tcp) = loop {
             let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
             if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()).await {
@@ -56,13 +56,13 @@ impl Trap {
         }
     }
 
-    fn knocks(&self) -> usize {
+    pub(crate) fn knocks(&self) -> usize {
         self.knocks.load(Ordering::Relaxed)
     }
 }
 
 /// What the gateway's process does beside the edge: carries what identity says of sites to policy.
-fn carrying(world: &World) -> AbortOnDropHandle<()> {
+pub(crate) fn carrying(world: &World) -> AbortOnDropHandle<()> {
     let roles = &world.sandbox.roles;
     let (inventory, policy) = (roles.inventory.clone(), roles.policy.clone());
     let (scheduler, reporting) = (roles.scheduler.clone(), roles.reporting.clone());
@@ -82,7 +82,7 @@ fn carrying(world: &World) -> AbortOnDropHandle<()> {
 }
 
 impl World {
-    fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         Place {
             ctx: self.ctx.clone(),
             organization: self.ctx.write.unwrap(),
@@ -90,7 +90,7 @@ impl World {
         }
     }
 
-    async fn allows_direct(&self, direct_allowed: bool) {
+    pub(crate) async fn allows_direct(&self, direct_allowed: bool) {
         let update = SiteUpdate {
             direct_allowed: Some(direct_allowed),
             ..SiteUpdate::new(self.site)
@@ -171,7 +171,7 @@ async fn a_host_of_a_site_that_forbids_it_waits_for_its_relay_and_never_goes_pas
 }
 
 /// A port that nobody has.
-fn free() -> SocketAddr {
+pub(crate) fn free() -> SocketAddr {
     let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     socket.local_addr().unwrap()
 }

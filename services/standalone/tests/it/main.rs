@@ -5,6 +5,7 @@
 mod api;
 mod asset;
 mod cli;
+mod cut;
 mod cvss;
 mod delta;
 mod direct;
