@@ -152,7 +152,8 @@ async fn payloads_are_held_to_a_pace_while_the_edge_answers_late() {
     late.store(50, Ordering::Relaxed);
     came(1).await;
     let pace = line.pace().expect("a pace");
-    assert!(pace >= 950, "{pace}");
+    // A little less than what came, which was 10,000 bytes in each 5 ms at most; far more than the 1,000 that always come.
+    assert!((1_500..16_000).contains(&pace), "{pace}");
     assert_eq!(line.limit(), None, "the site has none");
     pacing.abort();
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 
 /// Connects as an agent but speaks bytes.
-async fn raw(
+pub(crate) async fn raw(
     edge: &Edge,
     platform: &Authority,
     certificate: Option<(&Identity, Vec<u8>)>,

@@ -4,6 +4,7 @@
 
 mod enrolment;
 mod frames;
+mod idle;
 mod line;
 mod lossy;
 mod network;
