@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 const AGENTS: u64 = 20;
 /// Steps of a run before the drain begins, and of all.
@@ -92,12 +93,13 @@ async fn agents_go_to_another_edge_in_the_middle_of_their_runs_and_lose_no_step(
     let reporters = running.join_all().await;
     assert!(reporters.iter().all(|reporter| reporter.carriers == 1));
 
-    // Everybody goes on reporting while the edge ends.
-    let mut running = JoinSet::new();
+    // Everybody goes on reporting while the edge ends. Whoever found it slow is at the other one already, and stays there.
+    let (mut running, ended) = (JoinSet::new(), CancellationToken::new());
     for mut reporter in reporters {
+        let ended = ended.clone();
         running.spawn(async move {
             let mut step = BEFORE;
-            while reporter.carriers < 2 || step < STEPS {
+            while (reporter.carriers < 2 && !ended.is_cancelled()) || step < STEPS {
                 step += 1;
                 reporter.report(step).await;
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -106,13 +108,16 @@ async fn agents_go_to_another_edge_in_the_middle_of_their_runs_and_lose_no_step(
         });
     }
     world.drained().await;
-    let ended = running.join_all().await;
+    ended.cancel();
 
     // The other edge serves on.
-    for (mut reporter, step) in ended {
+    let mut moved = 0;
+    for (mut reporter, step) in running.join_all().await {
         reporter.report(step + 1).await;
-        assert_eq!(reporter.carriers, 2, "moved once");
+        assert!(reporter.carriers <= 2, "moved once");
+        moved += u64::from(reporter.carriers == 2);
     }
+    assert!(moved > AGENTS / 2, "{moved} moved");
     let script = world.played.script.lock().unwrap();
     let steps = |host: &HostId| -> Vec<u64> {
         let of_host = script.runs.iter().filter(|report| report.host == *host);
