@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Invariants: a certificate is believed only under the CA of the organization it names, and only while it is not
-//! revoked: who is connected is looked at again (standing.rs); a session is one host's, so no message can speak for another; a message is acknowledged when its effect is
+//! revoked: who is connected is looked at again (standing.rs); a session is one host's, so no message can speak for another; a message
+//! is acknowledged when its effect is
 //! durable in the service that owns it, never earlier; an unchanged check-in touches no database; two live copies of
 //! one identity are both quarantined; the edge's own certificate is renewed under living sessions (certificate.rs). Every peer's task is owned by [`Ingress::run`] and ends with it.
 

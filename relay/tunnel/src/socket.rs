@@ -3,15 +3,17 @@
 //! A socket that listens holds the first packets of a whole fleet that comes back at once: what does not fit is lost, and its sender
 //! tries again after a second, then two, four and eight. One that only talks keeps no room for bulk.
 
+#[cfg(target_os = "linux")]
+mod one_by_one;
+
 use crate::Limits;
-use quinn::udp::{RecvMeta, Transmit};
-use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime as _, TokioRuntime, UdpPoller};
+#[cfg(target_os = "linux")]
+use one_by_one::one_by_one;
+use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime as _, TokioRuntime};
 use quinn_proto::RandomConnectionIdGenerator;
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 /// Bytes that the system is asked to hold until they are read, as it counts them: a first packet is about 2.3 KB to it.
 const BUFFER_BYTES: usize = 8 << 20;
@@ -21,7 +23,7 @@ const ID_BYTES: usize = 8;
 /// Listens.
 pub(crate) fn server(config: quinn::ServerConfig, address: SocketAddr) -> io::Result<Endpoint> {
     let socket = UdpSocket::bind(address)?;
-    let given = enlarge(&socket)?;
+    let given = enlarge(&socket);
     if given < BUFFER_BYTES {
         tracing::info!(
             given_bytes = given,
@@ -37,19 +39,10 @@ pub(crate) fn server(config: quinn::ServerConfig, address: SocketAddr) -> io::Re
 pub(crate) fn client(address: SocketAddr, limits: &Limits) -> io::Result<Endpoint> {
     let socket = UdpSocket::bind(address)?;
     if limits.segments {
-        enlarge(&socket)?;
+        enlarge(&socket);
         return open(None, TokioRuntime.wrap_udp_socket(socket)?);
     }
     open(None, one_by_one(socket)?)
-}
-
-#[cfg(target_os = "linux")]
-fn one_by_one(socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-    use nix::sys::socket::{setsockopt, sockopt::UdpGroSegment};
-    let same = socket.try_clone()?;
-    let inner = TokioRuntime.wrap_udp_socket(socket)?;
-    setsockopt(&same, UdpGroSegment, &false)?;
-    Ok(Arc::new(OneByOne(inner)))
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -73,48 +66,13 @@ fn ids() -> RandomConnectionIdGenerator {
     RandomConnectionIdGenerator::new(ID_BYTES)
 }
 
-/// Asks for room for packets that wait to be read; how much there is then.
-fn enlarge(socket: &UdpSocket) -> io::Result<usize> {
+/// Asks for room for packets that wait to be read; how much there is then. A system that refuses keeps what it had.
+fn enlarge(socket: &UdpSocket) -> usize {
     let socket = socket2::SockRef::from(socket);
-    socket.set_recv_buffer_size(BUFFER_BYTES)?;
-    socket.recv_buffer_size()
-}
-
-/// A socket whose system joins no datagrams: QUIC keeps 47 KB for what it reads, where it would be 3 MB.
-#[cfg(target_os = "linux")]
-#[derive(Debug)]
-struct OneByOne(Arc<dyn AsyncUdpSocket>);
-
-#[cfg(target_os = "linux")]
-impl AsyncUdpSocket for OneByOne {
-    fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
-        Arc::clone(&self.0).create_io_poller()
+    if let Err(error) = socket.set_recv_buffer_size(BUFFER_BYTES) {
+        tracing::debug!(%error, "a socket's buffer is not enlarged");
     }
-
-    fn try_send(&self, transmit: &Transmit) -> io::Result<()> {
-        self.0.try_send(transmit)
-    }
-
-    fn poll_recv(
-        &self,
-        cx: &mut Context,
-        bufs: &mut [IoSliceMut<'_>],
-        meta: &mut [RecvMeta],
-    ) -> Poll<io::Result<usize>> {
-        self.0.poll_recv(cx, bufs, meta)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-
-    fn max_transmit_segments(&self) -> usize {
-        self.0.max_transmit_segments()
-    }
-
-    fn may_fragment(&self) -> bool {
-        self.0.may_fragment()
-    }
+    socket.recv_buffer_size().unwrap_or(0)
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -137,7 +95,7 @@ mod tests {
         let most: usize = most.trim().parse().expect("a number");
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         // The system doubles what is asked for, and counts its own bookkeeping.
-        let given = enlarge(&socket).expect("more");
+        let given = enlarge(&socket);
         assert_eq!(given, 2 * BUFFER_BYTES.min(most));
     }
 
