@@ -126,6 +126,19 @@ fn an_uplink_whose_udp_is_blocked_moves_to_tcp_long_before_the_idle_timeout() {
     });
 }
 
+/// A site whose relay notices a silent line by nothing but what it waits for: neither an idle timeout nor its reports come soon.
+async fn unhurried() -> Site {
+    let patient = Limits {
+        idle_timeout: Duration::from_secs(600),
+        ..limits()
+    };
+    let quiet = netpatch_relay::Config {
+        report_seconds: 600,
+        ..config()
+    };
+    Site::start_limited(quiet, clock(), patient, |_| {}).await
+}
+
 #[test]
 fn a_payload_that_stands_still_because_udp_is_blocked_goes_on_over_tcp() {
     let name = "uplink::a_payload_that_stands_still_because_udp_is_blocked_goes_on_over_tcp";
@@ -135,16 +148,7 @@ fn a_payload_that_stands_still_because_udp_is_blocked_goes_on_over_tcp() {
     run(&["ip", "link", "set", "lo", "up"], "");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let patient = Limits {
-            idle_timeout: Duration::from_secs(600),
-            ..limits()
-        };
-        // Its reports would notice otherwise.
-        let quiet = netpatch_relay::Config {
-            report_seconds: 600,
-            ..config()
-        };
-        let site = Site::start_limited(quiet, clock(), patient, |_| {}).await;
+        let site = unhurried().await;
         assert_eq!(site.relay.carrier(), Some(CarrierKind::Direct));
         let wanted = crate::cache::bytes(2_000_000);
         let rest = Arc::new(Notify::new());
@@ -194,16 +198,7 @@ fn a_recipe_that_stands_still_because_udp_is_blocked_comes_over_tcp() {
     run(&["ip", "link", "set", "lo", "up"], "");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let patient = Limits {
-            idle_timeout: Duration::from_secs(600),
-            ..limits()
-        };
-        // Its reports would notice otherwise.
-        let quiet = netpatch_relay::Config {
-            report_seconds: 600,
-            ..config()
-        };
-        let site = Site::start_limited(quiet, clock(), patient, |_| {}).await;
+        let site = unhurried().await;
         site.upstream.put_bytes(OLD, &PAIR.old);
         let connection = site.client(&site.edge.organization.host());
         let connection = within(connection.connection()).await.expect("connected");
