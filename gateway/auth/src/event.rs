@@ -1,6 +1,6 @@
 //! Events of identity, versioned. The gateway carries those that belong there into the organization's ledger.
 
-use netpatch_storage::{Bus, Consumer, StorageResult, TenantTx, outbox};
+use netpatch_storage::{Bus, Consumer, StorageResult, TenantTx, Until, outbox};
 use netpatch_types::{
     Actor, Clock, Cursor, DelegationId, EnrolmentTokenId, EventEnvelope, EventPage, HostId,
     OrganizationId, RelayId, RequestContext, ServiceResult, Sha256, SiteId, UserId,
@@ -180,8 +180,30 @@ impl crate::Auth {
         F: Future<Output = ServiceResult<()>>,
     {
         let source = |after, limit| self.events(after, limit);
-        Consumer::new("identity", consumer, "identity.outbox")
-            .run(&self.db, bus, stop, source, handle)
+        let _ = unhinted(consumer)
+            .follow(&self.db, bus, Until::Stopped(stop), source, handle)
             .await;
     }
+
+    /// As [`Self::events_each`], a page of events at a time; a page that fails is handed on again event by event.
+    pub async fn events_in_pages<H, F>(
+        &self,
+        consumer: &str,
+        bus: &dyn Bus,
+        stop: CancellationToken,
+        handle: H,
+    ) where
+        H: Fn(Vec<EventEnvelope>) -> F,
+        F: Future<Output = ServiceResult<()>>,
+    {
+        let source = |after, limit| self.events(after, limit);
+        let _ = unhinted(consumer)
+            .follow_pages(&self.db, bus, Until::Stopped(stop), source, handle)
+            .await;
+    }
+}
+
+/// Nobody hints at identity's events and nobody waits for them.
+fn unhinted(consumer: &str) -> Consumer {
+    Consumer::new("identity", consumer, "identity.outbox").unhurried()
 }

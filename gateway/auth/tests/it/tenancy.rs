@@ -345,6 +345,7 @@ async fn another_organizations_ids_are_unknown_in_every_operation() {
         "bootstrap",
         "events",
         "events_each",
+        "events_in_pages",
         "events_tend",
         "idempotency_sweep",
         "root_document",

@@ -2,7 +2,7 @@
 //!
 //! Invariant: the cursor is saved after the events before it were handled, never before. Handlers are idempotent.
 
-use crate::outbox::CONSUMERS;
+use crate::outbox::{CONSUMERS, MAX_PAGE};
 use crate::roles::identifier;
 use crate::transaction::WorkerTx;
 use crate::{Bus, Database, StorageError, StorageResult, policies};
@@ -12,6 +12,7 @@ use sea_orm::FromQueryResult;
 use std::future::Future;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// The table `<schema>.cursors`, for a service that consumes events. List it as
 /// `other <schema>.cursors worker=select,insert,update`.
@@ -111,6 +112,7 @@ pub struct Consumer {
     topic: String,
     poll: Duration,
     page: u32,
+    unhurried: bool,
 }
 
 impl Consumer {
@@ -124,6 +126,7 @@ impl Consumer {
             topic: topic.to_owned(),
             poll: Duration::from_secs(2),
             page: 200,
+            unhurried: false,
         }
     }
 
@@ -140,14 +143,22 @@ impl Consumer {
         self
     }
 
-    /// How many events are read at once.
+    /// How many events are read at once, up to [`MAX_PAGE`].
     #[must_use]
     pub fn page_size(mut self, events: u32) -> Self {
-        self.page = events;
+        self.page = events.clamp(1, MAX_PAGE);
         self
     }
 
-    /// Runs or drains; how many events were handled, if it drains.
+    /// A page with room to spare ends a look, and what came meanwhile waits for the next: many events cost few pages, where
+    /// nobody waits for them.
+    #[must_use]
+    pub fn unhurried(mut self) -> Self {
+        self.unhurried = true;
+        self
+    }
+
+    /// Runs or drains, an event at a time; how many events were handled, if it drains.
     pub async fn follow<S, SF, H, HF>(
         &self,
         db: &Database,
@@ -162,28 +173,66 @@ impl Consumer {
         H: Fn(EventEnvelope) -> HF,
         HF: Future<Output = ServiceResult<()>>,
     {
+        let hand_on = |events| one_by_one(&handle, events);
+        self.follow_by(db, bus, until, &source, &hand_on).await
+    }
+
+    /// As [`Consumer::follow`], a page at a time, so that a page can be one transaction. A page that fails is handed on again event by
+    /// event: what lies before a bad event is handled, and the bad one stops the consumer.
+    pub async fn follow_pages<S, SF, H, HF>(
+        &self,
+        db: &Database,
+        bus: &dyn Bus,
+        until: Until,
+        source: S,
+        handle: H,
+    ) -> ServiceResult<usize>
+    where
+        S: Fn(Cursor, u32) -> SF,
+        SF: Future<Output = ServiceResult<EventPage>>,
+        H: Fn(Vec<EventEnvelope>) -> HF,
+        HF: Future<Output = ServiceResult<()>>,
+    {
+        let hand_on = |events| together(&handle, events);
+        self.follow_by(db, bus, until, &source, &hand_on).await
+    }
+
+    async fn follow_by<S, SF, H, HF>(
+        &self,
+        db: &Database,
+        bus: &dyn Bus,
+        until: Until,
+        source: &S,
+        hand_on: &H,
+    ) -> ServiceResult<usize>
+    where
+        S: Fn(Cursor, u32) -> SF,
+        SF: Future<Output = ServiceResult<EventPage>>,
+        H: Fn(Vec<EventEnvelope>) -> HF,
+        HF: Future<Output = Handled>,
+    {
         match until {
-            Until::Empty => self.drain(db, &source, &handle).await,
+            Until::Empty => self.drain(db, source, hand_on).await,
             Until::Stopped(stop) => {
-                self.run(db, bus, stop, source, handle).await;
+                self.run(db, bus, stop, source, hand_on).await;
                 Ok(0)
             }
         }
     }
 
     /// Runs until `stop`. A failing source or handler is tried again with growing pauses, up to 30 s; the events before it stay handled.
-    pub async fn run<S, SF, H, HF>(
+    async fn run<S, SF, H, HF>(
         &self,
         db: &Database,
         bus: &dyn Bus,
         stop: CancellationToken,
-        source: S,
-        handle: H,
+        source: &S,
+        hand_on: &H,
     ) where
         S: Fn(Cursor, u32) -> SF,
         SF: Future<Output = ServiceResult<EventPage>>,
-        H: Fn(EventEnvelope) -> HF,
-        HF: Future<Output = ServiceResult<()>>,
+        H: Fn(Vec<EventEnvelope>) -> HF,
+        HF: Future<Output = Handled>,
     {
         if !self.is_listed() {
             tracing::error!(consumer = %self.schema, source = %self.source, "consumer is not listed: events may be pruned before it reads them");
@@ -195,7 +244,7 @@ impl Consumer {
             while hints.next().now_or_never().flatten().is_some() {}
             let outcome = tokio::select! {
                 () = stop.cancelled() => return,
-                outcome = self.drain(db, &source, &handle) => outcome,
+                outcome = self.drain(db, source, hand_on) => outcome,
             };
             let wait = match outcome {
                 Ok(_) => {
@@ -226,47 +275,83 @@ impl Consumer {
         })
     }
 
-    /// Handles what is there now; how many events. Tests call it directly.
-    pub async fn drain<S, SF, H, HF>(
+    /// Handles what is there now; how many events.
+    async fn drain<S, SF, H, HF>(
         &self,
         db: &Database,
         source: &S,
-        handle: &H,
+        hand_on: &H,
     ) -> ServiceResult<usize>
     where
         S: Fn(Cursor, u32) -> SF,
         SF: Future<Output = ServiceResult<EventPage>>,
-        H: Fn(EventEnvelope) -> HF,
-        HF: Future<Output = ServiceResult<()>>,
+        H: Fn(Vec<EventEnvelope>) -> HF,
+        HF: Future<Output = Handled>,
     {
         let mut cursor = load_cursor(db, &self.schema, &self.source).await?;
         let mut handled = 0;
         loop {
             let page = source(cursor, self.page).await?;
             let before = cursor;
-            let mut failure = None;
-            for event in page.events {
-                let (here, id) = (event.cursor, event.id);
-                if let Err(error) = handle(event).await {
-                    tracing::warn!(event = %id, consumer = %self.schema, %error, "handling an event failed");
-                    failure = Some(error);
-                    break;
+            let places: Vec<(Cursor, Uuid)> = page
+                .events
+                .iter()
+                .map(|event| (event.cursor, event.id))
+                .collect();
+            let Handled(count, outcome) = hand_on(page.events).await;
+            handled += count;
+            match &outcome {
+                Ok(()) => cursor = page.next,
+                Err(error) => {
+                    if let Some((_, id)) = places.get(count) {
+                        tracing::warn!(event = %id, consumer = %self.schema, %error, "handling an event failed");
+                    }
+                    let last = count.checked_sub(1).and_then(|last| places.get(last));
+                    cursor = last.map_or(before, |(place, _)| *place);
                 }
-                cursor = here;
-                handled += 1;
-            }
-            if failure.is_none() {
-                cursor = page.next;
             }
             if cursor != before {
                 save_cursor(db, &self.schema, &self.source, cursor).await?;
             }
-            match failure {
-                Some(error) => return Err(error),
-                // Read again: an empty page is the only sign that nothing is left.
-                None if cursor == before => return Ok(handled),
-                None => {}
+            outcome?;
+            let is_full = places.len() >= self.page as usize;
+            // Read again: an empty page is the only sign that nothing is left.
+            if cursor == before || (self.unhurried && !is_full) {
+                return Ok(handled);
             }
         }
+    }
+}
+
+/// How many events at the front of a page are handled, and what became of the next.
+struct Handled(usize, ServiceResult<()>);
+
+async fn one_by_one<H, HF>(handle: &H, events: Vec<EventEnvelope>) -> Handled
+where
+    H: Fn(EventEnvelope) -> HF,
+    HF: Future<Output = ServiceResult<()>>,
+{
+    let count = events.len();
+    for (before, event) in events.into_iter().enumerate() {
+        if let Err(error) = handle(event).await {
+            return Handled(before, Err(error));
+        }
+    }
+    Handled(count, Ok(()))
+}
+
+async fn together<H, HF>(handle: &H, events: Vec<EventEnvelope>) -> Handled
+where
+    H: Fn(Vec<EventEnvelope>) -> HF,
+    HF: Future<Output = ServiceResult<()>>,
+{
+    let count = events.len();
+    if count == 0 {
+        return Handled(0, Ok(()));
+    }
+    match handle(events.clone()).await {
+        Err(error) if count == 1 => Handled(0, Err(error)),
+        Err(_) => one_by_one(&|event| handle(vec![event]), events).await,
+        Ok(()) => Handled(count, Ok(())),
     }
 }

@@ -59,7 +59,7 @@
 //! async fn events(&self, after: Cursor, limit: u32) -> ServiceResult<EventPage> { Ok(outbox::read(&self.db, "inventory", after, limit).await?) }
 //! // consuming side, a task owned by the service:
 //! Consumer::new("policy", "inventory", "inventory.outbox")
-//!     .run(&db, &*bus, stop, |after, limit| inventory.events(after, limit), |event| handle(event)).await;
+//!     .follow(&db, &*bus, Until::Stopped(stop), |after, limit| inventory.events(after, limit), |event| handle(event)).await;
 //! ```
 //!
 //! **Test** (a database per test, copied from a template that is migrated once):

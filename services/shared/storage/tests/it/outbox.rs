@@ -5,11 +5,11 @@ use netpatch_storage::bus::MemoryBus;
 use netpatch_storage::consumer::{load_cursor, save_cursor};
 use netpatch_storage::outbox::Reader;
 use netpatch_storage::roles::connect_one;
-use netpatch_storage::{Bus as _, Consumer, Database, outbox};
+use netpatch_storage::{Bus as _, Consumer, Database, Until, outbox};
 use netpatch_testkit::{ManualClock, TestDatabase, poll_until, test_context};
 use netpatch_types::{Clock as _, Cursor, EventPage, RequestContext, ServiceError, ServiceResult};
 use sea_orm::ConnectionTrait as _;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -207,15 +207,103 @@ async fn a_consumer_stops_at_a_failure_and_goes_on_there() {
         async move { outcome }
     };
     let consumer = Consumer::new("sample", "itself", "sample.outbox").page_size(2);
-    assert!(consumer.drain(db, &source, &handle).await.is_err());
+    let bus = MemoryBus::default();
+    let drain = || consumer.follow(db, &bus, Until::Empty, source, handle);
+    assert!(drain().await.is_err());
     assert_eq!(*seen.lock().unwrap(), ["one"]);
-    assert_eq!(consumer.drain(db, &source, &handle).await.unwrap(), 2);
+    assert_eq!(drain().await.unwrap(), 2);
     assert_eq!(
         *seen.lock().unwrap(),
         ["one", "two", "three"],
         "what was handled is not handled again"
     );
-    assert_eq!(consumer.drain(db, &source, &handle).await.unwrap(), 0);
+    assert_eq!(drain().await.unwrap(), 0);
+}
+
+/// Pages of three: a, b, bad / c, d, e / f.
+#[tokio::test]
+async fn a_consumer_of_pages_handles_what_lies_before_a_bad_event() {
+    let scene = Scene::new().await;
+    for payload in ["a", "b", "bad", "c", "d", "e", "f"] {
+        scene.write(payload).await;
+    }
+    scene.settle().await;
+    let db = scene.db();
+    let source = |after, limit| async move { Ok(outbox::read(db, "sample", after, limit).await?) };
+    let mended = AtomicBool::new(false);
+    let seen = Mutex::new(Vec::new());
+    let handle = |events: Vec<netpatch_types::EventEnvelope>| {
+        let page: Vec<String> = payloads(&EventPage {
+            events,
+            next: Cursor::default(),
+        });
+        let fails = !mended.load(Ordering::SeqCst) && page.iter().any(|payload| payload == "bad");
+        let outcome = if fails {
+            Err(ServiceError::internal())
+        } else {
+            seen.lock().unwrap().push(page.concat());
+            Ok(())
+        };
+        async move { outcome }
+    };
+    let consumer = Consumer::new("sample", "itself", "sample.outbox").page_size(3);
+    let bus = MemoryBus::default();
+    let drain = || consumer.follow_pages(db, &bus, Until::Empty, source, handle);
+    for _ in 0..2 {
+        assert!(drain().await.is_err());
+        assert_eq!(*seen.lock().unwrap(), ["a", "b"], "and nothing twice");
+    }
+    mended.store(true, Ordering::SeqCst);
+    assert_eq!(drain().await.unwrap(), 5);
+    assert_eq!(*seen.lock().unwrap(), ["a", "b", "badcd", "ef"]);
+    assert_eq!(drain().await.unwrap(), 0);
+
+    // A handler that never comes back from its page leaves the cursor before it.
+    scene.write("g").await;
+    scene.write("h").await;
+    scene.settle().await;
+    let (sender, mut begun) = tokio::sync::mpsc::unbounded_channel();
+    let lost = |_| {
+        sender.send(()).unwrap();
+        std::future::pending::<ServiceResult<()>>()
+    };
+    tokio::select! {
+        _ = consumer.follow_pages(db, &bus, Until::Empty, source, lost) => panic!("it came back"),
+        _ = begun.recv() => {}
+    }
+    assert_eq!(drain().await.unwrap(), 2);
+    assert_eq!(seen.lock().unwrap().last().unwrap(), "gh");
+}
+
+/// What is written while a page with room to spare is handled waits for the next look.
+#[tokio::test]
+async fn an_unhurried_consumer_reads_full_pages_only_again() {
+    let scene = Scene::new().await;
+    for payload in ["one", "two", "three"] {
+        scene.write(payload).await;
+    }
+    scene.settle().await;
+    let (db, reads) = (scene.db(), AtomicU32::new(0));
+    let source = |after, limit| {
+        reads.fetch_add(1, Ordering::SeqCst);
+        async move { Ok(outbox::read(db, "sample", after, limit).await?) }
+    };
+    let scene = &scene;
+    let handle = |_| async move {
+        scene.write("meanwhile").await;
+        scene.settle().await;
+        Ok(())
+    };
+    let consumer = Consumer::new("sample", "itself", "sample.outbox")
+        .page_size(2)
+        .unhurried();
+    let bus = MemoryBus::default();
+    let look = || consumer.follow_pages(db, &bus, Until::Empty, source, handle);
+    // Two, then the third and the first that came meanwhile: both pages are full. The third has room to spare.
+    assert_eq!(look().await.unwrap(), 5);
+    assert_eq!(reads.swap(0, Ordering::SeqCst), 3);
+    assert_eq!(look().await.unwrap(), 1);
+    assert_eq!(reads.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
@@ -241,7 +329,8 @@ async fn a_running_consumer_looks_when_it_is_told_and_ends_when_it_is_stopped() 
             // Polling alone would take longer than the test waits.
             let consumer = Consumer::new("sample", "itself", "sample.outbox")
                 .poll_every(Duration::from_secs(3600));
-            consumer.run(&db, &*bus, stop, source, handle).await;
+            let until = Until::Stopped(stop);
+            consumer.follow(&db, &*bus, until, source, handle).await
         })
     };
     for payload in ["one", "two"] {
@@ -255,6 +344,7 @@ async fn a_running_consumer_looks_when_it_is_told_and_ends_when_it_is_stopped() 
     stop.cancel();
     tokio::time::timeout(Duration::from_secs(5), task)
         .await
+        .unwrap()
         .unwrap()
         .unwrap();
 }
