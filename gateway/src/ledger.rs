@@ -5,64 +5,72 @@
 
 use crate::graphql::context::Apis;
 use netpatch_auth::{IdentityEvent, IdentityEventV1};
-use netpatch_reporting_api::LedgerAppend;
-use netpatch_types::{Actor, ActorKind, EventEnvelope, RequestContext, ServiceResult, TenantId};
+use netpatch_reporting_api::{LedgerAppend, MAX_APPEND, NewLedgerEntry};
+use netpatch_types::{ActorKind, EventEnvelope, RequestContext, ServiceResult, TenantId};
 use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
 
 /// Runs until stopped.
 pub async fn run(apis: Apis, stop: CancellationToken) {
-    let handle = |event: EventEnvelope| append(&apis, event);
+    let handle = |events: Vec<EventEnvelope>| append(&apis, events);
     apis.auth
-        .events_each("ledger", &*apis.bus, stop, handle)
+        .events_in_pages("ledger", &*apis.bus, stop, handle)
         .await;
 }
 
-async fn append(apis: &Apis, envelope: EventEnvelope) -> ServiceResult<()> {
-    let (tenant, id, at) = (envelope.tenant, envelope.id, envelope.at);
+/// One call an organization, with its entries in the order of the events.
+async fn append(apis: &Apis, events: Vec<EventEnvelope>) -> ServiceResult<()> {
+    let mut entries: BTreeMap<TenantId, Vec<NewLedgerEntry>> = BTreeMap::new();
+    for event in events {
+        let tenant = event.tenant;
+        entries.entry(tenant).or_default().extend(new_entry(event));
+    }
+    for (tenant, entries) in entries {
+        for portion in entries.chunks(MAX_APPEND) {
+            record(apis, tenant, portion.to_vec()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The entry of an event; none if it cannot be read.
+fn new_entry(envelope: EventEnvelope) -> Option<NewLedgerEntry> {
+    let (id, at) = (envelope.id, envelope.at);
     let IdentityEvent::V1 { by, event } = match serde_json::from_value(envelope.payload) {
         Ok(event) => event,
         Err(error) => {
             // Of a newer version, which its own process will carry; here it would stop everything behind it.
             tracing::error!(event = %id, %error, "an identity event cannot be read and is not logged");
-            return Ok(());
+            return None;
         }
     };
     let (action, subject, details) = entry(&event);
-    let request = LedgerAppend {
+    Some(NewLedgerEntry {
         event: id,
         at,
         action: action.to_owned(),
+        actor: by,
         subject,
         details,
-    };
-    record(apis, tenant, by, request).await
+    })
 }
 
-/// Appends an entry that names who acted.
+/// Appends entries, which say in their details what kind of actor acted.
 pub(crate) async fn record(
     apis: &Apis,
     tenant: TenantId,
-    by: Actor,
-    mut request: LedgerAppend,
+    mut entries: Vec<NewLedgerEntry>,
 ) -> ServiceResult<()> {
-    let details = &mut request.details;
-    details.insert("actor_kind".to_owned(), word(by.kind).to_owned());
-    details.extend(
-        by.delegation
-            .map(|delegation| ("delegation".to_owned(), delegation.to_string())),
-    );
-    // Only the platform appends; it names who acted.
-    let system = RequestContext::system(tenant, "identity", apis.auth.clock().now());
-    let ctx = RequestContext {
-        actor: Actor {
-            kind: ActorKind::System,
-            ..by
-        },
-        ..system
-    };
-    apis.reporting.ledger_append(&ctx, request).await?;
-    Ok(())
+    for NewLedgerEntry { actor, details, .. } in &mut entries {
+        details.insert("actor_kind".to_owned(), word(actor.kind).to_owned());
+        let delegation = actor.delegation.map(|delegation| delegation.to_string());
+        details.extend(delegation.map(|delegation| ("delegation".to_owned(), delegation)));
+        // Only the platform appends; it names who acted.
+        actor.kind = ActorKind::System;
+    }
+    let ctx = RequestContext::system(tenant, "identity", apis.auth.clock().now());
+    let request = LedgerAppend { entries };
+    apis.reporting.ledger_append(&ctx, request).await.map(drop)
 }
 
 fn word(kind: ActorKind) -> &'static str {

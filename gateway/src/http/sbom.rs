@@ -15,7 +15,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use netpatch_inventory_api as inventory;
-use netpatch_reporting_api::LedgerAppend;
+use netpatch_reporting_api::NewLedgerEntry;
 use netpatch_types::{
     ComponentId, HostId, OrganizationId, Permission, RequestContext, ServiceError, ServiceResult,
     Severity,
@@ -154,17 +154,18 @@ async fn recorded(
     ctx: &RequestContext,
     now: chrono::DateTime<chrono::Utc>,
 ) -> ServiceResult<()> {
-    let request = LedgerAppend {
+    let entry = NewLedgerEntry {
         event: netpatch_types::id::uuid_v7(now),
         at: now,
         action: "sbom.exported".to_owned(),
+        actor: ctx.actor.clone(),
         subject: match scope.host {
             Some(host) => format!("host:{host}"),
             None => format!("organization:{}", scope.of),
         },
         details: [("format".to_owned(), "CycloneDX 1.6".to_owned())].into(),
     };
-    crate::ledger::record(&session.apis, scope.of, ctx.actor.clone(), request).await
+    crate::ledger::record(&session.apis, scope.of, vec![entry]).await
 }
 
 async fn hosts(

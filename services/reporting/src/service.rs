@@ -180,7 +180,7 @@ impl ReportingApi for ReportingService {
         &self,
         ctx: &RequestContext,
         request: LedgerAppend,
-    ) -> ServiceResult<LedgerEntry> {
+    ) -> ServiceResult<Vec<u64>> {
         system_only(ctx)?;
         self.append(ctx, request).await
     }

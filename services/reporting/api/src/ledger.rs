@@ -33,15 +33,27 @@ pub struct LedgerEntry {
     pub leaf: Vec<u8>,
 }
 
-/// Appends an entry.
+/// Entries of one [`LedgerAppend`].
+pub const MAX_APPEND: usize = 500;
+
+/// Appends entries, in this order; up to [`MAX_APPEND`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LedgerAppend {
+    /// The entries.
+    pub entries: Vec<NewLedgerEntry>,
+}
+
+/// An entry that has no place yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewLedgerEntry {
     /// The same however often it is sent.
     pub event: Uuid,
     /// When it happened.
     pub at: DateTime<Utc>,
     /// What kind of thing.
     pub action: String,
+    /// Who.
+    pub actor: Actor,
     /// What.
     pub subject: String,
     /// More; no person data.

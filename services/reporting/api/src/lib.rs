@@ -25,8 +25,9 @@ pub struct Done {}
 netpatch_chassis::rpc_service! {
     /// What reporting proves and tells.
     pub service ReportingApi, ReportingClient, fn reporting_router, "reporting" {
-        /// Appends an entry for what happens outside the services' events (sign-ins of power, enrolment, claiming). Idempotent by event id. System.
-        ledger_append(LedgerAppend) -> LedgerEntry;
+        /// Appends entries for what happens outside the services' events (sign-ins of power, enrolment, claiming): all or none. Their places,
+        /// which are durable; the tree grows afterwards. Idempotent by event id. System.
+        ledger_append(LedgerAppend) -> Vec<u64>;
         /// Entries, newest first. `LedgerRead`.
         ledger_list(LedgerList) -> Page<LedgerEntry>;
         /// One entry. `LedgerRead`.

@@ -9,7 +9,7 @@ use netpatch_policy_api::{PolicyEventV1, Subject};
 use netpatch_proof::leaf::{APPROVAL_DECIDED, HALT_SIGNED, ORDER_SIGNED, RUN_RESULT};
 use netpatch_proof::pack::{ApprovalFacts, DocumentKind, HaltFacts, OrderFacts, RunResultFacts};
 use netpatch_proof::{Envelope, LeafActor, LedgerLeaf};
-use netpatch_reporting_api::{LedgerAppend, ReportingEventV1};
+use netpatch_reporting_api::{NewLedgerEntry, ReportingEventV1};
 use netpatch_scheduler_api::SchedulerEventV1;
 use netpatch_types::{Actor, ActorKind, DeploymentId, Sha256, TenantId};
 use std::collections::BTreeMap;
@@ -538,15 +538,9 @@ pub(crate) fn of_scheduler(
 
 /// An entry for what happens outside of the services' events.
 #[must_use]
-pub(crate) fn of_append(request: LedgerAppend, actor: Actor) -> Draft {
-    let mut draft = Draft::new(
-        request.event,
-        request.at,
-        &request.action,
-        actor,
-        request.subject,
-    );
-    draft.details = request.details;
+pub(crate) fn of_append(new: NewLedgerEntry) -> Draft {
+    let mut draft = Draft::new(new.event, new.at, &new.action, new.actor, new.subject);
+    draft.details = new.details;
     draft
 }
 

@@ -1,11 +1,12 @@
-//! The events of policy, scheduler and inventory: one transaction an event, which records the ledger entry and makes
-//! the deliveries. Handling an event twice changes nothing.
+//! The events of policy, scheduler and inventory: one transaction an organization and page, which records the ledger
+//! entries and makes the deliveries. Handling an event twice changes nothing.
 
 use crate::ReportingService;
 use crate::domain::draft::{self, Draft};
 use crate::domain::notice::{self, Notice};
 use crate::service::SCHEMA;
 use crate::store::compliance;
+use chrono::{DateTime, Utc};
 use netpatch_inventory_api::{InventoryEvent, InventoryEventV1};
 use netpatch_policy_api::PolicyEvent;
 use netpatch_reporting_api::SnapshotTake;
@@ -15,6 +16,7 @@ use netpatch_types::{
     DeploymentId, EventEnvelope, RequestContext, ServiceError, ServiceResult, TenantId,
 };
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// Counting "before" later than this after the deployment began would count what it has changed.
@@ -35,8 +37,8 @@ impl ReportingService {
             self.policy.events(&self.for_events(), request).await
         };
         Consumer::of(SCHEMA, "policy")
-            .follow(&self.database, &*self.bus, until, source, |event| {
-                self.on_policy(event)
+            .follow_pages(&self.database, &*self.bus, until, source, |events| {
+                self.on_policy(events)
             })
             .await
     }
@@ -47,8 +49,8 @@ impl ReportingService {
             self.scheduler.events(&self.for_events(), request).await
         };
         Consumer::of(SCHEMA, "scheduler")
-            .follow(&self.database, &*self.bus, until, source, |event| {
-                self.on_scheduler(event)
+            .follow_pages(&self.database, &*self.bus, until, source, |events| {
+                self.on_scheduler(events)
             })
             .await
     }
@@ -59,8 +61,8 @@ impl ReportingService {
             self.inventory.events(&self.for_events(), request).await
         };
         Consumer::of(SCHEMA, "inventory")
-            .follow(&self.database, &*self.bus, until, source, |event| {
-                self.on_inventory(event)
+            .follow_pages(&self.database, &*self.bus, until, source, |events| {
+                self.on_inventory(events)
             })
             .await
     }
@@ -70,25 +72,33 @@ impl ReportingService {
         self.system(TenantId::from(Uuid::nil()))
     }
 
-    async fn on_policy(&self, event: EventEnvelope) -> ServiceResult<()> {
-        let PolicyEvent::V1(what) = payload(&event)?;
-        let draft = draft::of_policy(event.tenant, event.id, event.at, &what);
-        let notice = notice::of_policy(event.tenant, &what);
-        self.keep(&event, draft, notice).await
+    async fn on_policy(&self, events: Vec<EventEnvelope>) -> ServiceResult<()> {
+        let mut page = Page::default();
+        for event in events {
+            let PolicyEvent::V1(what) = payload(&event)?;
+            let draft = draft::of_policy(event.tenant, event.id, event.at, &what);
+            let notice = notice::of_policy(event.tenant, &what);
+            page.add(&event, draft, notice, false);
+        }
+        self.keep(page).await
     }
 
-    async fn on_scheduler(&self, event: EventEnvelope) -> ServiceResult<()> {
-        let SchedulerEvent::V1(what) = payload(&event)?;
-        if let SchedulerEventV1::DeploymentChanged {
-            deployment, status, ..
-        } = &what
-            && let Some(label) = label(*status)
-        {
-            self.count_around(&event, *deployment, label).await?;
+    async fn on_scheduler(&self, events: Vec<EventEnvelope>) -> ServiceResult<()> {
+        let mut page = Page::default();
+        for event in events {
+            let SchedulerEvent::V1(what) = payload(&event)?;
+            if let SchedulerEventV1::DeploymentChanged {
+                deployment, status, ..
+            } = &what
+                && let Some(label) = label(*status)
+            {
+                self.count_around(&event, *deployment, label).await?;
+            }
+            let draft = draft::of_scheduler(event.tenant, event.id, event.at, &what);
+            let notice = notice::of_scheduler(event.tenant, &what);
+            page.add(&event, draft, notice, false);
         }
-        let draft = draft::of_scheduler(event.tenant, event.id, event.at, &what);
-        let notice = notice::of_scheduler(event.tenant, &what);
-        self.keep(&event, draft, notice).await
+        self.keep(page).await
     }
 
     /// Counts before or after a deployment. Without an answer of inventory the event waits for a while, so that nothing
@@ -117,43 +127,72 @@ impl ReportingService {
         }
     }
 
-    async fn on_inventory(&self, event: EventEnvelope) -> ServiceResult<()> {
-        let InventoryEvent::V1(what) = payload(&event)?;
-        let notice = notice::of_inventory(event.tenant, &what);
-        let counted = match &what {
-            InventoryEventV1::HostRegistered { .. } => true,
-            InventoryEventV1::HostReported { opened, closed, .. } => opened + closed > 0,
-            _ => false,
-        };
-        if counted {
-            let tx = self.database.write(&self.system(event.tenant)).await?;
-            compliance::mark_changed(&tx, self.clock.now()).await?;
-            tx.commit().await?;
+    async fn on_inventory(&self, events: Vec<EventEnvelope>) -> ServiceResult<()> {
+        let mut page = Page::default();
+        for event in events {
+            let InventoryEvent::V1(what) = payload(&event)?;
+            let counts = match &what {
+                InventoryEventV1::HostRegistered { .. } => true,
+                InventoryEventV1::HostReported { opened, closed, .. } => opened + closed > 0,
+                _ => false,
+            };
+            let draft = draft::of_inventory(event.id, event.at, &what);
+            let notice = notice::of_inventory(event.tenant, &what);
+            page.add(&event, draft, notice, counts);
         }
-        let draft = draft::of_inventory(event.id, event.at, &what);
-        self.keep(&event, draft, notice).await
+        self.keep(page).await
     }
 
-    /// One transaction: the entry and the deliveries.
-    async fn keep(
-        &self,
+    /// One transaction an organization: that its counters changed, the entries, the deliveries.
+    async fn keep(&self, page: Page) -> ServiceResult<()> {
+        for (tenant, share) in page.0 {
+            let tx = self.database.write(&self.system(tenant)).await?;
+            if share.counts {
+                compliance::mark_changed(&tx, self.clock.now()).await?;
+            }
+            self.record(&tx, &share.drafts).await?;
+            for (event, at, notice) in &share.notices {
+                self.notify(&tx, *event, *at, notice).await?;
+            }
+            tx.commit().await?;
+            if !share.drafts.is_empty() || !share.notices.is_empty() {
+                self.hint_work().await;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a page of events leaves behind, by organization.
+#[derive(Default)]
+struct Page(BTreeMap<TenantId, Share>);
+
+/// An organization's share of it, in the order of the events.
+#[derive(Default)]
+struct Share {
+    /// What compliance counts may have changed.
+    counts: bool,
+    drafts: Vec<Draft>,
+    notices: Vec<(Uuid, DateTime<Utc>, Notice)>,
+}
+
+impl Page {
+    fn add(
+        &mut self,
         event: &EventEnvelope,
         draft: Option<Draft>,
         notice: Option<Notice>,
-    ) -> ServiceResult<()> {
-        if draft.is_none() && notice.is_none() {
-            return Ok(());
+        counts: bool,
+    ) {
+        if draft.is_none() && notice.is_none() && !counts {
+            return;
         }
-        let tx = self.database.write(&self.system(event.tenant)).await?;
-        if let Some(draft) = &draft {
-            self.record(&tx, draft).await?;
-        }
-        if let Some(notice) = &notice {
-            self.notify(&tx, event.id, event.at, notice).await?;
-        }
-        tx.commit().await?;
-        self.hint_work().await;
-        Ok(())
+        let share = self.0.entry(event.tenant).or_default();
+        share.counts |= counts;
+        share.drafts.extend(draft);
+        share
+            .notices
+            .extend(notice.map(|notice| (event.id, event.at, notice)));
     }
 }
 

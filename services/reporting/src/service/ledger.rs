@@ -1,7 +1,7 @@
 //! The ledger: recording, growing the tree, proofs.
 //!
-//! Invariants: an entry is recorded (durably, at its place) in the transaction that handles its event; the tree grows
-//! afterwards, in one transaction whose commit makes head and release events visible together. Killed between any
+//! Invariants: an entry is recorded (durably, at its place) in the transaction that handles its event, many events' entries
+//! in one or none; the tree grows afterwards, in one transaction whose commit makes head and release events visible together. Killed between any
 //! two steps, growing again writes the same tiles, signs the same tree and goes on.
 
 use super::{OUTBOX_TOPIC, ReportingService, SCHEMA, WORK_TOPIC};
@@ -13,55 +13,45 @@ use netpatch_proof::Signer as _;
 use netpatch_proof::merkle::{consistency_proof, inclusion_proof, root};
 use netpatch_reporting_api::{
     Checkpoint, ConsistencyGet, ConsistencyProof, InclusionProof, LedgerAppend, LedgerEntry,
-    LedgerGet, LedgerKey, LedgerList, LedgerProofGet, ReportingEvent,
+    LedgerGet, LedgerKey, LedgerList, LedgerProofGet, MAX_APPEND, NewLedgerEntry, ReportingEvent,
 };
 use netpatch_storage::{TenantTx, outbox};
 use netpatch_types::{Page, RequestContext, ServiceError, ServiceResult, TenantId};
 
 /// Entries that go into the tree under one checkpoint.
 const BATCH: u32 = 500;
+/// Names and values of an appended entry's details.
+const MAX_DETAILS_BYTES: usize = 16 * 1024;
 
 impl ReportingService {
-    /// Records an entry in the transaction of its event.
-    pub(crate) async fn record(&self, tx: &TenantTx, draft: &draft::Draft) -> ServiceResult<u64> {
-        Ok(store::record(tx, draft, self.clock.now(), rand::random()).await?)
+    /// Records entries in the transaction of their events; their places.
+    pub(crate) async fn record(
+        &self,
+        tx: &TenantTx,
+        drafts: &[draft::Draft],
+    ) -> ServiceResult<Vec<u64>> {
+        Ok(store::record(tx, drafts, self.clock.now(), rand::random()).await?)
     }
 
     pub(super) async fn append(
         &self,
         ctx: &RequestContext,
         request: LedgerAppend,
-    ) -> ServiceResult<LedgerEntry> {
-        let tenant = ctx.tenant()?;
-        let named =
-            |text: &str| (1..=200).contains(&text.len()) && !text.contains(char::is_control);
-        if !named(&request.action) || !named(&request.subject) {
-            return Err(ServiceError::invalid(
-                "action",
-                "action and subject have 1 to 200 characters",
-            ));
+    ) -> ServiceResult<Vec<u64>> {
+        let number = request.entries.len();
+        if number > MAX_APPEND {
+            let message = format!(
+                "{number} entries; at most {MAX_APPEND} at once, send the rest in another call"
+            );
+            return Err(ServiceError::invalid("entries", message));
         }
-        let size: usize = request
-            .details
-            .iter()
-            .map(|(name, value)| name.len() + value.len())
-            .sum();
-        if size > 16 * 1024 {
-            return Err(ServiceError::invalid(
-                "details",
-                "details have at most 16 KiB",
-            ));
-        }
+        request.entries.iter().try_for_each(check)?;
+        let drafts: Vec<_> = request.entries.into_iter().map(draft::of_append).collect();
         let tx = self.database.write(ctx).await?;
-        let sequence = self
-            .record(&tx, &draft::of_append(request, ctx.actor.clone()))
-            .await?;
+        let places = self.record(&tx, &drafts).await?;
         tx.commit().await?;
-        self.grow(tenant).await?;
-        let tx = self.database.read(ctx).await?;
-        store::entry_at(&tx, tenant, sequence)
-            .await?
-            .ok_or_else(|| ServiceError::not_found("ledger entry"))
+        self.hint_work().await;
+        Ok(places)
     }
 
     /// Puts the recorded entries of an organization into the tree, signs, releases. `None`: nothing was ever recorded.
@@ -239,6 +229,35 @@ impl ReportingService {
             public_key: self.ledger_signer(tenant)?.public_key().as_bytes().to_vec(),
         })
     }
+}
+
+/// Refuses an entry whose texts are too long or not there.
+fn check(entry: &NewLedgerEntry) -> ServiceResult<()> {
+    let named = |text: &str| (1..=200).contains(&text.len()) && !text.contains(char::is_control);
+    if !named(&entry.action) || !named(&entry.subject) {
+        return Err(ServiceError::invalid(
+            "action",
+            format!(
+                "the entry of event {}: action and subject have 1 to 200 characters",
+                entry.event
+            ),
+        ));
+    }
+    let size: usize = entry
+        .details
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
+    if size > MAX_DETAILS_BYTES {
+        return Err(ServiceError::invalid(
+            "details",
+            format!(
+                "the entry of event {}: details of {size} bytes, at most {MAX_DETAILS_BYTES}",
+                entry.event
+            ),
+        ));
+    }
+    Ok(())
 }
 
 /// A size of the log, 1 to the newest; the newest if none is asked for.

@@ -2,13 +2,17 @@
 
 use super::{column, count, digest, from_json, to_json};
 use crate::domain::draft::{Document, Draft, Release, details_of};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use netpatch_proof::merkle::empty_root;
+use netpatch_proof::merkle::{empty_root, leaf_hash};
 use netpatch_proof::pack::DocumentKind;
 use netpatch_reporting_api::{LedgerEntry, LedgerList};
 use netpatch_storage::{StorageError, StorageResult, TenantTx, WorkerTx};
 use netpatch_types::{DeploymentId, LedgerEntryId, Page, Sha256, TenantId};
 use sea_orm::FromQueryResult;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use uuid::Uuid;
 
 /// Where a log stands.
@@ -58,14 +62,17 @@ struct NextRow {
     salt: Vec<u8>,
 }
 
-/// Records an entry at the next place; the place it has already if the event was recorded before.
+/// Records entries at the next places, in this order; an event that was recorded before keeps its place. The place of each.
 pub(crate) async fn record(
     tx: &TenantTx,
-    draft: &Draft,
+    drafts: &[Draft],
     now: DateTime<Utc>,
     new_salt: [u8; 32],
-) -> StorageResult<u64> {
+) -> StorageResult<Vec<u64>> {
     let tenant = tx.tenant()?;
+    if drafts.is_empty() {
+        return Ok(Vec::new());
+    }
     tx.execute(
         "insert into reporting.ledger_heads (tenant_id, root, salt) values ($1, $2, $3) on conflict do nothing",
         [tenant.0.into(), empty_root().0.to_vec().into(), new_salt.to_vec().into()],
@@ -74,80 +81,128 @@ pub(crate) async fn record(
     // The lock on the head makes "is it there already" and "which is next" one question.
     let sql =
         "select next_sequence, salt from reporting.ledger_heads where tenant_id = $1 for update";
-    let next: NextRow = tx
+    let head: NextRow = tx
         .one(sql, [tenant.0.into()])
         .await?
         .ok_or(StorageError::NoTenant)?;
-    let known =
-        "select sequence from reporting.ledger_entries where tenant_id = $1 and event_id = $2";
-    if let Some(sequence) = tx
-        .value::<i64>(known, [tenant.0.into(), draft.event.into()])
-        .await?
-    {
-        return Ok(count(sequence));
-    }
-    let salt: [u8; 32] = next.salt.try_into().map_err(|_| StorageError::Encoding {
+    let salt: [u8; 32] = head.salt.try_into().map_err(|_| StorageError::Encoding {
         what: "a salt",
         reason: "not 32 bytes".into(),
     })?;
-    let sequence = count(next.next_sequence);
-    let leaf = draft.leaf(tenant, sequence, &salt);
-    let encoding = |error: netpatch_proof::leaf::LeafError| StorageError::Encoding {
-        what: "a leaf",
-        reason: error.to_string(),
-    };
-    let (bytes, hash) = (
-        leaf.to_bytes().map_err(encoding)?,
-        leaf.hash().map_err(encoding)?,
-    );
-    if let Some(document) = &draft.document {
-        insert_document(tx, tenant, document).await?;
+    let mut places = known(tx, tenant, drafts).await?;
+    let mut next = count(head.next_sequence);
+    let (mut rows, mut documents) = (Vec::new(), Vec::new());
+    for draft in drafts {
+        let Entry::Vacant(place) = places.entry(draft.event) else {
+            continue;
+        };
+        rows.push(new_row(draft, tenant, next, &salt, now)?);
+        documents.extend(&draft.document);
+        place.insert(next);
+        next += 1;
     }
-    let release = draft
-        .release
-        .as_ref()
-        .map(|release| to_json("a release", release))
-        .transpose()?;
-    tx.execute(
-        "insert into reporting.ledger_entries (tenant_id, sequence, id, event_id, at, action, actor, subject, document, deployment_id, \
-         leaf, leaf_hash, release) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-        [
-            tenant.0.into(),
-            next.next_sequence.into(),
-            LedgerEntryId::new(now).0.into(),
-            draft.event.into(),
-            leaf.at.into(),
-            draft.action.clone().into(),
-            to_json("an actor", &draft.actor)?.into(),
-            draft.subject.clone().into(),
-            draft.document.as_ref().map(|document| document.digest.0.to_vec()).into(),
-            draft.deployment.map(|deployment| deployment.0).into(),
-            bytes.into(),
-            hash.0.to_vec().into(),
-            release.into(),
-        ],
-    )
-    .await?;
-    let sql =
-        "update reporting.ledger_heads set next_sequence = next_sequence + 1 where tenant_id = $1";
-    tx.execute(sql, [tenant.0.into()]).await?;
-    Ok(sequence)
+    insert_documents(tx, tenant, &documents).await?;
+    if !rows.is_empty() {
+        insert_entries(tx, tenant, rows).await?;
+        let sql = "update reporting.ledger_heads set next_sequence = $2 where tenant_id = $1";
+        tx.execute(sql, [tenant.0.into(), column(next)?.into()])
+            .await?;
+    }
+    Ok(drafts
+        .iter()
+        .filter_map(|draft| places.get(&draft.event).copied())
+        .collect())
 }
 
-async fn insert_document(
+/// The places of the events that are recorded already.
+async fn known(
     tx: &TenantTx,
     tenant: TenantId,
-    document: &Document,
+    drafts: &[Draft],
+) -> StorageResult<HashMap<Uuid, u64>> {
+    #[derive(FromQueryResult)]
+    struct Known {
+        event_id: Uuid,
+        sequence: i64,
+    }
+    let events: Vec<Uuid> = drafts.iter().map(|draft| draft.event).collect();
+    let sql = "select event_id, sequence from reporting.ledger_entries where tenant_id = $1 and event_id = any($2::uuid[])";
+    let rows: Vec<Known> = tx.all(sql, [tenant.0.into(), events.into()]).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.event_id, count(row.sequence)))
+        .collect())
+}
+
+/// The entry at its place; digests in hex, the leaf in base64.
+fn new_row(
+    draft: &Draft,
+    tenant: TenantId,
+    sequence: u64,
+    salt: &[u8; 32],
+    now: DateTime<Utc>,
+) -> StorageResult<serde_json::Value> {
+    let leaf = draft.leaf(tenant, sequence, salt);
+    let bytes = leaf.to_bytes().map_err(|error| StorageError::Encoding {
+        what: "a leaf",
+        reason: error.to_string(),
+    })?;
+    Ok(serde_json::json!({
+        "sequence": sequence,
+        "id": LedgerEntryId::new(now),
+        "event_id": draft.event,
+        "at": leaf.at,
+        "action": draft.action,
+        "actor": to_json("an actor", &draft.actor)?,
+        "subject": draft.subject,
+        "document": draft.document.as_ref().map(|document| document.digest),
+        "deployment_id": draft.deployment,
+        "leaf": STANDARD.encode(&bytes),
+        "leaf_hash": leaf_hash(&bytes),
+        "release": to_json("a release", &draft.release)?,
+    }))
+}
+
+async fn insert_entries(
+    tx: &TenantTx,
+    tenant: TenantId,
+    rows: Vec<serde_json::Value>,
 ) -> StorageResult<()> {
-    let sql = "insert into reporting.ledger_documents (tenant_id, digest, kind, envelope) values ($1, $2, $3, $4) on conflict do nothing";
-    let kind = document.kind.word();
+    let sql = "insert into reporting.ledger_entries (tenant_id, sequence, id, event_id, at, action, actor, subject, document, deployment_id, \
+               leaf, leaf_hash, release) select $1, sequence, id, event_id, at, action, actor, subject, decode(document, 'hex'), deployment_id, \
+               decode(leaf, 'base64'), decode(leaf_hash, 'hex'), release from jsonb_to_recordset($2) as r(sequence bigint, id uuid, event_id uuid, \
+               at timestamptz, action text, actor jsonb, subject text, document text, deployment_id uuid, leaf text, leaf_hash text, release jsonb)";
+    tx.execute(
+        sql,
+        [tenant.0.into(), serde_json::Value::Array(rows).into()],
+    )
+    .await?;
+    Ok(())
+}
+
+async fn insert_documents(
+    tx: &TenantTx,
+    tenant: TenantId,
+    documents: &[&Document],
+) -> StorageResult<()> {
+    if documents.is_empty() {
+        return Ok(());
+    }
+    let (mut digests, mut kinds, mut envelopes) = (Vec::new(), Vec::new(), Vec::new());
+    for document in documents {
+        digests.push(document.digest.0.to_vec());
+        kinds.push(document.kind.word().to_owned());
+        envelopes.push(document.envelope.clone());
+    }
+    let sql = "insert into reporting.ledger_documents (tenant_id, digest, kind, envelope) \
+               select $1, * from unnest($2::bytea[], $3::text[], $4::bytea[]) on conflict do nothing";
     tx.execute(
         sql,
         [
             tenant.0.into(),
-            document.digest.0.to_vec().into(),
-            kind.into(),
-            document.envelope.clone().into(),
+            digests.into(),
+            kinds.into(),
+            envelopes.into(),
         ],
     )
     .await?;
@@ -321,19 +376,6 @@ const ENTRY: &str = "select tenant_id, sequence, id, at, action, actor, subject,
 pub(crate) async fn entry(tx: &TenantTx, id: LedgerEntryId) -> StorageResult<Option<LedgerEntry>> {
     let row: Option<EntryRow> = tx
         .one(&format!("{ENTRY} where id = $1"), [id.0.into()])
-        .await?;
-    row.map(EntryRow::entry).transpose()
-}
-
-/// The entry at a place.
-pub(crate) async fn entry_at(
-    tx: &TenantTx,
-    tenant: TenantId,
-    sequence: u64,
-) -> StorageResult<Option<LedgerEntry>> {
-    let sql = format!("{ENTRY} where tenant_id = $1 and sequence = $2");
-    let row: Option<EntryRow> = tx
-        .one(&sql, [tenant.0.into(), column(sequence)?.into()])
         .await?;
     row.map(EntryRow::entry).transpose()
 }

@@ -1,5 +1,6 @@
 //! The ledger: order of steps, proofs, deaths at every step, a signer that refuses.
 
+use crate::append::{entries, request};
 use crate::documents::{Story, person};
 use crate::rig::Rig;
 use netpatch_inventory_api::{InventoryEventV1, RiskWeights};
@@ -7,25 +8,24 @@ use netpatch_policy_api::{PolicyEventV1, Standard};
 use netpatch_proof::merkle::{leaf_hash, verify_consistency, verify_inclusion};
 use netpatch_proof::{Checkpoint, LedgerLeaf, PublicKey, checkpoint::ledger_origin};
 use netpatch_reporting_api::{
-    CheckpointGet, ConsistencyGet, LedgerAppend, LedgerGet, LedgerKeyGet, LedgerList,
-    LedgerProofGet, ReportingEventV1,
+    CheckpointGet, ConsistencyGet, LedgerGet, LedgerKeyGet, LedgerList, LedgerProofGet,
+    ReportingEventV1,
 };
 use netpatch_scheduler_api::{DeploymentStatus, SchedulerEventV1};
 use netpatch_types::{BaselineId, Clock as _, PageRequest, Sha256};
-use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 use uuid::Uuid;
 
-fn append(number: u128) -> LedgerAppend {
-    LedgerAppend {
-        event: Uuid::from_u128(number),
-        at: netpatch_types::SystemClock::default().now(),
-        action: "host.enrolled".into(),
-        subject: format!("host:{number}"),
-        details: BTreeMap::new(),
-    }
+/// Appends in one call, then lets the tree grow.
+async fn append(
+    rig: &Rig,
+    numbers: impl IntoIterator<Item = u128>,
+) -> netpatch_types::ServiceResult<Vec<u64>> {
+    let places = rig.api.ledger_append(&rig.ctx, request(numbers)).await?;
+    rig.service.run_once().await?;
+    Ok(places)
 }
 
 /// By what findings are ranked and dated is on the record, with who changed it.
@@ -210,12 +210,9 @@ async fn every_proof_holds_under_the_signed_checkpoint() {
 
     let mut roots = Vec::new();
     for number in 0..9 {
-        let entry = rig
-            .api
-            .ledger_append(&rig.ctx, append(number))
-            .await
-            .unwrap();
-        assert_eq!(entry.sequence, number as u64);
+        assert_eq!(append(&rig, [number]).await.unwrap(), [number as u64]);
+        let entry = entries(&rig, &rig.ctx).await.pop().unwrap();
+        assert_eq!(entry.subject, format!("host:{number}"));
         assert_eq!(entry.leaf_hash, leaf_hash(&entry.leaf));
         assert_eq!(
             LedgerLeaf::parse(&entry.leaf).unwrap().sequence,
@@ -229,8 +226,7 @@ async fn every_proof_holds_under_the_signed_checkpoint() {
                 .root_hash,
         );
     }
-    let again = rig.api.ledger_append(&rig.ctx, append(3)).await.unwrap();
-    assert_eq!(again.sequence, 3);
+    assert_eq!(append(&rig, [3]).await.unwrap(), [3]);
 
     let newest = rig
         .api
@@ -330,7 +326,7 @@ async fn every_proof_holds_under_the_signed_checkpoint() {
 
 /// Lets a future run until it has waited `polls` times, then drops it, as kill -9 does: transactions end without commit.
 /// Whether it came to its end.
-async fn killed_after<F: Future>(future: F, polls: usize) -> bool {
+pub(crate) async fn killed_after<F: Future>(future: F, polls: usize) -> bool {
     let mut future = pin!(future);
     let mut left = polls;
     poll_fn(|context| {
@@ -408,17 +404,20 @@ async fn two_processes_make_one_log() {
         let ctx = rig.ctx.clone();
         work.spawn(async move {
             use netpatch_reporting_api::ReportingApi as _;
-            service
-                .ledger_append(&ctx, append(number / 2))
+            // Each event comes four times, with others before and behind it.
+            let first = number / 2;
+            let places = service
+                .ledger_append(&ctx, request([first, first + 1]))
                 .await
-                .unwrap()
-                .sequence
+                .unwrap();
+            service.run_once().await.unwrap();
+            places
         });
     }
-    let mut sequences = work.join_all().await;
+    let mut sequences = work.join_all().await.concat();
     sequences.sort_unstable();
     sequences.dedup();
-    assert_eq!(sequences, (0..12).collect::<Vec<u64>>());
+    assert_eq!(sequences, (0..13).collect::<Vec<u64>>());
     let head = rig
         .api
         .ledger_checkpoint(
@@ -429,26 +428,16 @@ async fn two_processes_make_one_log() {
         )
         .await
         .unwrap();
-    assert_eq!(head.tree_size, 12);
+    assert_eq!(head.tree_size, 13);
 }
 
 #[tokio::test]
 async fn the_signer_refuses_a_smaller_and_a_different_tree() {
     let rig = Rig::new().await;
     let key = format!("ledger/{}/checkpoint", rig.tenant());
-    for number in 0..3 {
-        rig.api
-            .ledger_append(&rig.ctx, append(number))
-            .await
-            .unwrap();
-    }
+    append(&rig, 0..3).await.unwrap();
     let old = rig.blobs.get(&key).await.unwrap().unwrap();
-    for number in 3..6 {
-        rig.api
-            .ledger_append(&rig.ctx, append(number))
-            .await
-            .unwrap();
-    }
+    append(&rig, 3..6).await.unwrap();
     let newest = rig.blobs.get(&key).await.unwrap().unwrap();
 
     // The database forgets three entries, as after a restore from an old backup, and goes on with others.
@@ -465,14 +454,11 @@ async fn the_signer_refuses_a_smaller_and_a_different_tree() {
         owner.execute_unprepared(&sql).await.unwrap();
     }
     restore_partial_tiles(&rig, &old, &newest).await;
-    let refused = rig.api.ledger_append(&rig.ctx, append(100)).await;
+    let refused = append(&rig, [100]).await;
     assert!(refused.is_err(), "a smaller tree was signed");
     for number in 101..106 {
         assert!(
-            rig.api
-                .ledger_append(&rig.ctx, append(number))
-                .await
-                .is_err(),
+            append(&rig, [number]).await.is_err(),
             "a different tree was signed"
         );
     }
@@ -492,7 +478,7 @@ async fn the_signer_refuses_a_smaller_and_a_different_tree() {
 
     rig.blobs.delete(&key).await.unwrap();
     assert!(
-        rig.api.ledger_append(&rig.ctx, append(200)).await.is_err(),
+        append(&rig, [200]).await.is_err(),
         "a log without its last checkpoint was signed"
     );
 }

@@ -28,12 +28,22 @@ use uuid::Uuid;
 pub(crate) struct Events(Arc<Mutex<Vec<EventEnvelope>>>);
 
 impl Events {
-    fn push(&self, tenant: TenantId, at: DateTime<Utc>, payload: &impl Serialize) -> Uuid {
+    /// Somebody else has handled it.
+    pub(crate) fn forget(&self, id: Uuid) {
+        self.0.lock().unwrap().retain(|event| event.id != id);
+    }
+
+    pub(crate) fn push(
+        &self,
+        tenant: TenantId,
+        at: DateTime<Utc>,
+        payload: &impl Serialize,
+    ) -> Uuid {
         let mut events = self.0.lock().unwrap();
         let id = Uuid::now_v7();
         let cursor = Cursor {
             epoch: 1,
-            xid: events.len() as u64 + 1,
+            xid: events.last().map_or(0, |last| last.cursor.xid) + 1,
             id: 1,
         };
         let payload = serde_json::to_value(payload).unwrap();

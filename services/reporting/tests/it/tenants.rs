@@ -7,7 +7,6 @@ use netpatch_testkit::test_context;
 use netpatch_types::{
     Actor, ActorKind, Clock as _, ErrorCode, PageRequest, RequestContext, ServiceResult,
 };
-use std::collections::BTreeMap;
 use uuid::Uuid;
 
 fn missing<T>(answer: ServiceResult<T>, what: &str) {
@@ -195,19 +194,9 @@ async fn another_organization_sees_nothing() {
             .await,
         "webhook_replay",
     );
-    let append = LedgerAppend {
-        event: Uuid::from_u128(1),
-        at: rig.clock.now(),
-        action: "host.enrolled".into(),
-        subject: "host:1".into(),
-        details: BTreeMap::new(),
-    };
+    let append = crate::append::request([1]);
     let own = api.ledger_append(&stranger, append).await.unwrap();
-    assert_eq!(
-        (own.tenant, own.sequence),
-        (stranger.write.unwrap(), 0),
-        "its own log"
-    );
+    assert_eq!(own, [0], "its own log");
     let taken = api
         .compliance_snapshot(
             &stranger,
@@ -236,13 +225,7 @@ async fn nobody_does_anything_without_the_right() {
     };
     let api = &rig.api;
     let page = PageRequest::largest();
-    let append = LedgerAppend {
-        event: Uuid::from_u128(1),
-        at: rig.clock.now(),
-        action: "x".into(),
-        subject: "y".into(),
-        details: BTreeMap::new(),
-    };
+    let append = crate::append::request([1]);
     let id = Uuid::from_u128(7);
     let answers = [
         api.ledger_append(&ctx, append).await.err(),
