@@ -175,6 +175,37 @@ impl Auth {
         Ok(certificates.iter().map(is_live).collect())
     }
 
+    /// Certificates of an organization's hosts that are revoked and not at their end yet, by the SHA-256 of each, from the last that was
+    /// revoked; at most `limit`.
+    pub async fn host_certificates_revoked(
+        &self,
+        organization: OrganizationId,
+        limit: usize,
+    ) -> ServiceResult<Vec<Sha256>> {
+        #[derive(FromQueryResult)]
+        struct Row {
+            fingerprint: Vec<u8>,
+        }
+        let now = self.clock.now();
+        let ctx = RequestContext::system(organization, "certificate", now);
+        let tx = self.db.read(&ctx).await?;
+        let sql = "select fingerprint from identity.certificates where tenant_id = $1 and kind = $2 and revoked_at is not null and not_after > $3 order by revoked_at desc, fingerprint limit $4";
+        let values = [
+            organization.0.into(),
+            SubjectKind::Host.as_str().into(),
+            now.into(),
+            i64::try_from(limit).unwrap_or(i64::MAX).into(),
+        ];
+        let rows: Vec<Row> = tx.all(sql, values).await?;
+        let digest = |row: Row| {
+            Sha256::from_slice(&row.fingerprint).ok_or_else(|| {
+                tracing::error!("a certificate is stored under something else than its hash");
+                ServiceError::internal()
+            })
+        };
+        rows.into_iter().map(digest).collect()
+    }
+
     /// Whether a host or relay has a certificate that is neither revoked nor at its end.
     pub async fn has_live_certificate(&self, subject: Subject) -> ServiceResult<bool> {
         let now = self.clock.now();

@@ -26,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(M0006),
             Box::new(M0007),
             Box::new(M0008),
+            Box::new(M0009),
         ]
     }
 
@@ -208,6 +209,22 @@ impl MigrationName for M0008 {
 impl MigrationTrait for M0008 {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let sql = statements(include_str!("../migrations/m0008.sql"));
+        execute_all(manager.get_connection(), sql).await
+    }
+}
+
+struct M0009;
+
+impl MigrationName for M0009 {
+    fn name(&self) -> &'static str {
+        "m0009"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for M0009 {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let sql = statements(include_str!("../migrations/m0009.sql"));
         execute_all(manager.get_connection(), sql).await
     }
 }

@@ -38,7 +38,7 @@ use chrono::{DateTime, Utc};
 use netpatch_inventory_api::*;
 use netpatch_storage::{Database, SharedBus, outbox};
 use netpatch_types::{
-    EventPage, Page, PatchId, Permission, RequestContext, ServiceResult, SharedClock,
+    EventPage, HostId, Page, PatchId, Permission, RequestContext, ServiceResult, SharedClock,
 };
 use std::sync::{Arc, RwLock, Weak};
 use tokio::sync::{Mutex, Notify};
@@ -159,6 +159,15 @@ impl InventoryApi for Inventory {
     ) -> ServiceResult<Vec<HostPlace>> {
         guard::platform(ctx)?;
         self.places(ctx, request).await
+    }
+
+    async fn host_quarantined(
+        &self,
+        ctx: &RequestContext,
+        request: HostQuarantined,
+    ) -> ServiceResult<Vec<HostId>> {
+        guard::platform(ctx)?;
+        self.quarantined(ctx, request).await
     }
 
     async fn host_list(

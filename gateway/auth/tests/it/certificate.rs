@@ -235,6 +235,41 @@ async fn a_revoked_subject_is_refused_and_cannot_renew_itself() {
 }
 
 #[tokio::test]
+async fn revoked_certificates_of_hosts_are_listed_until_their_end_the_last_first() {
+    let world = World::new().await;
+    let organization = world.customer().await;
+    let (first, _) = host(&world, organization).await;
+    let (second, _) = host(&world, organization).await;
+    let (_stays, _) = host(&world, organization).await;
+    let (elsewhere, _) = host(&world, world.customer().await).await;
+    let digest = |issued: &IssuedCertificate| Sha256::of(&issued.certificate_der);
+    let listed = async |limit| {
+        let listed = world.auth.host_certificates_revoked(organization, limit);
+        listed.await.unwrap()
+    };
+    let revoke = async |issued: &IssuedCertificate| {
+        let ctx = world.person(issued.subject.organization);
+        let revoked = world.auth.certificates_revoke(&ctx, issued.subject).await;
+        assert_eq!(revoked.unwrap(), 1);
+        world.pass(DAY);
+    };
+    assert_eq!(listed(10).await, []);
+    for issued in [&first, &elsewhere, &second] {
+        revoke(issued).await;
+    }
+    assert_eq!(listed(10).await, [digest(&second), digest(&first)]);
+    assert_eq!(listed(1).await, [digest(&second)]);
+    // A new one under the same name is not among them.
+    let (_, request) = key_and_request();
+    let id = HostId(first.subject.id);
+    let anew = world.auth.host_enrol(organization, id, &request).await;
+    anew.unwrap();
+    assert_eq!(listed(10).await, [digest(&second), digest(&first)]);
+    world.pass(30 * DAY);
+    assert_eq!(listed(10).await, [], "nobody believes them any more");
+}
+
+#[tokio::test]
 async fn revoking_and_renewing_at_once_leaves_nothing_that_lives() {
     let world = World::new().await;
     let organization = world.customer().await;

@@ -191,6 +191,11 @@ async fn another_organizations_ids_are_unknown_in_every_operation() {
         auth.certificates_live(stranger, &[(mixed, fingerprint), (theirs, fingerprint)]),
         |answer| answer.unwrap() == [false, false]
     );
+    own_only!(
+        host_certificates_revoked,
+        auth.host_certificates_revoked(stranger, 10),
+        |answer| answer.unwrap().is_empty()
+    );
     same_as_unknown!(
         certificate_renew,
         auth.certificate_renew(mixed, &request),

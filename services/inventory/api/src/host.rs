@@ -145,6 +145,8 @@ pub struct HostGet {
     pub id: HostId,
 }
 
+/// Most hosts that one [`HostQuarantined`] may ask for.
+pub const MAX_QUARANTINED: usize = 10_000;
 /// Most hosts of one [`HostPlaces`].
 pub const MAX_PLACES: usize = 1000;
 
@@ -153,6 +155,13 @@ pub const MAX_PLACES: usize = 1000;
 pub struct HostPlaces {
     /// Which, at most [`MAX_PLACES`].
     pub hosts: Vec<HostId>,
+}
+
+/// Hosts in quarantine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostQuarantined {
+    /// How many at most, at most [`MAX_QUARANTINED`].
+    pub limit: usize,
 }
 
 /// Where a host stands: what decides about its session and its documents, without its facts.

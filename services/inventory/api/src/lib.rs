@@ -66,6 +66,8 @@ netpatch_chassis::rpc_service! {
         host_get(HostGet) -> Host;
         /// Where many hosts stand, in any order; those that nobody knows are left out. System.
         host_places(HostPlaces) -> Vec<HostPlace>;
+        /// Hosts in quarantine, newest first. System.
+        host_quarantined(HostQuarantined) -> Vec<netpatch_types::HostId>;
         /// Hosts in order of name. `Read`.
         host_list(HostList) -> Page<Host>;
         /// Changes labels, site, asset data. `Admin`.

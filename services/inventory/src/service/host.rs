@@ -7,8 +7,8 @@ use crate::service::evaluation::place_of;
 use crate::store;
 use crate::store::host::{After, StoredHost};
 use netpatch_inventory_api::{
-    Done, Group, Host, HostFacts, HostFactsReport, HostList, HostPlace, HostPlaces, HostUpdate,
-    InventoryEventV1, MAX_PLACES, PresenceReport,
+    Done, Group, Host, HostFacts, HostFactsReport, HostList, HostPlace, HostPlaces,
+    HostQuarantined, HostUpdate, InventoryEventV1, MAX_PLACES, MAX_QUARANTINED, PresenceReport,
 };
 use netpatch_storage::TenantTx;
 use netpatch_types::{
@@ -107,6 +107,21 @@ impl Inventory {
             place
         };
         Ok(stored.into_iter().map(with_groups).collect())
+    }
+
+    pub(super) async fn quarantined(
+        &self,
+        ctx: &RequestContext,
+        request: HostQuarantined,
+    ) -> ServiceResult<Vec<HostId>> {
+        if request.limit > MAX_QUARANTINED {
+            return Err(ServiceError::invalid(
+                "limit",
+                format!("more than {MAX_QUARANTINED} hosts"),
+            ));
+        }
+        let tx = self.db.read(ctx).await?;
+        Ok(store::host::quarantined(&tx, ctx, request.limit).await?)
     }
 
     pub(super) async fn hosts(

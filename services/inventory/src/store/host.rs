@@ -253,6 +253,21 @@ pub(crate) async fn places(
     rows.into_iter().map(place).collect()
 }
 
+/// Hosts in quarantine, newest first.
+pub(crate) async fn quarantined(
+    tx: &TenantTx,
+    ctx: &RequestContext,
+    limit: usize,
+) -> StorageResult<Vec<HostId>> {
+    let mut query = Query::new("select h.id from inventory.hosts h where h.quarantined");
+    query.of_tenant(ctx.write, "h").in_scope(ctx, "h");
+    query.push(" order by h.id desc limit ");
+    let limit = query.bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    query.push(&limit);
+    let rows: Vec<IdRow> = tx.all(&query.text, query.values).await?;
+    Ok(rows.into_iter().map(|row| row.id.into()).collect())
+}
+
 /// Where the list goes on: (name, id).
 pub(crate) type After = Option<(String, Uuid)>;
 

@@ -4,6 +4,7 @@ mod evaluation;
 mod exceptions;
 mod hardware;
 mod payloads;
+mod quarantined;
 mod software;
 
 use netpatch_storage::{
@@ -59,6 +60,7 @@ impl MigratorTrait for Migrator {
             Box::new(hardware::Hardware),
             Box::new(payloads::Payloads),
             Box::new(payloads::PayloadUrls),
+            Box::new(quarantined::Quarantined),
         ]
     }
 

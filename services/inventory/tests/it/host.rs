@@ -184,6 +184,17 @@ async fn presence_is_written_in_batches_and_a_fork_quarantines() {
             (Some(at), Some(relay), true)
         );
         assert!(world.get(two).await.quarantined && !host.quarantined);
+        let quarantined = async |limit| {
+            let asked = HostQuarantined { limit };
+            world.api.host_quarantined(&world.ctx, asked).await
+        };
+        assert_eq!(quarantined(10).await.expect("listed"), [two]);
+        assert_eq!(quarantined(0).await.expect("listed"), []);
+        let asked = HostQuarantined { limit: 10 };
+        let theirs = world.api.host_quarantined(&world.stranger(), asked).await;
+        assert_eq!(theirs.expect("listed"), []);
+        let refused = quarantined(MAX_QUARANTINED + 1).await.expect_err("many");
+        assert_eq!(refused.code, ErrorCode::BadUserInput);
         let late = PresenceReport {
             seen: vec![seen(one, earlier, false)],
         };
@@ -212,6 +223,7 @@ async fn presence_is_written_in_batches_and_a_fork_quarantines() {
                 .expect("released")
                 .quarantined
         );
+        assert_eq!(quarantined(10).await.expect("listed"), []);
     }
 }
 

@@ -71,6 +71,15 @@ async fn asked(
                 ),
         ),
         (
+            "host_quarantined",
+            api.host_quarantined(ctx, HostQuarantined { limit: 10 })
+                .await
+                .map_or_else(
+                    |error| error.code == ErrorCode::Forbidden,
+                    |hosts| hosts.is_empty(),
+                ),
+        ),
+        (
             "host_list",
             api.host_list(
                 ctx,
