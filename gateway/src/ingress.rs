@@ -4,7 +4,8 @@
 //! accept ─┬─ enrolment ─► enrol.rs            one request, one answer, rate-limited, no certificate needed
 //!         ├─ agent ─► session.rs ─► message.rs   hello, then messages in order; parts.rs puts large ones together,
 //!         │                                      deliver.rs sends what waits
-//!         └─ relay ─► relay.rs ─┬─ report, settings, what to fetch ahead (staging.rs), differences (delta.rs), kept payloads (stored.rs)
+//!         └─ relay ─► relay.rs ─┬─ report, settings, whom to turn away (refused.rs), what to fetch ahead (staging.rs), differences (delta.rs),
+//!                               │  kept payloads (stored.rs)
 //!                               └─ agents and enrolments behind it, as above
 //! ```
 //!
@@ -27,6 +28,7 @@ mod places;
 mod platform;
 mod presence;
 mod probe;
+mod refused;
 mod registry;
 mod relay;
 mod services;
@@ -39,7 +41,7 @@ mod week;
 mod welcome;
 
 pub use platform::{PlatformParts, PlatformServices};
-pub use services::{Admitted, HostStanding, Recipe, Services, StoredPayload, Ways};
+pub use services::{Admitted, HostStanding, NotAdmitted, Recipe, Services, StoredPayload, Ways};
 pub use standing::{STANDING_TOPIC, standing_changed};
 
 use crate::throttle::{Buckets, Rate};

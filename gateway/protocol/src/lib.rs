@@ -29,6 +29,7 @@ pub mod identity;
 pub mod manifest;
 pub mod numbered;
 pub mod parts;
+pub mod refused;
 pub mod target;
 pub mod token;
 

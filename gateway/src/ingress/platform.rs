@@ -2,7 +2,7 @@
 
 mod together;
 
-use super::services::{Admitted, HostStanding, Recipe, Services, StoredPayload, Ways};
+use super::services::{Admitted, HostStanding, NotAdmitted, Recipe, Services, StoredPayload, Ways};
 use super::{convert, delta, probe, staging, stored, week};
 use netpatch_auth::{
     Auth, ClaimStart, ClaimState, IssuedCertificate, RelayReport as IdentityRelayReport, RoleKeys,
@@ -390,6 +390,10 @@ impl Services for PlatformServices {
             staging_hours: site.staging_hours.iter().map(week::hours).collect(),
             whole_files_only: !site.uses_deltas,
         })
+    }
+
+    async fn not_admitted(&self, organization: OrganizationId) -> ServiceResult<NotAdmitted> {
+        self.together.not_admitted.ask(organization, ()).await
     }
 
     async fn relay_report(

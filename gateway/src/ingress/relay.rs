@@ -1,15 +1,16 @@
-//! A relay's connection: its own reports, settings, probes, differences and kept payloads, and the agents and enrolments that it carries unread.
+//! A relay's connection: its own reports, settings, whom it turns away, probes, differences and kept payloads, and the agents and enrolments that it carries unread.
 
-use super::{Shared, delta, enrol, session, stored};
+use super::{Shared, delta, enrol, refused, session, stored};
 use futures::future::BoxFuture;
 use netpatch_protocol::site::StreamAnswer;
 use netpatch_protocol::{IdentityName, SubjectKind};
 use netpatch_tunnel::edge::{RelayAnswer, RelayHandshake};
 use netpatch_tunnel::{RelayConnection, RelayStream, TunnelError, close_code};
-use netpatch_types::{ErrorCode, RelayId, ServiceResult};
+use netpatch_types::{ErrorCode, RelayId, ServiceError, ServiceResult};
 use prost::Message as _;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +34,7 @@ pub(crate) async fn serve(shared: &Arc<Shared>, relay: RelayConnection) {
     tracing::info!(%remote, relay = %subject.id, tenant.id = %subject.organization, "relay connected");
     relay.admit();
     let mut streams = JoinSet::new();
+    let telling = Arc::new(Semaphore::new(1));
     // Its agents go with it: over it they would come back here.
     let (mut leaving, go) = (shared.leaving(), CancellationToken::new());
     let every = shared.options.look_every;
@@ -55,7 +57,8 @@ pub(crate) async fn serve(shared: &Arc<Shared>, relay: RelayConnection) {
             }
             accepted = relay.accept() => match accepted {
                 Ok(handshake) => {
-                    streams.spawn(stream(shared.clone(), subject, handshake, go.clone()));
+                    let (told, go) = (telling.clone(), go.clone());
+                    streams.spawn(stream(shared.clone(), subject, handshake, told, go));
                 }
                 Err(error) => break error.to_string(),
             },
@@ -87,6 +90,7 @@ async fn stream(
     shared: Arc<Shared>,
     relay: IdentityName,
     handshake: RelayHandshake,
+    telling: Arc<Semaphore>,
     go: CancellationToken,
 ) {
     let id = RelayId(relay.id);
@@ -115,6 +119,14 @@ async fn stream(
                 .staging(relay.organization, id, request)
                 .await;
             answer(to, plan.map(|plan| plan.encode_to_vec())).await
+        }
+        Ok(RelayStream::Refused(request, to)) => {
+            let Ok(_alone) = telling.try_acquire() else {
+                let busy = ServiceError::new(ErrorCode::Throttled, "told on another stream");
+                let _ = answer(to, Err(busy)).await;
+                return;
+            };
+            Box::pin(refused::tell(&shared, relay.organization, request, to, go)).await
         }
         Ok(RelayStream::Delta(request, to)) => {
             Box::pin(delta::serve(&shared, relay, request, to)).await

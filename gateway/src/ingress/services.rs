@@ -43,6 +43,16 @@ pub struct HostStanding {
     pub site: Option<SiteId>,
 }
 
+/// Whom the relays of an organization turn away, each from the last whose right ended; one more than relays are told of says that there
+/// are more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NotAdmitted {
+    /// Hosts in quarantine.
+    pub hosts: Vec<HostId>,
+    /// Revoked certificates of hosts that are not at their end yet.
+    pub certificates: Vec<Sha256>,
+}
+
 /// Relays that a host is told of.
 pub(super) const RELAY_HINTS: usize = 8;
 
@@ -114,6 +124,9 @@ pub trait Services: Send + Sync + 'static {
         relay: RelayId,
         report: RelayReport,
     ) -> ServiceResult<()>;
+
+    /// Whom the relays of an organization turn away now.
+    async fn not_admitted(&self, organization: OrganizationId) -> ServiceResult<NotAdmitted>;
 
     /// What a relay is to fetch ahead; empty when it holds to that already. It says how far it is.
     async fn staging(

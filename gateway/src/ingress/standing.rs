@@ -3,13 +3,15 @@
 //! A hint ends nothing: it names whom to look at, and what identity and inventory answer decides. Whoever is being let in while a hint
 //! arrives is looked at once more ([`Doubts::heard`]), so none slips through between the first look and its place in the registry.
 //! A lost hint costs a minute; when hints may have been lost, everybody is looked at.
+//!
+//! Relays serve payloads without asking: they are told whom they turn away (refused.rs), at the same hints.
 
 use super::Shared;
 use super::session::{End, Session, refused};
 use netpatch_protocol::{IdentityName, SubjectKind};
 use netpatch_storage::Bus;
 use netpatch_tunnel::identity::validity;
-use netpatch_types::{ErrorCode, HostId, ServiceError};
+use netpatch_types::{ErrorCode, HostId, OrganizationId, ServiceError};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::broadcast;
 
@@ -18,7 +20,8 @@ pub const STANDING_TOPIC: &str = "ingress.standing";
 /// Hints that wait for the task of a relay; with more it looks in any case.
 const WAITING: usize = 64;
 
-/// Tells every edge that a host's or relay's right may have ended, after the change is durable: whichever holds a session of it looks now.
+/// Tells every edge that a host's or relay's right may have ended, or a host's may have come back, after the change is durable: whichever
+/// holds a session of it looks now, and the relays of its organization hear of it.
 pub async fn standing_changed(bus: &dyn Bus, whose: IdentityName) {
     bus.publish(STANDING_TOPIC, whose.to_string().as_bytes())
         .await;
@@ -28,6 +31,8 @@ pub async fn standing_changed(bus: &dyn Bus, whose: IdentityName) {
 pub(crate) struct Doubts {
     heard: AtomicU64,
     relays: broadcast::Sender<Option<IdentityName>>,
+    /// Whose hosts are meant.
+    hosts: broadcast::Sender<Option<OrganizationId>>,
 }
 
 impl Default for Doubts {
@@ -35,6 +40,7 @@ impl Default for Doubts {
         Self {
             heard: AtomicU64::new(0),
             relays: broadcast::Sender::new(WAITING),
+            hosts: broadcast::Sender::new(WAITING),
         }
     }
 }
@@ -48,6 +54,21 @@ impl Doubts {
     /// Hints from now on, for a relay's task.
     pub(crate) fn of_relays(&self) -> RelayDoubts {
         RelayDoubts(self.relays.subscribe())
+    }
+
+    /// Ends at a hint from now on about a host of this organization.
+    pub(crate) fn about_hosts(
+        &self,
+        organization: OrganizationId,
+    ) -> impl Future<Output = ()> + use<> {
+        let mut hosts = self.hosts.subscribe();
+        async move {
+            while let Ok(Some(other)) = hosts.recv().await {
+                if other == organization {
+                    return;
+                }
+            }
+        }
     }
 }
 
@@ -83,9 +104,13 @@ pub(crate) fn doubt(shared: &Shared, hint: &[u8]) {
         Some(_) => {}
         None => shared.registry.doubt_all(),
     }
+    // Nobody may listen.
     if named.is_none_or(|name| name.kind == SubjectKind::Relay) {
-        // Nobody may listen.
         let _ = shared.doubts.relays.send(named);
+    }
+    if named.is_none_or(|name| name.kind == SubjectKind::Host) {
+        let whose = named.map(|name| name.organization);
+        let _ = shared.doubts.hosts.send(whose);
     }
 }
 

@@ -7,6 +7,7 @@ mod drain;
 mod enrolment;
 mod hostile;
 mod parts;
+mod refused;
 mod session;
 mod two_edges;
 mod world;

@@ -1,7 +1,7 @@
 //! What ends a right is told to the edges.
 
 use crate::world::World;
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use netpatch_auth::{ClaimStart, Role, SiteCreate};
 use netpatch_gateway::ingress::STANDING_TOPIC;
 use netpatch_protocol::{IdentityName, SubjectKind};
@@ -83,4 +83,12 @@ async fn edges_are_told_whose_right_a_person_ended_also_when_it_is_said_again() 
         (named.organization, named.kind),
         (world.own, SubjectKind::Host)
     );
+    // And whose came back; a change of something else is no hint.
+    let labels = json!([{"key": "ring", "value": "canary"}]);
+    let change = json!({"id": host, "labels": labels, "idempotencyKey": "5"});
+    ask("hostUpdate", "host { id }", change).await;
+    let release = json!({"id": host, "releaseQuarantine": true, "idempotencyKey": "6"});
+    ask("hostUpdate", "host { id }", release).await;
+    assert_eq!(told(&mut hints).await, named);
+    assert!(hints.next().now_or_never().is_none(), "nothing else");
 }

@@ -114,7 +114,7 @@ async fn accept(endpoint: SiteEndpoint, inside: Arc<Inside>) {
             let Ok(peer) = handshake.open().await else {
                 return;
             };
-            let slot = inside.slot(peer.host.map(|host| host.id));
+            let slot = inside.slot(peer.host.map(|host| host.name.id));
             let mut streams = tokio::task::JoinSet::new();
             while let Ok(stream) = peer.accept().await {
                 while streams.try_join_next().is_some() {}

@@ -24,7 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::server::TlsStream;
 
 pub use enrol::EnrolConnection;
-pub use stream::{RelayAnswer, RelayHandshake, RelayStream};
+pub use stream::{RelayAnswer, RelayHandshake, RelayMessages, RelayStream};
 
 /// How often another port is taken when the one that UDP got is in use by TCP.
 const PORT_TRIES: u32 = 16;

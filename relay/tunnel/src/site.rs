@@ -12,7 +12,7 @@ use netpatch_protocol::site::{
     PayloadRequest, SessionStream, StreamAnswer, StreamOpen, stream_open,
 };
 use netpatch_protocol::{ALPN_ENROL, ALPN_SITE, IdentityName, SubjectKind};
-use netpatch_types::SharedClock;
+use netpatch_types::{Sha256, SharedClock};
 use rustls::pki_types::CertificateDer;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,11 +37,20 @@ pub struct SiteHandshake {
 /// Who connected to the relay.
 pub struct SiteIncoming {
     /// The host, or `None` for one that enrols and may open [`stream_open::Kind::Enrol`] only.
-    pub host: Option<IdentityName>,
+    pub host: Option<SiteHost>,
     /// Where it is.
     pub remote: SocketAddr,
     connection: quinn::Connection,
     limits: Limits,
+}
+
+/// A host of the organization, as its certificate says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SiteHost {
+    /// Whom it names.
+    pub name: IdentityName,
+    /// SHA-256 of the certificate, DER.
+    pub certificate: Sha256,
 }
 
 /// A stream that an agent opened.
@@ -146,12 +155,15 @@ fn host_of(
     certificate: Option<CertificateDer<'static>>,
     ca: &CertificateDer<'static>,
     clock: &SharedClock,
-) -> Result<IdentityName, TunnelError> {
+) -> Result<SiteHost, TunnelError> {
     let certificate = certificate.ok_or(TunnelError::NoCertificate)?;
     let now = u64::try_from(clock.now().timestamp()).unwrap_or(0);
     let name = verify_identity(&certificate, ca, now)?;
     if name.kind == SubjectKind::Host {
-        Ok(name)
+        Ok(SiteHost {
+            name,
+            certificate: Sha256::of(&certificate),
+        })
     } else {
         Err(TunnelError::Unexpected(
             "a relay connected as an agent".into(),
@@ -298,7 +310,12 @@ impl SiteConnection {
 
     async fn open(&self, open: &StreamOpen) -> Result<(StreamAnswer, QuicStream), TunnelError> {
         let stream = self.dialled.stream(&self.limits).await?;
-        ask(stream, open, &self.limits).await
+        let asked = ask(stream, open, &self.limits).await;
+        // A relay that does not let the host in says so by ending the connection.
+        asked.map_err(|error| match self.dialled.connection.close_reason() {
+            Some(reason) => ended(reason),
+            None => error,
+        })
     }
 
     /// Whether the relay's own way to the edge works, shown by a stream through it that is dropped again.

@@ -7,8 +7,10 @@ use crate::graphql::model::group::read_labels;
 use crate::graphql::model::{Host, LabelInput};
 use crate::graphql::once::{Once, first, once};
 use crate::graphql::{Result, session};
+use crate::ingress::standing_changed;
 use async_graphql::{Context, ID, InputObject, Object};
 use netpatch_inventory_api as inventory;
+use netpatch_protocol::{IdentityName, SubjectKind};
 use netpatch_types::{HostId, PageRequest, Permission, RequestContext, ServiceError, SiteId};
 
 /// A person's change of a host.
@@ -124,6 +126,15 @@ async fn update(ctx: &Context<'_>, input: HostUpdateInput) -> Result<HostUpdateP
                 .await?
         }
     };
+    // Also when it was repeated: the first time may have ended before this.
+    if input.release_quarantine == Some(true) {
+        let whose = IdentityName {
+            organization: of,
+            kind: SubjectKind::Host,
+            id: id.0,
+        };
+        standing_changed(&*session.apis.bus, whose).await;
+    }
     Ok(HostUpdatePayload {
         host: Some(Host(host)),
         ..Default::default()

@@ -1,11 +1,12 @@
 //! What every session asks when it begins and looks again, put together: one statement for many sessions.
 
 use super::super::gather::Gather;
-use super::super::services::{RELAY_HINTS, Ways};
+use super::super::services::{NotAdmitted, RELAY_HINTS, Ways};
 use super::PlatformParts;
-use netpatch_inventory_api::{HostPlace, HostPlaces};
+use netpatch_inventory_api::{HostPlace, HostPlaces, HostQuarantined};
 use netpatch_policy_api::{Membership, MembershipGet, MembershipList};
 use netpatch_protocol::IdentityName;
+use netpatch_protocol::refused::{MAX_CERTIFICATES, MAX_HOSTS};
 use netpatch_scheduler_api::{DocumentsForHost, DocumentsForHosts};
 use netpatch_types::{ErrorCode, HostId, OrganizationId, ServiceResult, Sha256, SiteId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -25,6 +26,8 @@ pub(super) struct Together {
     pub(super) places: Gather<HostId, Option<HostPlace>>,
     /// By which ways the hosts of a site come.
     pub(super) ways: Gather<SiteId, Ways>,
+    /// Whom the relays of an organization turn away.
+    pub(super) not_admitted: Gather<(), NotAdmitted>,
     /// A newer membership document.
     pub(super) memberships: Gather<MembershipGet, Option<Membership>>,
     /// Envelopes of orders and halts.
@@ -37,6 +40,7 @@ impl Together {
             certificates: gather(parts, SOON, certificates),
             places: gather(parts, SOON, places),
             ways: gather(parts, SOON, ways),
+            not_admitted: gather(parts, LATER, not_admitted),
             memberships: gather(parts, LATER, memberships),
             documents: gather(parts, LATER, documents),
         }
@@ -109,6 +113,28 @@ async fn ways(
     }
     let of = |site| found.get(site).cloned().unwrap_or_default();
     Ok(asked.iter().map(of).collect())
+}
+
+/// All relays of an organization ask at the same hint.
+async fn not_admitted(
+    parts: Arc<PlatformParts>,
+    organization: OrganizationId,
+    asked: Vec<()>,
+) -> ServiceResult<Vec<NotAdmitted>> {
+    let quarantined = HostQuarantined {
+        limit: MAX_HOSTS + 1,
+    };
+    let now = NotAdmitted {
+        hosts: parts
+            .inventory
+            .host_quarantined(&parts.edge(organization), quarantined)
+            .await?,
+        certificates: parts
+            .auth
+            .host_certificates_revoked(organization, MAX_CERTIFICATES + 1)
+            .await?,
+    };
+    Ok(vec![now; asked.len()])
 }
 
 async fn memberships(

@@ -1,7 +1,9 @@
 //! Certificates, a scripted platform, agents that sign their counters.
 
 use chrono::{DateTime, Datelike as _, Utc};
-use netpatch_gateway::ingress::{Admitted, HostStanding, Ingress, Options, Recipe, Services, Ways};
+use netpatch_gateway::ingress::{
+    Admitted, HostStanding, Ingress, NotAdmitted, Options, Recipe, Services, Ways,
+};
 use netpatch_gateway::throttle::Rate;
 use netpatch_inventory_api::{
     ApplicabilityReport, HostFactsReport, ManifestDeltaReport, ManifestOutcome, ManifestReport,
@@ -187,6 +189,10 @@ pub(super) struct Script {
     pub(super) orders: Vec<Envelope>,
     pub(super) manifest: Option<Sha256>,
     pub(super) base_known: bool,
+    /// Of hosts.
+    pub(super) revoked_certificates: Vec<Sha256>,
+    /// How often it was asked whom relays turn away.
+    pub(super) not_admitted_asked: u32,
     /// What was admitted is revoked since.
     pub(super) revoked: bool,
     /// How often the edge looked whether it is.
@@ -354,6 +360,15 @@ impl Services for Played {
             },
             bytes: vec![7; 3_000_000].into(),
         }))
+    }
+
+    async fn not_admitted(&self, organization: OrganizationId) -> ServiceResult<NotAdmitted> {
+        let mut script = self.call(organization)?;
+        script.not_admitted_asked += 1;
+        Ok(NotAdmitted {
+            hosts: script.quarantined.iter().copied().collect(),
+            certificates: script.revoked_certificates.clone(),
+        })
     }
 
     async fn relay_report(

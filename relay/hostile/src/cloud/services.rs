@@ -2,7 +2,7 @@
 
 use super::{CLAIM, EDGE_NAME, Played, answer_named, facts_named, manifest_named, result_named};
 use async_trait::async_trait;
-use netpatch_gateway::ingress::{Admitted, HostStanding, Recipe, Services, Ways};
+use netpatch_gateway::ingress::{Admitted, HostStanding, NotAdmitted, Recipe, Services, Ways};
 use netpatch_inventory_api::{
     ApplicabilityReport, HostFactsReport, ManifestDeltaReport, ManifestOutcome, ManifestReport,
     Seen,
@@ -127,6 +127,10 @@ impl Services for Played {
             }],
             ..SiteSettings::default()
         })
+    }
+
+    async fn not_admitted(&self, _: OrganizationId) -> ServiceResult<NotAdmitted> {
+        Ok(NotAdmitted::default())
     }
 
     async fn relay_report(

@@ -5,10 +5,11 @@ use crate::link::LinkStream;
 use crate::message::{MessageStream, receive_one, send_one};
 use crate::{ByteStream, Limits, TunnelError, tcp, within};
 use netpatch_protocol::site::{
-    DeltaRequest, ProbeRequest, ProbeResults, RelayReport, StagingRequest, StoredRequest,
-    StreamAnswer, StreamOpen, stream_open,
+    DeltaRequest, ProbeRequest, ProbeResults, RefusedRequest, RelayReport, StagingRequest,
+    StoredRequest, StreamAnswer, StreamOpen, stream_open,
 };
 use netpatch_protocol::{ALPN_AGENT, ALPN_ENROL};
+use prost::Message;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -42,10 +43,18 @@ pub enum RelayStream {
     Delta(DeltaRequest, RelayAnswer),
     /// It wants a payload that the platform keeps; the bytes may follow the answer.
     Stored(StoredRequest, RelayAnswer),
+    /// It wants to be told whom it turns away, as long as it is connected: [`RelayAnswer::begin`].
+    Refused(RefusedRequest, RelayAnswer),
 }
 
 /// Where the answer to a relay's own request goes.
 pub struct RelayAnswer {
+    stream: LinkStream,
+    limits: Limits,
+}
+
+/// Messages to a relay, one after the other.
+pub struct RelayMessages {
     stream: LinkStream,
     limits: Limits,
 }
@@ -98,6 +107,10 @@ impl RelayHandshake {
             Some(stream_open::Kind::Stored(request)) => {
                 Ok(RelayStream::Stored(request, RelayAnswer { stream, limits }))
             }
+            Some(stream_open::Kind::Refused(request)) => Ok(RelayStream::Refused(
+                request,
+                RelayAnswer { stream, limits },
+            )),
             Some(stream_open::Kind::Payload(_)) | None => {
                 let answer = StreamAnswer {
                     status: 400,
@@ -120,12 +133,8 @@ async fn inner_tls(
     alpn: &[u8],
     limits: &Limits,
 ) -> Result<(impl ByteStream, Option<Vec<u8>>), TunnelError> {
-    let ok = StreamAnswer {
-        status: 200,
-        ..StreamAnswer::default()
-    };
     let accepting = async {
-        send_one(&mut stream, &ok).await?;
+        send_one(&mut stream, &ok()).await?;
         tcp::accept(stream, config).await
     };
     let what = "a handshake inside a relay's stream";
@@ -134,6 +143,26 @@ async fn inner_tls(
         return Err(unknown_protocol(&spoken));
     }
     Ok((tls, certificate.map(|der| der.to_vec())))
+}
+
+fn ok() -> StreamAnswer {
+    StreamAnswer {
+        status: 200,
+        ..StreamAnswer::default()
+    }
+}
+
+impl RelayMessages {
+    /// Sends one; a relay that does not take it in time gets no more.
+    pub async fn send<M: Message>(&mut self, message: &M) -> Result<(), TunnelError> {
+        let sending = send_one(&mut self.stream, message);
+        within(self.limits.handshake_timeout, "sending to a relay", sending).await
+    }
+
+    /// Waits until the relay wants no more. It has nothing to say: whatever comes ends it too.
+    pub async fn closed(&mut self) {
+        let _ = self.stream.read(&mut [0]).await;
+    }
 }
 
 impl RelayAnswer {
@@ -180,6 +209,17 @@ impl RelayAnswer {
         }
         let ending = self.stream.shutdown();
         within(limit, "answering a relay", async { Ok(ending.await?) }).await
+    }
+
+    /// Agrees; messages follow.
+    pub async fn begin(mut self) -> Result<RelayMessages, TunnelError> {
+        let ok = ok();
+        let sending = send_one(&mut self.stream, &ok);
+        within(self.limits.handshake_timeout, "answering a relay", sending).await?;
+        Ok(RelayMessages {
+            stream: self.stream,
+            limits: self.limits,
+        })
     }
 
     /// Answers the relay.

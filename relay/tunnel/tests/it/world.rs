@@ -227,7 +227,8 @@ async fn serve(incoming: EdgeIncoming, ca: &[u8], seen: &Arc<Seen>) {
                             | RelayStream::Probed(_, answer)
                             | RelayStream::Staging(_, answer)
                             | RelayStream::Delta(_, answer)
-                            | RelayStream::Stored(_, answer),
+                            | RelayStream::Stored(_, answer)
+                            | RelayStream::Refused(_, answer),
                         ) => {
                             let settings = SiteSettings {
                                 site_id: "site".into(),
