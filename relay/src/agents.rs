@@ -4,6 +4,7 @@ use crate::cache::fill::Fill;
 use crate::cache::{Cache, Reply};
 use crate::counters::{Counters, Present, add};
 use crate::probe::Connected;
+use crate::refused::Doorkeeper;
 use crate::uplink::LinkState;
 use netpatch_protocol::site::{PayloadRequest, StreamAnswer, stream_open};
 use netpatch_relay_core::{ByteRange, Validators};
@@ -30,6 +31,7 @@ pub(crate) struct Agents {
     pub(crate) cache: Arc<Cache>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) connected: Arc<Connected>,
+    pub(crate) door: Arc<Doorkeeper>,
     pub(crate) link: watch::Receiver<LinkState>,
     pub(crate) enrolments: Arc<std::sync::atomic::AtomicU64>,
 }
@@ -60,9 +62,20 @@ impl Agents {
             let _present = Present::new(&self.enrolments);
             return self.streams(&agent).await;
         };
-        let _present = Present::new(&self.counters.agents);
-        let _here = self.connected.enter(host.id.to_string(), agent.remote.ip());
-        self.streams(&agent).await;
+        let serve = async {
+            let _present = Present::new(&self.counters.agents);
+            let id = host.name.id.to_string();
+            let _here = self.connected.enter(id, agent.remote.ip());
+            self.streams(&agent).await;
+        };
+        tokio::select! {
+            biased;
+            why = self.door.refusal(&host) => {
+                tracing::info!(host.id = %host.name.id, why, "agent refused");
+                agent.close(close_code::UNAUTHENTICATED, why);
+            }
+            () = serve => {}
+        }
     }
 
     /// Streams of one peer, at once; they end with its connection.

@@ -4,6 +4,7 @@
 //! key.der         identity key, PKCS #8, mode 0600, made at the first claim and never replaced
 //! claim.json      the claim that waits for a person, mode 0600: killed meanwhile, the relay asks for the same one again
 //! identity.json   certificate, CA, platform root, names, server
+//! refused.pb      whom the platform does not admit, as last heard, so that they stay out while the edge is away
 //! settings.pb     the site's settings as last heard, so that the cache serves while the edge is away
 //! status.json     what `status` shows
 //! counters.json   what was counted since the relay was set up
@@ -11,7 +12,7 @@
 //! ```
 
 use crate::files::{read_if_there, write_atomically};
-use netpatch_protocol::site::{SiteSettings, StagingPlan};
+use netpatch_protocol::site::{RefusedHosts, SiteSettings, StagingPlan};
 use netpatch_tunnel::identity::{generate_key, key_fingerprint};
 use netpatch_tunnel::{Identity, PlatformTrust, TunnelError};
 use netpatch_types::Sha256;
@@ -233,6 +234,20 @@ impl DataDir {
     /// Keeps what is to be fetched ahead.
     pub fn save_staging_plan(&self, plan: &StagingPlan) -> Result<(), DataError> {
         self.write("staging.pb", &plan.encode_to_vec(), 0o600)
+    }
+
+    /// Whom the platform does not admit, as last heard; `None` before the first time. It may not be whole.
+    pub fn refused(&self) -> Result<Option<RefusedHosts>, DataError> {
+        let Some(bytes) = self.read("refused.pb")? else {
+            return Ok(None);
+        };
+        let read = RefusedHosts::decode(bytes.as_slice());
+        read.map(Some).map_err(|e| self.damaged("refused.pb", &e))
+    }
+
+    /// Keeps whom the platform does not admit.
+    pub fn save_refused(&self, list: &RefusedHosts) -> Result<(), DataError> {
+        self.write("refused.pb", &list.encode_to_vec(), 0o600)
     }
 
     pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, DataError> {

@@ -3,6 +3,7 @@
 //! ```text
 //! agents ──QUIC, LAN──► agents.rs ──┬─ session, enrol ─► uplink.rs ══ one QUIC connection ══► edge
 //!                                   └─ payload ─► cache.rs ──► disk, else the repository's upstreams, else what the platform keeps
+//!                                   turned away by refused.rs ◄── whom the platform does not admit ── edge
 //! hosts  ◄──TCP connects, where the site allows it── probe.rs ◄── what they say they listen on ── edge
 //! ```
 //!
@@ -26,6 +27,7 @@ pub mod line;
 mod metrics;
 mod patient;
 mod probe;
+mod refused;
 pub mod renew;
 pub mod run;
 pub mod staging;

@@ -11,6 +11,7 @@ use crate::delta::FromEdge;
 use crate::front;
 use crate::metrics::{self, Metrics};
 use crate::probe::{Connected, Prober};
+use crate::refused::{Doorkeeper, Listening};
 use crate::renew::Renewal;
 use crate::staging::{Progress, Stager};
 use crate::status::{Standing, Status, WRITE_EVERY};
@@ -119,7 +120,9 @@ impl Relay {
         let connected = Arc::<Connected>::default();
         let report_every = Duration::from_secs(u64::from(config.report_seconds));
         let mut tasks = JoinSet::new();
+        let door = Arc::new(Doorkeeper::of(&data));
         let agents = Agents {
+            door: door.clone(),
             cache: cache.clone(),
             counters: counters.clone(),
             connected: connected.clone(),
@@ -154,6 +157,12 @@ impl Relay {
             state,
         };
         tasks.spawn(uplink.keep_up());
+        let listening = Listening {
+            door,
+            data: data.clone(),
+            link: link.clone(),
+        };
+        tasks.spawn(listening.keep_told());
         let (pacing, edge_link) = (cache.clone(), link.clone());
         tasks.spawn(async move {
             let round_trip = || edge_link.borrow().link.as_ref()?.probe();

@@ -19,6 +19,7 @@ mod metrics;
 mod mirrors;
 mod probe;
 mod proxied;
+mod refused;
 mod relay;
 mod renewal;
 mod staging;

@@ -26,7 +26,7 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_at(clock(), |_| {}).await
     }
 
@@ -73,7 +73,7 @@ impl Site {
         }
     }
 
-    fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.relay.local_addr().expect("address")
     }
 

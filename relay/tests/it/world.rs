@@ -8,8 +8,8 @@ use netpatch_protocol::session::{
     AgentMessage, EdgeMessage, ScanNow, Welcome, agent_message, edge_message,
 };
 use netpatch_protocol::site::{
-    DeltaFound, DeltaRequest, ProbePlan, ProbeRequest, ProbeResults, RelayReport, SiteSettings,
-    StagingPlan, StagingRequest, StoredFound, StoredRequest, StreamAnswer,
+    DeltaFound, DeltaRequest, ProbePlan, ProbeRequest, ProbeResults, RefusedHosts, RelayReport,
+    SiteSettings, StagingPlan, StagingRequest, StoredFound, StoredRequest, StreamAnswer,
 };
 use netpatch_protocol::{IdentityName, SubjectKind};
 use netpatch_relay::{Config, DataDir, Enrolment};
@@ -31,7 +31,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 pub(crate) fn clock() -> SharedClock {
@@ -127,9 +127,22 @@ impl Authority {
     }
 
     pub(crate) fn host(&self) -> Identity {
+        let id = HostId::new(clock().now());
+        self.host_named(id).0
+    }
+
+    /// A host's identity, and the SHA-256 of its certificate.
+    pub(crate) fn host_named(&self, id: HostId) -> (Identity, Sha256) {
         let key = generate_key().expect("key");
         let csr = certificate_request(&key).expect("request");
-        Identity::new(self.certify(SubjectKind::Host, csr).0, key)
+        let name = IdentityName {
+            organization: self.organization,
+            kind: SubjectKind::Host,
+            id: id.0,
+        };
+        let certificate = self.certify_as(name, csr);
+        let digest = Sha256::of(&certificate);
+        (Identity::new(certificate, key), digest)
     }
 
     fn edge(&self) -> ServerIdentity {
@@ -182,6 +195,10 @@ pub(crate) struct Desk {
     pub(crate) stored_asked: Mutex<Vec<StoredRequest>>,
     /// What it keeps itself: the half, and the rest of what was asked for once this is notified.
     pub(crate) carried: Mutex<Option<(Vec<u8>, Arc<Notify>)>>,
+    /// Whom relays turn away; nobody says anything before it has a name.
+    pub(crate) refused: watch::Sender<RefusedHosts>,
+    /// How often they asked.
+    pub(crate) refused_asked: AtomicU32,
     /// The person has typed the code.
     pub(crate) approved: Mutex<bool>,
     /// The code has ended.
@@ -362,6 +379,25 @@ impl Serving {
                             Some(found) => answer.answer(&ok(found.encode_to_vec())).await,
                             None => answer.answer(&nothing()).await,
                         };
+                    }
+                    Ok(RelayStream::Refused(request, answer)) => {
+                        this.desk.refused_asked.fetch_add(1, Ordering::Relaxed);
+                        let mut list = this.desk.refused.subscribe();
+                        let mut held = request.list;
+                        let mut messages = answer.begin().await.unwrap();
+                        loop {
+                            let now = list.borrow_and_update().clone();
+                            if now.list != held {
+                                if messages.send(&now).await.is_err() {
+                                    return;
+                                }
+                                held = now.list;
+                            }
+                            tokio::select! {
+                                _ = list.changed() => {}
+                                () = messages.closed() => return,
+                            }
+                        }
                     }
                     Ok(RelayStream::Probe(request, answer)) => {
                         this.desk.asked.lock().unwrap().push(request);

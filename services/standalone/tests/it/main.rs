@@ -22,6 +22,7 @@ mod offline;
 mod outbox;
 mod probe;
 mod program;
+mod refused;
 mod relay;
 mod renewal;
 mod sandbox;
