@@ -130,6 +130,7 @@ impl Edge {
                 CertificateDer::from(inside.platform.der.clone()),
             ],
             key: leaf_key.serialize_der().into(),
+            reset: None,
         };
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let endpoint =

@@ -17,6 +17,8 @@ pub struct EdgeIdentity {
     pub chain: Vec<Vec<u8>>,
     /// PKCS #8 DER.
     pub key: Vec<u8>,
+    /// A secret that this machine's edge has again when it is started anew; `None` where the machine has no name of its own.
+    pub reset: Option<Vec<u8>>,
 }
 
 /// Public keys of an organization's roles, Ed25519, 32 bytes each.
@@ -31,6 +33,7 @@ pub struct RoleKeys {
 }
 
 const NAME: &str = "platform-root";
+const RESET: &str = "edge-reset";
 
 impl Auth {
     /// The platform root's certificate, DER; made at first use.
@@ -67,7 +70,21 @@ impl Auth {
         Ok(EdgeIdentity {
             chain: vec![leaf.der().to_vec(), root],
             key: key.serialize_der(),
+            reset: self.reset_secret()?,
         })
+    }
+
+    /// Edges share the key folder, so each machine's name is mixed in: no other edge may have its secret.
+    fn reset_secret(&self) -> ServiceResult<Option<Vec<u8>>> {
+        let Some(machine) = nix::unistd::gethostname()
+            .ok()
+            .filter(|name| !name.is_empty())
+        else {
+            return Ok(None);
+        };
+        let secret = self.keys.secret(RESET).map_err(unreadable)?;
+        let mixed = [&secret, machine.as_encoded_bytes()].concat();
+        Ok(Some(Sha256::of(&mixed).0.to_vec()))
     }
 
     /// The root document that agents of an organization pin, signed by the platform root.

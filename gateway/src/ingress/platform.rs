@@ -31,7 +31,7 @@ use netpatch_scheduler_api::{
 };
 use netpatch_storage::Blobs;
 use netpatch_tunnel::identity::{claimed_name, subject_key};
-use netpatch_tunnel::{ServerIdentity, verify_identity};
+use netpatch_tunnel::{ResetSecret, ServerIdentity, verify_identity};
 use netpatch_types::{
     Actor, ActorKind, DeploymentId, ErrorCode, HostId, OrganizationId, RelayId, RequestContext,
     ServiceError, ServiceResult, Sha256, SiteId,
@@ -194,6 +194,7 @@ impl Services for PlatformServices {
         Ok(ServerIdentity {
             chain: made.chain.into_iter().map(Into::into).collect(),
             key: made.key.into(),
+            reset: made.reset.map(|secret| ResetSecret::new(&secret)),
         })
     }
 

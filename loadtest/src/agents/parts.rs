@@ -61,6 +61,7 @@ pub(crate) async fn hold(options: &HoldOptions) -> Result<()> {
             CertificateDer::from(read("ca.der")?),
         ],
         key: PrivatePkcs8KeyDer::from(read("server.key")?),
+        reset: None,
     };
     let limits = Limits {
         handshake_timeout: PATIENCE,

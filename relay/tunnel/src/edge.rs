@@ -155,7 +155,7 @@ impl EdgeEndpoint {
         let inner = server_config(&[ALPN_AGENT, ALPN_ENROL], &shown, clock)?;
         Ok(Self {
             // An agent opens one stream; a connection is allowed more once it has proven to be a relay.
-            endpoint: listen(address, outer.clone(), &limits, 1)?,
+            endpoint: listen(address, outer.clone(), &limits, 1, identity.reset.as_ref())?,
             tcp: None,
             places: Arc::new(Semaphore::new(limits.connections)),
             quic_handshakes: Arc::new(Semaphore::new(limits.handshakes.max(1))),

@@ -4,6 +4,7 @@ use crate::congestion::{self, Yields};
 use crate::identity::Identity;
 use crate::message::{receive_one, send_one};
 use crate::reach::{NEXT_ADDRESS, addresses, first_success};
+use crate::reset::ResetSecret;
 use crate::silence::{Pulse, Watch};
 use crate::socket;
 use crate::tls::{Expect, client_config, transport};
@@ -212,9 +213,10 @@ pub(crate) fn listen(
     tls: rustls::ServerConfig,
     limits: &Limits,
     incoming_streams: u32,
+    reset: Option<&ResetSecret>,
 ) -> Result<quinn::Endpoint, TunnelError> {
     let config = server_config(tls, limits, incoming_streams)?;
-    socket::server(config, address).map_err(|source| TunnelError::Socket { address, source })
+    socket::server(config, address, reset).map_err(|source| TunnelError::Socket { address, source })
 }
 
 /// The QUIC side of a server's configuration.

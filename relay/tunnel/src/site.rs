@@ -68,11 +68,18 @@ impl SiteEndpoint {
         clock: SharedClock,
         limits: Limits,
     ) -> Result<Self, TunnelError> {
-        let shown = Shown::new(&ServerIdentity::from(identity))?;
+        let server = ServerIdentity::from(identity);
+        let shown = Shown::new(&server)?;
         let tls = server_config(&[ALPN_SITE, ALPN_ENROL], &shown, &clock)?;
         Ok(Self {
             shown,
-            endpoint: listen(address, tls, &limits, limits.agent_streams)?,
+            endpoint: listen(
+                address,
+                tls,
+                &limits,
+                limits.agent_streams,
+                server.reset.as_ref(),
+            )?,
             ca: ca_der.into(),
             clock,
             limits,

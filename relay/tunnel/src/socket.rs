@@ -6,7 +6,7 @@
 #[cfg(target_os = "linux")]
 mod one_by_one;
 
-use crate::Limits;
+use crate::{Limits, ResetSecret};
 #[cfg(target_os = "linux")]
 use one_by_one::one_by_one;
 use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime as _, TokioRuntime};
@@ -14,14 +14,22 @@ use quinn_proto::RandomConnectionIdGenerator;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Bytes that the system is asked to hold until they are read, as it counts them: a first packet is about 2.3 KB to it.
 const BUFFER_BYTES: usize = 8 << 20;
+/// Resets are at least this far apart: 20,000 a second, for a whole fleet that speaks to a server that was started anew. Each is shorter
+/// than the packet that it answers, so nothing is amplified.
+const RESET_EVERY: Duration = Duration::from_micros(50);
 /// Of a connection's id; RFC 9000 allows 20.
 const ID_BYTES: usize = 8;
 
-/// Listens.
-pub(crate) fn server(config: quinn::ServerConfig, address: SocketAddr) -> io::Result<Endpoint> {
+/// Listens. With a secret of an earlier life at this address its peers are told at once that they must connect again.
+pub(crate) fn server(
+    config: quinn::ServerConfig,
+    address: SocketAddr,
+    reset: Option<&ResetSecret>,
+) -> io::Result<Endpoint> {
     let socket = UdpSocket::bind(address)?;
     let given = enlarge(&socket);
     if given < BUFFER_BYTES {
@@ -31,8 +39,14 @@ pub(crate) fn server(config: quinn::ServerConfig, address: SocketAddr) -> io::Re
             "the system keeps few packets that wait to be read: many peers that come at once lose some and try again; raise net.core.rmem_max to {BUFFER_BYTES}"
         );
     }
+    let mut endpoint = endpoint_config();
+    if let Some(secret) = reset {
+        endpoint
+            .reset_key(secret.key_at(socket.local_addr()?))
+            .min_reset_interval(RESET_EVERY);
+    }
     let socket = TokioRuntime.wrap_udp_socket(socket)?;
-    open(Some(config), socket)
+    open(endpoint, Some(config), socket)
 }
 
 /// Connects from any port. Without segments (see [`Limits`]) datagrams are taken one by one.
@@ -40,9 +54,13 @@ pub(crate) fn client(address: SocketAddr, limits: &Limits) -> io::Result<Endpoin
     let socket = UdpSocket::bind(address)?;
     if limits.segments {
         enlarge(&socket);
-        return open(None, TokioRuntime.wrap_udp_socket(socket)?);
+        return open(
+            endpoint_config(),
+            None,
+            TokioRuntime.wrap_udp_socket(socket)?,
+        );
     }
-    open(None, one_by_one(socket)?)
+    open(endpoint_config(), None, one_by_one(socket)?)
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -51,13 +69,17 @@ fn one_by_one(socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
 }
 
 fn open(
+    endpoint: EndpointConfig,
     config: Option<quinn::ServerConfig>,
     socket: Arc<dyn AsyncUdpSocket>,
 ) -> io::Result<Endpoint> {
-    let runtime = Arc::new(TokioRuntime);
+    Endpoint::new_with_abstract_socket(endpoint, config, socket, Arc::new(TokioRuntime))
+}
+
+fn endpoint_config() -> EndpointConfig {
     let mut endpoint = EndpointConfig::default();
     endpoint.cid_generator(|| Box::new(ids()));
-    Endpoint::new_with_abstract_socket(endpoint, config, socket, runtime)
+    endpoint
 }
 
 /// Connection ids of eight random bytes. quinn's own have three (the others sign them) and are not looked up when a peer is asked to

@@ -2,6 +2,7 @@
 
 use crate::congestion::TolerantConfig;
 use crate::identity::Identity;
+use crate::reset::ResetSecret;
 use crate::silence::{Pulse, WatchedConfig};
 use crate::verify::{AnyRelay, EdgeVerifier, ProofOfPossession, RelayVerifier};
 use crate::{Congestion, Limits, TunnelError};
@@ -32,6 +33,8 @@ pub struct ServerIdentity {
     pub chain: Vec<CertificateDer<'static>>,
     /// PKCS #8.
     pub key: PrivatePkcs8KeyDer<'static>,
+    /// Where peers of an earlier life are to be told that they must connect again.
+    pub reset: Option<ResetSecret>,
 }
 
 impl Clone for ServerIdentity {
@@ -39,15 +42,18 @@ impl Clone for ServerIdentity {
         Self {
             chain: self.chain.clone(),
             key: self.key.clone_key(),
+            reset: self.reset.clone(),
         }
     }
 }
 
 impl From<&Identity> for ServerIdentity {
     fn from(identity: &Identity) -> Self {
+        let key = identity.key();
         Self {
             chain: vec![identity.certificate.clone()],
-            key: identity.key(),
+            reset: Some(ResetSecret::new(key.secret_pkcs8_der())),
+            key,
         }
     }
 }
@@ -234,6 +240,7 @@ mod tests {
         let identity = ServerIdentity {
             chain: vec![own.der().clone()],
             key: key.into(),
+            reset: None,
         };
         let shown = Shown::new(&identity).expect("usable");
         let server = server_config(&[b"x"], &shown, &clock).expect("a server");

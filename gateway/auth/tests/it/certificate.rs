@@ -391,6 +391,7 @@ async fn whoever_pinned_the_platform_root_accepts_the_edge_and_its_root_document
     let identity = ServerIdentity {
         chain: edge.chain.into_iter().map(Into::into).collect(),
         key: edge.key.into(),
+        reset: None,
     };
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     let endpoint = EdgeEndpoint::bind(loopback, &identity, &clock, Limits::default()).unwrap();

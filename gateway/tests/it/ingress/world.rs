@@ -140,6 +140,7 @@ impl Authority {
         ServerIdentity {
             chain: vec![leaf.into(), CertificateDer::from(self.der.clone())],
             key: key.into(),
+            reset: None,
         }
     }
 }

@@ -51,6 +51,7 @@ impl Services for Played {
             Ok(ServerIdentity {
                 chain: vec![leaf.into(), CertificateDer::from(self.platform.der.clone())],
                 key: key.into(),
+                reset: None,
             })
         };
         made().map_err(internal)

@@ -132,6 +132,29 @@ async fn next_reason_on_same(session: &mut SessionClient) -> String {
 }
 
 #[tokio::test]
+async fn a_session_comes_back_at_once_when_its_edge_was_killed_and_started_anew() {
+    let (platform, organization) = (Authority::new(), Authority::new());
+    let life = tokio::runtime::Runtime::new().expect("a runtime");
+    let edge = {
+        let _in_it = life.enter();
+        Edge::start_with(patient(), &platform, &organization)
+    };
+    let (at, host) = (edge.address, organization.identity(Host));
+    let mut session = agent_with(patient(), vec![direct(at)], &host, platform.trust());
+    next_up(&mut session).await;
+    // Its tasks end where they are and say nothing to anybody, as those of a process that is killed.
+    life.shutdown_background();
+    drop(edge);
+    let edge = Edge::start_at(at, &platform, &organization).await;
+    next_down(&mut session).await;
+    assert_eq!(
+        told(&mut session, &["after".into()]).await,
+        [CarrierKind::Direct]
+    );
+    assert_eq!(*edge.seen.hostnames.lock().unwrap(), ["after"]);
+}
+
+#[tokio::test]
 async fn a_slow_line_is_not_left() {
     let (platform, organization) = (Authority::new(), Authority::new());
     let edge = Edge::start_with(patient(), &platform, &organization);

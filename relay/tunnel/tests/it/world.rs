@@ -9,8 +9,8 @@ use netpatch_protocol::{IdentityName, Numbered, Received, SubjectKind};
 use netpatch_tunnel::identity::{generate_key, subject_key};
 use netpatch_tunnel::{
     AgentConnection, Candidate, CarrierKind, EdgeEndpoint, EdgeIncoming, Identity, Limits, Over,
-    PlatformTrust, RelayStream, RelayUplink, ServerIdentity, SessionClient, SessionEvent,
-    SessionOptions, SiteClient, SiteEndpoint, TunnelError, site, verify_identity,
+    PlatformTrust, RelayStream, RelayUplink, ResetSecret, ServerIdentity, SessionClient,
+    SessionEvent, SessionOptions, SiteClient, SiteEndpoint, TunnelError, site, verify_identity,
 };
 use netpatch_types::{HostId, OrganizationId, SharedClock, SystemClock};
 use prost::Message as _;
@@ -81,6 +81,7 @@ impl Authority {
         ServerIdentity {
             chain: vec![certificate.into(), CertificateDer::from(self.der.clone())],
             key: key.into(),
+            reset: Some(ResetSecret::new(&self.der)),
         }
     }
 
