@@ -13,11 +13,14 @@ use netpatch_tunnel::{
     SiteClient, SiteConnection, TunnelError,
 };
 use netpatch_types::{HostId, Sha256};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
+
+/// Any free port: the relay finds nobody where the edge was.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 struct Host {
     id: HostId,
@@ -57,6 +60,18 @@ impl Site {
         let mut bytes = Vec::new();
         within(stream.read_to_end(&mut bytes)).await?;
         Ok(bytes)
+    }
+
+    /// The edge ends and begins anew at another address, with the same settings and no list. Where it was.
+    async fn edge_moves_to(&mut self, at: SocketAddr) -> SocketAddr {
+        let (was, settings) = (
+            self.edge.address,
+            self.edge.desk.settings.lock().unwrap().clone(),
+        );
+        let (platform, organization) = (self.edge.platform.clone(), self.edge.organization.clone());
+        self.edge = Edge::start_at(at, platform, organization).await;
+        *self.edge.desk.settings.lock().unwrap() = settings;
+        was
     }
 
     /// Over a connection of its own.
@@ -209,22 +224,14 @@ async fn a_relay_that_starts_without_the_edge_still_refuses_and_hears_later_what
     site.tell(&[], &[host.certificate]);
     site.is_refused(&host).await;
 
-    let (platform, organization) = (site.edge.platform.clone(), site.edge.organization.clone());
-    let (at, settings) = (
-        site.edge.address,
-        site.edge.desk.settings.lock().unwrap().clone(),
-    );
-    // Of nobody's any more; the right address is free.
-    let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-    site.edge = Edge::start_at(nowhere, platform.clone(), organization.clone()).await;
+    let at = site.edge_moves_to(NOWHERE).await;
     site = restarted(site);
     let reason = site.payload(&host).await.expect_err("refused").to_string();
     assert!(reason.contains("revoked"), "{reason}");
     site.is_served(&neighbour).await;
 
     // Meanwhile a person has changed everything.
-    site.edge = Edge::start_at(at, platform, organization).await;
-    *site.edge.desk.settings.lock().unwrap() = settings;
+    site.edge_moves_to(at).await;
     site.tell(&[neighbour.id], &[]);
     site.is_served_again(&host).await;
     site.is_refused(&neighbour).await;
@@ -241,13 +248,7 @@ async fn a_kept_list_that_is_damaged_lets_nobody_in_until_the_edge_has_told_it_a
     let file = site.data.join("refused.pb");
     let whole = std::fs::read(&file).unwrap();
 
-    let (platform, organization) = (site.edge.platform.clone(), site.edge.organization.clone());
-    let (at, settings) = (
-        site.edge.address,
-        site.edge.desk.settings.lock().unwrap().clone(),
-    );
-    let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-    site.edge = Edge::start_at(nowhere, platform.clone(), organization.clone()).await;
+    let at = site.edge_moves_to(NOWHERE).await;
     let mut flipped = whole.clone();
     *flipped.last_mut().unwrap() ^= 1;
     let torn = [
@@ -265,8 +266,7 @@ async fn a_kept_list_that_is_damaged_lets_nobody_in_until_the_edge_has_told_it_a
             assert!(reason.contains("until it reaches"), "{damaged:?}: {reason}");
         }
     }
-    site.edge = Edge::start_at(at, platform, organization).await;
-    *site.edge.desk.settings.lock().unwrap() = settings;
+    site.edge_moves_to(at).await;
     site.tell(&[], &[host.certificate]);
     site.is_served_again(&neighbour).await;
     let reason = site.payload(&host).await.expect_err("refused").to_string();
